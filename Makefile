@@ -1,0 +1,107 @@
+# reaper-lua: an init for containers that scripts.   make help
+
+CC ?= cc
+PREFIX ?= /usr/local
+DESTDIR ?=
+CFLAGS ?= -O2 -g
+BUILD ?= build
+OUTPUT ?= reaper-lua
+REAPER ?= ./$(OUTPUT)
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
+LUA_INCLUDE ?= $(firstword $(wildcard /usr/include/lua5.4 /usr/local/include/lua5.4) /usr/include/lua5.4)
+LUA_LIBRARY ?= $(firstword $(wildcard /usr/lib/*/liblua5.4.a /usr/lib/liblua5.4.a /usr/local/lib/liblua5.4.a) -llua5.4)
+# Lua is linked in; -E lets C modules that a script loads find it.
+LINK = $(LUA_LIBRARY) -Wl,-E -lm -ldl
+COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
+
+SOURCES = $(wildcard src/*.c)
+LUA_FILES = $(wildcard lua/reaper/*.lua)
+OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/lua_files.o
+HELPER = build/spec-helper
+SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+BUSTED = lua5.4 $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
+
+.PHONY: all help demo test lint asan install uninstall clean need-build
+
+all: need-build $(OUTPUT)
+
+help:
+	@echo 'make             build ./reaper-lua (installs Lua 5.4 headers where it can)'
+	@echo 'make demo        run it for real in a PID namespace'
+	@echo 'make test        run all specs (REAPER=path for another binary)'
+	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
+	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
+	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
+	@echo 'make clean       remove what was built'
+
+need-build:
+	@tools/need.sh build
+
+$(OUTPUT): $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(LINK)
+	mv $@.new $@
+
+$(BUILD)/%.o: src/%.c Makefile | $(BUILD)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/lua_files.c: $(LUA_FILES) tools/embed.sh | $(BUILD)
+	tools/embed.sh $(LUA_FILES) > $@.new
+	mv $@.new $@
+
+$(BUILD)/lua_files.o: $(BUILD)/lua_files.c
+	$(COMPILE) -c -o $@ $<
+
+$(BUILD) build:
+	mkdir -p $@
+
+-include $(OBJECTS:.o=.d)
+
+# The helper is never sanitized: it makes processes in ways that sanitizers do not follow.
+$(HELPER): spec/support/helper.c Makefile | build
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -o $@ $<
+
+demo:
+	@tools/need.sh build demo
+	@$(MAKE) --no-print-directory -s all
+	@tools/demo.sh
+
+test:
+	@tools/need.sh build test
+	@$(MAKE) --no-print-directory all $(HELPER)
+	REAPER=$(REAPER) $(BUSTED)
+
+# Leaks are not looked for (LeakSanitizer traces its process, which process 1 cannot allow), and faults stay signals, so
+# that the specs see them. A report of any process makes it fail.
+asan:
+	@tools/need.sh build test
+	@$(MAKE) --no-print-directory BUILD=build/asan OUTPUT=build/reaper-lua-asan CFLAGS='$(SANITIZE)' all
+	@$(MAKE) --no-print-directory $(HELPER)
+	rm -f build/asan-report.*
+	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_abort=0:log_path=$(CURDIR)/build/asan-report \
+		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/build/asan-report SPEC_SLOW=4 \
+		REAPER=build/reaper-lua-asan $(BUSTED)
+	@! cat build/asan-report.* 2>/dev/null
+
+lint:
+	@tools/need.sh build test lint
+	@$(MAKE) --no-print-directory $(BUILD)/lua_files.c
+	for file in $(SOURCES) $(BUILD)/lua_files.c; do \
+		gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
+		clang -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
+	done
+	gcc -std=gnu11 -O2 $(WARNINGS) -Werror -c -o /dev/null spec/support/helper.c
+	clang -std=gnu11 -O2 $(WARNINGS) -Werror -c -o /dev/null spec/support/helper.c
+	luacheck --quiet .
+	mandoc -T lint -W warning doc/reaper-lua.1
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(OUTPUT) $(DESTDIR)$(PREFIX)/bin/reaper-lua
+	install -m 644 doc/reaper-lua.1 $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/reaper-lua $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
+
+clean:
+	rm -rf build reaper-lua reaper-lua.new

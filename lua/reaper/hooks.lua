@@ -1,0 +1,226 @@
+--- Hooks: who listens to what, and what the engine is told about it.
+
+local core = require "reaper.core"
+local check = require "reaper.check"
+local log = require "reaper.log"
+local loop = require "reaper.loop"
+
+local hooks = {}
+
+hooks.names = {
+  "on_start", "on_reap", "on_signal", "on_stop", "on_exit", "on_error", "on_overflow", "on_reload",
+}
+
+-- What the engine sends only when somebody listens.
+local bits = {
+  on_reap = core.HOOK_REAP,
+  on_signal = core.HOOK_SIGNAL,
+  on_stop = core.HOOK_STOP,
+  on_exit = core.HOOK_EXIT,
+  on_reload = core.HOOK_RELOAD,
+}
+
+local listeners = {}
+for _, name in ipairs(hooks.names) do
+  listeners[name] = {}
+end
+
+local announced = false -- the engine knows the set, and has to be told of changes
+
+-- on_reap with a fourth parameter wants to know more of each death.
+local function wants_info(f)
+  return debug.getinfo(f, "u").nparams >= 4
+end
+
+--- The set of enum hook_bit.
+function hooks.mask()
+  local mask = 0
+  for name, bit in pairs(bits) do
+    if listeners[name][1] then
+      mask = mask | bit
+    end
+  end
+  local info = false
+  for _, f in ipairs(listeners.on_reap) do
+    info = info or wants_info(f)
+  end
+  core.want_info(info)
+  return info and mask | core.HOOK_REAP_INFO or mask
+end
+
+local function announce()
+  if announced then
+    core.order(core.ORDER_HOOKS, 0, 0, hooks.mask())
+  end
+end
+
+function hooks.ready()
+  announced = true
+  core.order(core.ORDER_READY, 0, 0, hooks.mask())
+end
+
+-- Lists of listeners are replaced, not changed: a call that is going on keeps the one that it began with.
+local function replace(name, list)
+  listeners[name] = list
+  announce()
+end
+
+local function check_name(where, name)
+  check.type(where, "hook", name, "string", 3)
+  if not listeners[name] then
+    local nearest = core.nearest(name, hooks.names)
+    error(("bad argument 'hook' to '%s' (there is no hook '%s'%s)"):format(where, name,
+      nearest and "; did you mean '" .. nearest .. "'?" or ""), 3)
+  end
+end
+
+--- reaper.on(hook, f): a further listener. Gives a function that takes it away again.
+function hooks.on(name, f)
+  check_name("reaper.on", name)
+  check.type("reaper.on", "f", f, "function")
+  local list = table.move(listeners[name], 1, #listeners[name], 1, {})
+  list[#list + 1] = f
+  replace(name, list)
+  return function()
+    local left = {}
+    for _, other in ipairs(listeners[name]) do
+      if other == f then
+        f = nil -- taken away, and only once
+      else
+        left[#left + 1] = other
+      end
+    end
+    replace(name, left)
+  end
+end
+
+-- One function or unknown name of the script.
+local function adopt_one(name, value)
+  if not listeners[name] then
+    local nearest = core.nearest(name, hooks.names)
+    log("warning", ("unknown hook '%s'%s"):format(name, nearest and "; did you mean '" .. nearest .. "'?" or ""))
+  elseif type(value) ~= "function" then
+    error(("the hook '%s' is a %s, not a function"):format(name, type(value)), 0)
+  else
+    table.insert(listeners[name], 1, value)
+  end
+end
+
+--- Takes the script's hooks: those of the table that it returned, and global functions for the rest.
+function hooks.adopt(returned)
+  local found = {}
+  for _, source in ipairs { _G, type(returned) == "table" and returned or {} } do
+    for name, value in pairs(source) do
+      if type(name) == "string" and name:find("^on_") then
+        found[name] = value
+      end
+    end
+  end
+  local names = {}
+  for name in pairs(found) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    adopt_one(name, found[name])
+  end
+end
+
+-- Errors.
+
+local function print_error(message, name, traceback)
+  log("error", name .. ": " .. (traceback or message))
+end
+
+--- Reports an error of the script: to on_error, or on stderr. An on_error that fails is reported on stderr.
+function hooks.report(name, message, traceback)
+  message = tostring(message)
+  local first = listeners.on_error[1]
+  if not first or name == "on_error" then
+    return print_error(message, name, traceback)
+  end
+  for _, f in ipairs(listeners.on_error) do
+    loop.run("on_error", function(ok, why, where)
+      if ok == false then
+        hooks.report("on_error", why, where)
+      end
+    end, f, message, name, traceback)
+  end
+end
+
+--- Runs something of the script that nobody waits for, with its errors reported.
+function hooks.run(name, f, ...)
+  return loop.run(name, function(ok, message, traceback)
+    if ok == false then
+      hooks.report(name, message, traceback)
+    end
+  end, f, ...)
+end
+
+--- Calls all listeners of a hook. `done`, if given, is called when the last has returned.
+function hooks.call(name, done, ...)
+  local list = listeners[name]
+  if #list == 0 then
+    return done and done()
+  end
+  local left = #list
+  local function finished(ok, message, traceback)
+    if ok == false then
+      hooks.report(name, message, traceback)
+    end
+    left = left - 1
+    if left == 0 and done then
+      done()
+    end
+  end
+  for i = 1, #list do
+    loop.run(name, finished, list[i], ...)
+  end
+end
+
+-- on_reap runs for every death, so it takes the short way: one function for all calls that reports what fails.
+local function reap_finished(ok, message, traceback)
+  if ok == false then
+    hooks.report("on_reap", message, traceback)
+  end
+end
+
+--- on_reap without a question behind it.
+function hooks.call_reap(pid, status, rusage, info)
+  local list = listeners.on_reap
+  for i = 1, #list do
+    loop.run("on_reap", reap_finished, list[i], pid, status, rusage, info)
+  end
+end
+
+--- Asks the listeners one after the other until one gives something.
+-- @param answer called with that value, or with nil
+-- @return false when the answer comes later
+function hooks.ask(name, answer, ...)
+  local list, index = listeners[name], 0
+  local arguments = table.pack(...)
+  local function next_one()
+    index = index + 1
+    local f = list[index]
+    if not f then
+      answer(nil)
+      return true
+    end
+    local ended
+    local asked = loop.run(name, function(ok, value, traceback)
+      if ok == false then
+        hooks.report(name, value, traceback)
+        value = nil
+      end
+      if value ~= nil then
+        answer(value)
+      else
+        ended = next_one()
+      end
+    end, f, table.unpack(arguments, 1, arguments.n))
+    return asked and ended ~= false
+  end
+  return next_one()
+end
+
+return hooks

@@ -1,0 +1,236 @@
+--- The policy's event loop: coroutines, timers, descriptors.
+-- Everything of the script runs in a coroutine of a pool, so what has to wait, yields.
+
+local core = require "reaper.core"
+
+local loop = {}
+
+local DONE, WAIT = {}, {} -- what a coroutine of ours yields
+
+local create, running, yield = coroutine.create, coroutine.running, coroutine.yield
+local resume = core.resume
+
+local current -- the coroutine that is running now
+local pool = {} -- idle coroutines
+local finished = {} -- coroutine → function(ok, …) to call when its function has returned
+local labels = {} -- coroutine → the name of the hook or timer that it runs
+
+-- A coroutine that has run one function waits for the next: making one costs more than a hook.
+local function work(f, ...)
+  return work(yield(DONE, f(...)))
+end
+
+-- Ends a run: hands the results to whom they concern.
+local function finish(co, ok, ...)
+  local done = finished[co]
+  finished[co], labels[co] = nil, nil
+  if done then
+    done(ok, ...)
+  end
+end
+
+-- What a resumed coroutine came back with. True when its function has ended.
+local function settle(co, ok, first, ...)
+  if ok and first == DONE then
+    pool[#pool + 1] = co
+    finish(co, true, ...)
+    return true
+  end
+  if ok and first == WAIT then
+    return false
+  end
+  if ok then
+    first = "coroutine.yield: only a coroutine of your own may yield; to wait, use reaper.sleep or process:wait"
+    finish(co, false, first, debug.traceback(co, first))
+    coroutine.close(co)
+  elseif ok == nil then
+    finish(co, nil) -- os.exit
+  else
+    finish(co, false, first, ...)
+  end
+  return true
+end
+
+local function continue(co, ...)
+  local outer = current
+  current = co
+  local ended = settle(co, resume(co, ...))
+  current = outer
+  return ended
+end
+
+--- Runs f(…) in a coroutine.
+-- @param label what it is, for messages
+-- @param done called as done(true, results…), done(false, message, traceback), or done(nil) after os.exit
+-- @return true when f has returned already, false when it waits
+function loop.run(label, done, f, ...)
+  local co = table.remove(pool) or create(work)
+  finished[co], labels[co] = done, label
+  return continue(co, f, ...)
+end
+
+--- The name of what runs now, or nil.
+function loop.label()
+  return labels[current]
+end
+
+--- True where a function that waits may be called.
+function loop.can_wait()
+  return current ~= nil and running() == current
+end
+
+--- Makes sure of that: raises otherwise.
+function loop.check_wait(name)
+  if not loop.can_wait() then
+    error(name .. " waits, so it can be called in hooks, timers and the script itself, "
+      .. "but not in a coroutine of your own", 3)
+  end
+end
+
+--- Waits until somebody calls loop.wake with the value that `register` is given. Gives what wake gives.
+function loop.wait(register)
+  local co = current
+  register(co)
+  return yield(WAIT)
+end
+
+--- Lets a waiting coroutine go on with the values.
+function loop.wake(co, ...)
+  return continue(co, ...)
+end
+
+--- Adds a function to be called when the run of `co` ends, after those that are there.
+function loop.when_finished(co, f)
+  local before = finished[co]
+  finished[co] = function(...)
+    if before then
+      before(...)
+    end
+    f()
+  end
+end
+
+-- Timers: a binary heap by time; those of the same time in the order of their making.
+
+local heap, serial = {}, 0
+
+local function earlier(a, b)
+  if a.at ~= b.at then
+    return a.at < b.at
+  end
+  return a.serial < b.serial
+end
+
+local function place(timer, index)
+  heap[index] = timer
+  timer.index = index
+end
+
+local function sift_up(index)
+  local timer = heap[index]
+  while index > 1 and earlier(timer, heap[index // 2]) do
+    place(heap[index // 2], index)
+    index = index // 2
+  end
+  place(timer, index)
+end
+
+local function sift_down(index)
+  local timer = heap[index]
+  while 2 * index <= #heap do
+    local child = 2 * index
+    if child < #heap and earlier(heap[child + 1], heap[child]) then
+      child = child + 1
+    end
+    if not earlier(heap[child], timer) then
+      break
+    end
+    place(heap[child], index)
+    index = child
+  end
+  place(timer, index)
+end
+
+--- Calls f() after `delay` seconds, outside of any coroutine of the script. Gives the timer.
+function loop.add_timer(delay, f)
+  serial = serial + 1
+  local timer = { at = core.now() + delay, serial = serial, f = f }
+  heap[#heap + 1] = timer
+  sift_up(#heap)
+  return timer
+end
+
+--- Takes a timer back; nothing happens when it has fired.
+function loop.remove_timer(timer)
+  local index = timer.index
+  if not index then
+    return
+  end
+  timer.index = nil
+  local last = table.remove(heap)
+  if last ~= timer then
+    place(last, index)
+    sift_up(index)
+    sift_down(last.index)
+  end
+end
+
+local function fire_timers()
+  local now = core.now()
+  while heap[1] and heap[1].at <= now do
+    local timer = heap[1]
+    loop.remove_timer(timer)
+    timer.f()
+  end
+end
+
+-- Descriptors.
+
+local ready_functions = {}
+
+--- Calls f() whenever the descriptor is readable ("r") or writable ("w"), until loop.unwatch.
+function loop.watch(fd, mode, f)
+  ready_functions[fd] = f
+  core.watch(fd, mode)
+end
+
+function loop.unwatch(fd)
+  ready_functions[fd] = nil
+  core.watch(fd, nil)
+end
+
+local function serve(ready)
+  for _, fd in ipairs(ready) do
+    local f = ready_functions[fd]
+    if f then
+      f()
+    end
+  end
+end
+
+-- Deals with the events that have been read.
+local function dispatch(handlers, kind, ...)
+  if kind then
+    handlers[kind](...)
+    return dispatch(handlers, core.next())
+  end
+end
+
+--- Waits for the next thing to happen and deals with it.
+-- @param handlers event kind → function
+-- @return false when the engine has gone
+function loop.step(handlers)
+  local delay = heap[1] and math.max(0, heap[1].at - core.now())
+  local ready = core.poll(delay)
+  if not ready then
+    return false
+  end
+  dispatch(handlers, core.next())
+  if ready ~= true then
+    serve(ready)
+  end
+  fire_timers()
+  return true
+end
+
+return loop

@@ -1,0 +1,80 @@
+-- Many deaths: each is told once and in order, and a policy that does not read costs no more than its backlog.
+
+local container = require "spec.support.container"
+
+local function memory_of(c)
+  for line in io.lines(("/proc/%d/status"):format(c.pid)) do
+    local size = line:match("^VmRSS:%s*(%d+) kB")
+    if size then
+      return tonumber(size) * 1024
+    end
+  end
+end
+
+describe("a storm of orphans", function()
+  after_each(container.close_all)
+
+  container.each_mode(function(mode)
+    it("of 50,000 gives exactly 50,000 calls of on_reap, none twice", function()
+      local c = container.start { mode = mode, script = [[
+        local seen, calls, twice = {}, 0, 0
+        function on_reap(pid, status)
+          if status.code == 7 then
+            calls = calls + 1
+          end
+        end
+        function on_overflow(n) print("overflow", n) end
+        function on_exit()
+          local stats = reaper.stats()
+          print("calls", calls, "reaped", stats.reaped, "orphans", stats.orphans, "dropped", stats.dropped)
+        end
+      ]], command = { container.helper, "orphans", "50000", "--code", "7" } }
+      c:wait(60)
+      assert.equal("calls\t50000\treaped\t50001\torphans\t50000\tdropped\t0", c:out():match("calls[^\n]*"))
+    end)
+
+    it("is told in the order of the deaths", function()
+      local c = container.start { mode = mode, script = [[
+        local calls, wrong = 0, 0
+        function on_reap(pid, status, _, info)
+          if info.orphan then
+            calls = calls + 1
+            if status.code ~= calls % 256 then wrong = wrong + 1 end
+          end
+        end
+        function on_exit() print("calls", calls, "wrong", wrong) end
+      ]], command = { container.helper, "orphans", "3000", "--sequence" } }
+      c:wait(60)
+      assert.equal("calls\t3000\twrong\t0", c:out():match("calls[^\n]*"))
+    end)
+  end)
+
+  it("does not fill the engine's memory while the policy is stopped; what is dropped is counted and told", function()
+    local c = container.start { script = [[
+      local calls = 0
+      function on_start() print("policy up") end
+      function on_reap(_, status) if status.code == 7 then calls = calls + 1 end end
+      function on_overflow(n) print("overflow", n) end
+      function on_signal() print("calls", calls, "dropped", reaper.stats().dropped) return false end
+    ]], command = { "sh", "-c", "read line; " .. container.helper .. " orphans 90000 --code 7; sleep 1000" } }
+    c:expect("policy up")
+    local policy = assert(c:find("reaper-policy"))
+    c:kill("STOP", policy.pid)
+    c:until_true(function()
+      return c:find("reaper-policy").state == "T"
+    end)
+    c:write("go\n")
+    c:expect("made 90000", 60)
+    c:until_true(function()
+      return c:zombies() == 0
+    end)
+    assert.is_true(memory_of(c) < 16 * 1024 * 1024)
+    c:kill("CONT", policy.pid)
+    local overflow = tonumber((c:expect("overflow\t(%d+)\n", 20)))
+    c:kill("USR1")
+    local calls, dropped = c:expect("calls\t(%d+)\tdropped\t(%d+)")
+    assert.equal(overflow, tonumber(dropped))
+    assert.equal(90000, tonumber(calls) + overflow)
+    assert.is_true(tonumber(calls) >= 65536)
+  end)
+end)

@@ -1,0 +1,429 @@
+-- A container for one spec: the program under test in a new PID namespace, either as process 1 ("init") or as a
+-- child of the helper, which is process 1 then ("subreaper").
+
+local uv = require "luv"
+local processes = require "spec.support.processes"
+local signals = require "spec.support.signals"
+
+local container = {
+  modes = { "init", "subreaper" },
+  slow = tonumber(os.getenv("SPEC_SLOW")) or 1,
+}
+
+local NAP_MS = 5
+local LIMIT_SECONDS = math.ceil(60 * container.slow)
+
+local Container = {}
+Container.__index = Container
+
+local open_containers = {}
+
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or uv.cwd() .. "/" .. path
+end
+
+container.binary = absolute(os.getenv("REAPER") or "reaper-lua")
+container.helper = absolute(os.getenv("SPEC_HELPER") or "build/spec-helper")
+container.signal_number = signals.number
+
+-- Everything that may stand in the table given to start, so that a misspelt key is told.
+local KEYS = {}
+for key in ([[mode script script_path args command raw env clear_env ignore block close no_proc full_stderr tty
+  report_left cwd unshare wrap limit]]):gmatch("%S+") do
+  KEYS[key] = true
+end
+
+local function check_keys(options)
+  for key in pairs(options) do
+    if not KEYS[key] then
+      error("container.start: unknown key " .. tostring(key), 4)
+    end
+  end
+end
+
+local function append(list, ...)
+  for _, word in ipairs({ ... }) do
+    list[#list + 1] = tostring(word)
+  end
+  return list
+end
+
+local function append_all(list, words)
+  return append(list, table.unpack(words or {}))
+end
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
+  file:close()
+end
+
+local function read_file(path)
+  local file = io.open(path, "r")
+  if not file then
+    return nil
+  end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+-- "{folder}" stands for the container's folder in the script, in all words and in the environment.
+local function expand(self, text)
+  return (tostring(text):gsub("{folder}", self.folder))
+end
+
+-- The program's own words: options, script, "--", command.
+local function program_words(self, options)
+  if options.raw then
+    return options.raw
+  end
+  local words = append_all({}, options.args)
+  if options.script then
+    write_file(self:file("hooks.lua"), expand(self, options.script))
+    append(words, self:file("hooks.lua"))
+  elseif options.script_path then
+    append(words, options.script_path)
+  end
+  if options.command then
+    append_all(append(words, "--"), options.command)
+  end
+  return words
+end
+
+local function add_signals(words, option, list)
+  if list then
+    local numbers = {}
+    for index, signal in ipairs(list) do
+      numbers[index] = signals.number(signal)
+    end
+    append(words, option, table.concat(numbers, ","))
+  end
+end
+
+local function setup_words(self, options)
+  local words = { container.helper, options.mode == "subreaper" and "host" or "exec" }
+  add_signals(words, "--ignore", options.ignore)
+  add_signals(words, "--block", options.block)
+  if options.close then
+    append(words, "--close", table.concat(options.close, ","))
+  end
+  for _, flag in ipairs({ "no_proc", "full_stderr", "tty", "report_left" }) do
+    if options[flag] then
+      append(words, "--" .. flag:gsub("_", "-"))
+    end
+  end
+  return append(words, "--ready", self:file("ready"), "--")
+end
+
+local function command_line(self, options)
+  local words = { container.helper, "limit", tostring(options.limit or LIMIT_SECONDS), "--" }
+  if options.tty then
+    append(words, container.helper, "pty", "--")
+  end
+  append(words, "/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+  append_all(words, options.unshare)
+  append(words, "--")
+  append_all(words, options.wrap)
+  append_all(words, setup_words(self, options))
+  append(words, container.binary)
+  append_all(words, program_words(self, options))
+  for index, word in ipairs(words) do
+    words[index] = expand(self, word)
+  end
+  return words
+end
+
+local function environment(self, options)
+  local values = options.clear_env and {} or uv.os_environ()
+  for name, value in pairs(options.env or {}) do
+    values[name] = value and expand(self, value) or nil
+  end
+  local list = {}
+  for name, value in pairs(values) do
+    list[#list + 1] = name .. "=" .. value
+  end
+  return list
+end
+
+local function open_output(path)
+  return assert(uv.fs_open(path, "a", tonumber("600", 8)))
+end
+
+local function spawn(self, options, words)
+  local input = assert(uv.pipe({}, {}))
+  local out, err = open_output(self:file("stdout")), open_output(self:file("stderr"))
+  local handle, pid = uv.spawn(words[1], {
+    args = table.move(words, 2, #words, 1, {}),
+    env = environment(self, options),
+    cwd = options.cwd,
+    stdio = { input.read, out, err },
+  }, function(code, signal)
+    self.code = signal ~= 0 and 128 + signal or code
+  end)
+  for _, descriptor in ipairs({ input.read, out, err }) do
+    uv.fs_close(descriptor)
+  end
+  assert(handle, pid)
+  self.input, self.handle, self.outer_pid = input.write, handle, pid
+end
+
+-- True when the container has ended.
+local function ended(self)
+  if not self.code then
+    uv.run("nowait")
+  end
+  return self.code ~= nil
+end
+
+-- The namespace and the program's pid, once the helper has become the program: exec replaces its arguments.
+local function find_program(self)
+  local nspid = tonumber((read_file(self:file("ready")) or ""):match("^(%d+)\n"))
+  if not nspid then
+    return false
+  end
+  self.namespace = self.namespace or processes.namespace_below(self.outer_pid)
+  local found = self.namespace and processes.find(self.namespace, nspid)
+  if found and not found.args:find("--ready " .. self:file("ready"), 1, true) then
+    self.pid, self.nspid = found.pid, nspid
+  end
+  return self.pid ~= nil
+end
+
+local function report(self, what)
+  return ("%s\n--- stdout\n%s\n--- stderr\n%s\n--- %s\n%s"):format(what, self:out(), self:err(),
+    self.code and "ended with code " .. self.code or "still running", processes.describe(self.namespace))
+end
+
+-- Starts a container and returns as soon as the program under test runs in it, or has ended already.
+function container.start(options)
+  check_keys(options)
+  local self = setmetatable({ mode = options.mode or "init" }, Container)
+  self.folder = assert(uv.fs_mkdtemp("/tmp/reaper-lua-spec-XXXXXX"))
+  open_containers[self] = true
+  spawn(self, options, command_line(self, options))
+  self:until_true(function()
+    return ended(self) or find_program(self)
+  end, 10, "the program to start")
+  return self
+end
+
+-- Runs one to its end, with nothing on stdin: exit code, stdout, stderr.
+function container.run(options)
+  local self = container.start(options)
+  self:close_input()
+  local code = self:wait(options.limit)
+  local out, err = self:out(), self:err()
+  self:close()
+  return code, out, err
+end
+
+function container.close_all()
+  for self in pairs(open_containers) do
+    self:close()
+  end
+end
+
+-- One describe block for each mode.
+function container.each_mode(define)
+  local busted = require "busted"
+  for _, mode in ipairs(container.modes) do
+    busted.describe("as " .. mode, function()
+      define(mode)
+    end)
+  end
+end
+
+function Container:file(name)
+  return self.folder .. "/" .. name
+end
+
+-- A file of the folder, or nil.
+function Container:read(name)
+  return read_file(self:file(name))
+end
+
+function Container:out()
+  return self:read("stdout") or ""
+end
+
+function Container:err()
+  return self:read("stderr") or ""
+end
+
+function Container:all()
+  return self:out() .. self:err()
+end
+
+-- The exit code, or nil while it runs.
+function Container:ended()
+  return ended(self) and self.code or nil
+end
+
+-- Polls until the function returns something true, and returns that.
+function Container:until_true(condition, seconds, what)
+  local deadline = uv.hrtime() + (seconds or 10) * container.slow * 1e9
+  while true do
+    local result = condition()
+    if result then
+      return result
+    end
+    if uv.hrtime() > deadline then
+      error(report(self, "timed out waiting for " .. (what or "a condition")), 2)
+    end
+    uv.sleep(NAP_MS)
+  end
+end
+
+-- The end is looked at before the text, so that what was written last is not missed.
+local function expect(self, source, pattern, seconds)
+  local captures
+  self:until_true(function()
+    local over = ended(self)
+    captures = table.pack(source(self):match(pattern))
+    if over and captures[1] == nil then
+      error(report(self, "ended without: " .. pattern), 5)
+    end
+    return captures[1] ~= nil
+  end, seconds, pattern)
+  return table.unpack(captures, 1, captures.n)
+end
+
+-- Waits for a Lua pattern in stdout followed by stderr; returns its captures.
+function Container:expect(pattern, seconds)
+  return expect(self, self.all, pattern, seconds)
+end
+
+function Container:err_expect(pattern, seconds)
+  return expect(self, self.err, pattern, seconds)
+end
+
+function Container:wait(seconds)
+  self:until_true(function()
+    return ended(self)
+  end, seconds, "the end")
+  return self.code
+end
+
+-- Only ever a process of this container: the pid may have been given to another one since.
+local function belongs(self, pid)
+  return not ended(self) and self.namespace ~= nil and processes.namespace(pid) == self.namespace
+end
+
+-- Sends a signal from outside to the program under test, or to another process of the container by its outer pid.
+function Container:kill(signal, pid)
+  pid = pid or self.pid
+  if not pid or not belongs(self, pid) then
+    return nil, "not running"
+  end
+  return uv.kill(pid, signals.number(signal))
+end
+
+-- The same with a value, as sigqueue does.
+function Container:queue(signal, value)
+  if not belongs(self, self.pid) then
+    return nil, "not running"
+  end
+  return os.execute(("%s send %d %d %d"):format(container.helper, signals.number(signal), self.pid, value))
+end
+
+function Container:write(text)
+  return uv.fs_write(self.input, text)
+end
+
+-- The end of stdin. On a terminal write "\4" instead.
+function Container:close_input()
+  if self.input then
+    uv.fs_close(self.input)
+    self.input = nil
+  end
+end
+
+-- All processes inside, in the order of their pids there; see processes.lua for the fields.
+function Container:processes()
+  return self.namespace and processes.list(self.namespace) or {}
+end
+
+local function select_processes(self, matches)
+  local chosen = {}
+  for _, process in ipairs(self:processes()) do
+    if matches(process) then
+      chosen[#chosen + 1] = process
+    end
+  end
+  return chosen
+end
+
+function Container:children_of(nspid)
+  return select_processes(self, function(process)
+    return process.ppid == nspid
+  end)
+end
+
+-- The first process of that name, and the list of all of them.
+function Container:find(comm)
+  local found = select_processes(self, function(process)
+    return process.comm == comm
+  end)
+  return found[1], found
+end
+
+function Container:zombies()
+  return #select_processes(self, function(process)
+    return process.state == "Z"
+  end)
+end
+
+local function wait_at_most(seconds, condition)
+  local deadline = uv.hrtime() + seconds * 1e9
+  while not condition() and uv.hrtime() < deadline do
+    uv.sleep(1)
+  end
+end
+
+-- libuv does not reap before its loop runs, so the pid is still this process's own when it is killed. The namespace
+-- dies with unshare, a moment later.
+local function end_outer(self)
+  if not ended(self) then
+    uv.process_kill(self.handle, "sigkill")
+  end
+  wait_at_most(10, function()
+    return ended(self) and #self:processes() == 0
+  end)
+end
+
+local function remove_folder(path)
+  for entry, kind in uv.fs_scandir_next, assert(uv.fs_scandir(path)) do
+    local inner = path .. "/" .. entry
+    if kind == "directory" then
+      remove_folder(inner)
+    else
+      uv.fs_unlink(inner)
+    end
+  end
+  uv.fs_rmdir(path)
+end
+
+-- Ends whatever is left in it and removes its folder. It may be called again.
+function Container:close()
+  if not open_containers[self] then
+    return
+  end
+  open_containers[self] = nil
+  end_outer(self)
+  uv.close(self.handle)
+  uv.run("nowait")
+  self:close_input()
+  remove_folder(self.folder)
+end
+
+-- A net below the specs' own after_each: what a file left open ends with it.
+local has_busted, busted = pcall(require, "busted")
+if has_busted and busted.subscribe then
+  busted.subscribe({ "file", "end" }, function()
+    container.close_all()
+    return nil, true
+  end)
+end
+
+return container

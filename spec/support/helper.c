@@ -1,0 +1,950 @@
+/*
+ * The specs' helper: one program with many small parts to play. Some prepare the place in which the program under
+ * test starts (host, exec, limit, pty), the others are what it has to look after (orphans, signals, daemon, ...).
+ * It needs nothing but libc and uses raw system calls where libc hides something, as it does for signals 32 and 33.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LAST_SIGNAL = 64, EXIT_FAILED = 125, NAP_US = 500, PATIENCE_S = 10 };
+
+/* Numbers as the kernel has them: libc's SIGRTMIN is 34, since it keeps 32 and 33 for its threads. */
+enum { REALTIME_MIN = 34, REALTIME_MAX = 64 };
+
+/* What rt_sigaction takes, which is not what libc's sigaction takes. */
+struct kernel_action {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static _Noreturn void fail(const char *what)
+{
+    fprintf(stderr, "spec-helper: %s: %s\n", what, strerror(errno));
+    exit(EXIT_FAILED);
+}
+
+static _Noreturn void misuse(const char *what)
+{
+    fprintf(stderr, "spec-helper: %s\n", what);
+    exit(EXIT_FAILED);
+}
+
+static double parse_number(const char *text, double least, double most)
+{
+    char *end = NULL;
+    const double number = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(number >= least && number <= most))
+        misuse(text);
+    return number;
+}
+
+static int parse_int(const char *text, int least, int most)
+{
+    return (int)parse_number(text, least, most);
+}
+
+static struct timespec span(double seconds)
+{
+    const time_t whole = (time_t)seconds;
+
+    return (struct timespec){ .tv_sec = whole, .tv_nsec = (long)((seconds - (double)whole) * 1e9) };
+}
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static _Noreturn void pause_forever(void)
+{
+    for (;;)
+        pause();
+}
+
+/* ---- signals ---- */
+
+static uint64_t bit(int signal_number)
+{
+    return UINT64_C(1) << (signal_number - 1);
+}
+
+/* A name with or without SIG, RTMIN+n, RTMAX-n, or a number. */
+static int parse_signal(const char *text)
+{
+    if (isdigit((unsigned char)*text))
+        return parse_int(text, 1, LAST_SIGNAL);
+    if (strncmp(text, "SIG", 3) == 0)
+        text += 3;
+    if (strncmp(text, "RTMIN", 5) == 0)
+        return REALTIME_MIN + (text[5] ? parse_int(text + 5, 0, 30) : 0);
+    if (strncmp(text, "RTMAX", 5) == 0)
+        return REALTIME_MAX + (text[5] ? parse_int(text + 5, -30, 0) : 0);
+    for (int number = 1; number < 32; number++)
+        if (strcmp(text, sigabbrev_np(number)) == 0)
+            return number;
+    misuse(text);
+}
+
+static uint64_t parse_signals(char *list)
+{
+    uint64_t set = 0;
+    char *rest = NULL;
+
+    if (strcmp(list, "ALL") == 0)
+        return UINT64_MAX;
+    for (char *word = strtok_r(list, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest))
+        set |= bit(parse_signal(word));
+    return set;
+}
+
+static void set_mask(uint64_t mask)
+{
+    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask) < 0)
+        fail("rt_sigprocmask");
+}
+
+static uint64_t get_mask(void)
+{
+    uint64_t mask = 0;
+
+    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &mask, sizeof mask) < 0)
+        fail("rt_sigprocmask");
+    return mask;
+}
+
+static void ignore_signals(uint64_t set)
+{
+    const struct kernel_action action = { .handler = SIG_IGN };
+
+    for (int number = 1; number <= LAST_SIGNAL; number++)
+        if ((set & bit(number)) != 0 && number != SIGKILL && number != SIGSTOP &&
+            syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask) < 0)
+            fail("rt_sigaction");
+}
+
+static uint64_t get_ignored(void)
+{
+    uint64_t set = 0;
+
+    for (int number = 1; number <= LAST_SIGNAL; number++) {
+        struct kernel_action action;
+
+        if (syscall(SYS_rt_sigaction, number, NULL, &action, sizeof action.mask) < 0)
+            fail("rt_sigaction");
+        if (action.handler == SIG_IGN)
+            set |= bit(number);
+    }
+    return set;
+}
+
+/* The next signal of all 64, which must be blocked. */
+static int next_signal(siginfo_t *info)
+{
+    const uint64_t all = UINT64_MAX;
+    long number;
+
+    do
+        number = syscall(SYS_rt_sigtimedwait, &all, info, NULL, sizeof all);
+    while (number < 0 && errno == EINTR);
+    if (number < 0)
+        fail("rt_sigtimedwait");
+    return (int)number;
+}
+
+/* ---- the place in which the program under test starts ---- */
+
+struct setup {
+    uint64_t ignored;
+    uint64_t blocked;
+    uint64_t closed; /* descriptors 0 to 63 */
+    bool no_proc;
+    bool full_stderr;
+    bool tty;
+    bool report_left;
+    const char *ready; /* a file that gets the program's pid, just before exec */
+};
+
+static const struct option setup_options[] = {
+    { "ignore", required_argument, NULL, 'i' },   { "block", required_argument, NULL, 'b' },
+    { "close", required_argument, NULL, 'c' },    { "no-proc", no_argument, NULL, 'p' },
+    { "full-stderr", no_argument, NULL, 'f' },    { "tty", no_argument, NULL, 't' },
+    { "report-left", no_argument, NULL, 'l' },    { "ready", required_argument, NULL, 'r' },
+    { NULL, 0, NULL, 0 },
+};
+
+static uint64_t parse_descriptors(char *list)
+{
+    uint64_t set = 0;
+    char *rest = NULL;
+
+    for (char *word = strtok_r(list, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest))
+        set |= UINT64_C(1) << parse_int(word, 0, 63);
+    return set;
+}
+
+/* Only where /proc shows this process as 1 was it mounted for a namespace of its own: never the machine's. */
+static void check_proc_is_private(void)
+{
+    char self[16] = "";
+
+    if (readlink("/proc/self", self, sizeof self - 1) < 0 || strcmp(self, "1") != 0)
+        misuse("--no-proc is for process 1 of unshare --pid --mount-proc only");
+}
+
+static struct setup parse_setup(int argc, char **argv)
+{
+    struct setup setup = { .ignored = 0 };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "+", setup_options, NULL)) != -1) {
+        switch (option) {
+        case 'i': setup.ignored = parse_signals(optarg); break;
+        case 'b': setup.blocked = parse_signals(optarg); break;
+        case 'c': setup.closed = parse_descriptors(optarg); break;
+        case 'p': setup.no_proc = true; break;
+        case 'f': setup.full_stderr = true; break;
+        case 't': setup.tty = true; break;
+        case 'l': setup.report_left = true; break;
+        case 'r': setup.ready = optarg; break;
+        default: exit(EXIT_FAILED);
+        }
+    }
+    if (optind == argc)
+        misuse("no program given");
+    if (setup.no_proc)
+        check_proc_is_private();
+    return setup;
+}
+
+/*
+ * A full pipe without a reader would break, and a reader would have to be a process of its own. A pipe opened for
+ * reading and writing at once is its own reader.
+ */
+static void fill_stderr(void)
+{
+    int ends[2];
+    char path[64];
+    char page[4096] = { 0 };
+
+    if (pipe(ends) < 0)
+        fail("pipe");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    const int both = open(path, O_RDWR | O_NONBLOCK);
+    if (both < 0)
+        fail(path);
+    while (write(both, page, sizeof page) > 0 || write(both, page, 1) > 0)
+        continue;
+    fcntl(both, F_SETFL, O_RDWR);
+    dup2(both, STDERR_FILENO);
+    close(both);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* Layer by layer, since unshare puts its /proc over the machine's, in a mount namespace of its own. */
+static void unmount_proc(void)
+{
+    for (int layer = 0; layer < 8 && umount2("/proc", MNT_DETACH) == 0; layer++)
+        continue;
+}
+
+/* The terminal may have been given to unshare already, whose session lies outside: it is taken from there. */
+static void take_terminal(void)
+{
+    if (setsid() < 0)
+        fail("setsid");
+    if (ioctl(STDIN_FILENO, TIOCSCTTY, 1) < 0)
+        fail("TIOCSCTTY");
+}
+
+static void tell_ready(const char *path)
+{
+    const int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (file < 0 || dprintf(file, "%d\n", (int)getpid()) < 0)
+        fail(path);
+    close(file);
+}
+
+static _Noreturn void exec_program(char **argv)
+{
+    execvp(argv[0], argv);
+    const int code = errno == ENOENT ? 127 : 126;
+    fprintf(stderr, "spec-helper: %s: %s\n", argv[0], strerror(errno));
+    exit(code);
+}
+
+static _Noreturn void start_program(const struct setup *setup, char **argv)
+{
+    if (setup->full_stderr)
+        fill_stderr(); /* needs /proc */
+    if (setup->no_proc)
+        unmount_proc();
+    if (setup->tty)
+        take_terminal();
+    if (setup->ready != NULL)
+        tell_ready(setup->ready);
+    for (int descriptor = 0; descriptor < 64; descriptor++)
+        if ((setup->closed >> descriptor & 1) != 0)
+            close(descriptor);
+    ignore_signals(setup->ignored);
+    set_mask(setup->blocked);
+    exec_program(argv);
+}
+
+static int run_exec(int argc, char **argv)
+{
+    const struct setup setup = parse_setup(argc, argv);
+
+    start_program(&setup, argv + optind);
+}
+
+static int exit_code(int status)
+{
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void report_adopted(pid_t pid, bool report)
+{
+    if (pid > 0 && report)
+        fprintf(stderr, "host: adopted %d\n", (int)pid);
+}
+
+/* Reaps all that comes until the program itself ends; what comes besides it are orphans that it did not adopt. */
+static int reap_until(pid_t program, bool report)
+{
+    for (;;) {
+        int status = 0;
+        const pid_t pid = waitpid(-1, &status, __WALL);
+
+        if (pid == program)
+            return exit_code(status);
+        if (pid < 0 && errno != EINTR)
+            fail("waitpid");
+        report_adopted(pid, report);
+    }
+}
+
+/* Orphans that died before the program may come after it. */
+static void reap_rest(bool report)
+{
+    pid_t pid;
+
+    while ((pid = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
+        report_adopted(pid, report);
+}
+
+static void report_process(int pid)
+{
+    char path[64];
+    char comm[64] = "?";
+    char state = '?';
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return;
+    if (fscanf(file, "%*d (%63[^)]) %c", comm, &state) == 2)
+        fprintf(stderr, "host: left %d %c %s\n", pid, state, comm);
+    fclose(file);
+}
+
+static void report_left(void)
+{
+    DIR *proc = opendir("/proc");
+    const struct dirent *entry;
+
+    if (proc == NULL)
+        return;
+    while ((entry = readdir(proc)) != NULL) {
+        const int pid = atoi(entry->d_name);
+
+        if (pid > 1)
+            report_process(pid);
+    }
+    closedir(proc);
+}
+
+static int run_host(int argc, char **argv)
+{
+    const struct setup setup = parse_setup(argc, argv);
+    const pid_t program = fork();
+
+    if (program < 0)
+        fail("fork");
+    if (program == 0)
+        start_program(&setup, argv + optind);
+    const int code = reap_until(program, setup.report_left);
+    reap_rest(setup.report_left);
+    if (setup.report_left)
+        report_left();
+    return code;
+}
+
+/* exec keeps the alarm and the parent-death signal, so that whatever is run ends with the specs at the latest. */
+static int run_limit(int argc, char **argv)
+{
+    if (argc < 4 || strcmp(argv[2], "--") != 0)
+        misuse("limit SECONDS -- PROGRAM [ARG...]");
+    const int seconds = parse_int(argv[1], 1, 36000);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    syscall(SYS_close_range, 3U, ~0U, 0U);
+    alarm((unsigned int)seconds);
+    exec_program(argv + 3);
+}
+
+/* ---- a terminal ---- */
+
+struct terminal {
+    int master;
+    int slave; /* kept open, so that the master does not fail while nobody has the slave */
+};
+
+static struct terminal open_terminal(void)
+{
+    struct terminal terminal = { .master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC) };
+
+    if (terminal.master < 0 || grantpt(terminal.master) < 0 || unlockpt(terminal.master) < 0)
+        fail("posix_openpt");
+    terminal.slave = open(ptsname(terminal.master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (terminal.slave < 0)
+        fail("ptsname");
+    return terminal;
+}
+
+static _Noreturn void start_on_terminal(const struct terminal *terminal, char **argv)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int descriptor = 0; descriptor < 3; descriptor++)
+        dup2(terminal->slave, descriptor);
+    take_terminal();
+    exec_program(argv);
+}
+
+static bool copy_once(int from, int to)
+{
+    char buffer[4096];
+    const ssize_t size = read(from, buffer, sizeof buffer);
+
+    for (ssize_t done = 0; done < size;) {
+        const ssize_t written = write(to, buffer + done, (size_t)(size - done));
+
+        if (written < 0)
+            return false;
+        done += written;
+    }
+    return size > 0;
+}
+
+/* Copies both ways until the program has ended and its last output has been read. */
+static void copy_terminal(int master, int program)
+{
+    struct pollfd polled[] = { { STDIN_FILENO, POLLIN, 0 }, { master, POLLIN, 0 }, { program, POLLIN, 0 } };
+
+    while (polled[1].fd >= 0 || polled[2].fd >= 0) {
+        if (poll(polled, 3, polled[2].fd >= 0 ? -1 : 0) < 0 && errno != EINTR)
+            fail("poll");
+        if (polled[0].revents != 0 && !copy_once(STDIN_FILENO, master))
+            polled[0].fd = -1;
+        if (polled[1].revents != 0 ? !copy_once(master, STDOUT_FILENO) : polled[2].fd < 0)
+            polled[1].fd = -1;
+        if (polled[2].revents != 0)
+            polled[2].fd = -1;
+    }
+}
+
+static int run_pty(int argc, char **argv)
+{
+    static const struct option options[] = { { "timeout", required_argument, NULL, 't' }, { NULL, 0, NULL, 0 } };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+        if (option != 't')
+            return EXIT_FAILED;
+        alarm((unsigned int)parse_int(optarg, 1, 36000));
+    }
+    if (optind == argc)
+        misuse("no program given");
+    const struct terminal terminal = open_terminal();
+    const pid_t program = fork();
+    int status = 0;
+
+    if (program < 0)
+        fail("fork");
+    if (program == 0)
+        start_on_terminal(&terminal, argv + optind);
+    const int descriptor = (int)syscall(SYS_pidfd_open, program, 0);
+    if (descriptor < 0)
+        fail("pidfd_open");
+    copy_terminal(terminal.master, descriptor);
+    waitpid(program, &status, 0);
+    return exit_code(status);
+}
+
+/* ---- orphans ---- */
+
+enum { STACK_SIZE = 64 * 1024 };
+
+struct batch {
+    int count;
+    int code;
+    int parallel;
+    bool sequence;
+    bool forked; /* the orphans live on in a process of their own, for `alive` */
+    struct timespec alive;
+    const char *comm;
+    int index;
+    pid_t orphan; /* filled in by the parent that is about to leave it */
+    int failure;
+    _Alignas(16) char parent_stack[STACK_SIZE];
+    _Alignas(16) char orphan_stack[STACK_SIZE];
+};
+
+static int orphan_main(void *argument)
+{
+    const struct batch *batch = argument;
+
+    if (batch->forked)
+        nanosleep(&batch->alive, NULL);
+    return batch->sequence ? batch->index % 256 : batch->code;
+}
+
+/*
+ * Runs in the memory of its own parent, which is held up meanwhile. Its child does the same, unless it has to live
+ * on: so it dies first, and is adopted dead when this one ends. That is cheap, and keeps the orphans in order. The
+ * name is inherited, so that nobody sees an orphan without it.
+ */
+static int parent_main(void *argument)
+{
+    struct batch *batch = argument;
+    const int flags = batch->forked ? SIGCHLD : SIGCHLD | CLONE_VM | CLONE_VFORK;
+
+    prctl(PR_SET_NAME, batch->comm);
+    batch->orphan = clone(orphan_main, batch->orphan_stack + STACK_SIZE, flags, batch);
+    batch->failure = batch->orphan < 0 ? errno : 0;
+    return 0;
+}
+
+static bool try_orphan(struct batch *batch)
+{
+    const int flags = SIGCHLD | CLONE_VM | CLONE_VFORK;
+    const pid_t parent = clone(parent_main, batch->parent_stack + STACK_SIZE, flags, batch);
+
+    if (parent < 0) {
+        batch->failure = errno;
+        return false;
+    }
+    waitpid(parent, NULL, 0);
+    return batch->failure == 0;
+}
+
+static void make_orphan(struct batch *batch)
+{
+    const double deadline = now() + PATIENCE_S;
+
+    while (!try_orphan(batch)) {
+        errno = batch->failure;
+        if ((errno != EAGAIN && errno != ENOMEM) || now() > deadline)
+            fail("clone");
+        usleep(NAP_US);
+    }
+}
+
+/* A zombie still has its pid, so this waits for the reaper. */
+static void wait_until_gone(pid_t pid, double seconds)
+{
+    const double deadline = now() + seconds;
+
+    while (kill(pid, 0) == 0) {
+        if (now() > deadline) {
+            errno = ETIMEDOUT;
+            fail("an orphan was not reaped");
+        }
+        usleep(NAP_US);
+    }
+}
+
+static void make_orphans(struct batch *batch)
+{
+    const double patience = PATIENCE_S + (double)batch->alive.tv_sec;
+    pid_t *made = calloc((size_t)batch->parallel, sizeof *made);
+
+    if (made == NULL)
+        fail("calloc");
+    for (batch->index = 1; batch->index <= batch->count; batch->index++) {
+        pid_t *slot = &made[batch->index % batch->parallel];
+
+        if (*slot != 0)
+            wait_until_gone(*slot, patience);
+        make_orphan(batch);
+        *slot = batch->orphan;
+    }
+    free(made);
+}
+
+static int run_orphans(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "code", required_argument, NULL, 'k' },  { "comm", required_argument, NULL, 'n' },
+        { "alive", required_argument, NULL, 'a' }, { "parallel", required_argument, NULL, 'p' },
+        { "sequence", no_argument, NULL, 's' },    { NULL, 0, NULL, 0 },
+    };
+    static struct batch batch = { .parallel = 500, .comm = "spec-orphan" };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'k': batch.code = parse_int(optarg, 0, 255); break;
+        case 'n': batch.comm = optarg; break;
+        case 'a': batch.forked = true; batch.alive = span(parse_number(optarg, 0, 3600)); break;
+        case 'p': batch.parallel = parse_int(optarg, 1, 30000); break;
+        case 's': batch.sequence = true; break;
+        default: return EXIT_FAILED;
+        }
+    }
+    if (optind != argc - 1 || (batch.sequence && batch.forked))
+        misuse("orphans N, and not both --sequence and --alive");
+    batch.count = parse_int(argv[optind], 0, 1000000);
+    make_orphans(&batch);
+    printf("made %d\n", batch.count);
+    return 0;
+}
+
+/* ---- other things to look after ---- */
+
+static int run_signals(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "exit-on", required_argument, NULL, 'e' },
+        { "stop-self", no_argument, NULL, 's' },
+        { NULL, 0, NULL, 0 },
+    };
+    int exit_on = SIGTERM;
+    bool stop = false;
+    int option;
+    int number;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'e': exit_on = parse_signal(optarg); break;
+        case 's': stop = true; break;
+        default: return EXIT_FAILED;
+        }
+    }
+    set_mask(UINT64_MAX);
+    puts("ready");
+    if (stop)
+        raise(SIGSTOP);
+    do {
+        siginfo_t info;
+
+        number = next_signal(&info);
+        if (info.si_code == SI_QUEUE)
+            printf("got %d value %d\n", number, info.si_value.sival_int);
+        else
+            printf("got %d\n", number);
+    } while (number != exit_on);
+    return 0;
+}
+
+static int run_send(int argc, char **argv)
+{
+    if (argc < 3 || argc > 4)
+        misuse("send SIGNAL PID [VALUE]");
+    const int number = parse_signal(argv[1]);
+    const pid_t pid = parse_int(argv[2], 1, INT32_MAX);
+    const union sigval value = { .sival_int = argc > 3 ? parse_int(argv[3], INT32_MIN, INT32_MAX) : 0 };
+
+    if ((argc > 3 ? sigqueue(pid, number, value) : kill(pid, number)) < 0)
+        fail(argv[2]);
+    return 0;
+}
+
+static void print_descriptors(void)
+{
+    fputs("fds", stdout);
+    for (int descriptor = 0; descriptor < 256; descriptor++)
+        if (fcntl(descriptor, F_GETFD) >= 0)
+            printf(" %d", descriptor);
+    putchar('\n');
+}
+
+static void print_identity(void)
+{
+    gid_t groups[256];
+    const int count = getgroups(256, groups);
+
+    printf("pid %d\nppid %d\npgrp %d\nsid %d\n", getpid(), getppid(), getpgrp(), getsid(0));
+    printf("tpgid %d\n", tcgetpgrp(STDIN_FILENO));
+    printf("uid %u\ngid %u\ngroups", getuid(), getgid());
+    for (int index = 0; index < count; index++)
+        printf(" %u", groups[index]);
+    putchar('\n');
+}
+
+static void print_limit(const char *name, rlim_t limit)
+{
+    if (limit == RLIM_INFINITY)
+        printf("%s unlimited", name);
+    else
+        printf("%s %llu", name, (unsigned long long)limit);
+}
+
+static void print_oom_score(void)
+{
+    FILE *file = fopen("/proc/self/oom_score_adj", "re");
+    int score = 0;
+
+    if (file == NULL)
+        return;
+    if (fscanf(file, "%d", &score) == 1)
+        printf("oom_score_adj %d\n", score);
+    fclose(file);
+}
+
+static void print_surroundings(void)
+{
+    char path[4096];
+    struct rlimit files;
+    const mode_t mask = umask(0);
+
+    umask(mask);
+    getrlimit(RLIMIT_NOFILE, &files);
+    printf("cwd %s\n", getcwd(path, sizeof path) != NULL ? path : "?");
+    printf("umask %04o\nnice %d\n", mask, getpriority(PRIO_PROCESS, 0));
+    print_limit("nofile", files.rlim_cur);
+    print_limit("", files.rlim_max);
+    putchar('\n');
+    print_oom_score();
+}
+
+static int run_state(int argc, char **argv)
+{
+    if (argc > 1)
+        misuse(argv[1]);
+    printf("mask %016llx\n", (unsigned long long)get_mask());
+    printf("ignored %016llx\n", (unsigned long long)get_ignored());
+    print_descriptors();
+    print_identity();
+    print_surroundings();
+    for (char **entry = environ; *entry != NULL; entry++)
+        printf("env %s\n", *entry);
+    return 0;
+}
+
+struct daemon_options {
+    bool ignore_term;
+    bool stopped;
+    const char *log;
+};
+
+static _Noreturn void daemon_main(const struct daemon_options *options, int ready)
+{
+    const int log = options->log ? open(options->log, O_WRONLY | O_CREAT | O_APPEND, 0644) : -1;
+    siginfo_t info;
+    int number;
+
+    if (options->log != NULL && log < 0)
+        fail(options->log);
+    prctl(PR_SET_NAME, "spec-daemon");
+    set_mask(UINT64_MAX);
+    dprintf(ready, "daemon %d\n", (int)getpid());
+    close(ready);
+    if (options->stopped)
+        raise(SIGSTOP);
+    do {
+        number = next_signal(&info);
+        if (log >= 0)
+            dprintf(log, "got %d\n", number);
+    } while (number != SIGTERM || options->ignore_term);
+    _exit(0);
+}
+
+/* The parent that leaves the daemon; its last act is to see it stopped, which only a parent can wait for. */
+static _Noreturn void daemon_parent(const struct daemon_options *options, int ready)
+{
+    setsid();
+    const pid_t daemon_pid = fork();
+
+    if (daemon_pid == 0)
+        daemon_main(options, ready);
+    close(ready);
+    if (daemon_pid > 0 && options->stopped)
+        waitpid(daemon_pid, NULL, WUNTRACED);
+    _exit(daemon_pid > 0 ? 0 : EXIT_FAILED);
+}
+
+static struct daemon_options parse_daemon(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "ignore-term", no_argument, NULL, 'i' },
+        { "stopped", no_argument, NULL, 's' },
+        { "log", required_argument, NULL, 'l' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct daemon_options result = { .log = NULL };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'i': result.ignore_term = true; break;
+        case 's': result.stopped = true; break;
+        case 'l': result.log = optarg; break;
+        default: exit(EXIT_FAILED);
+        }
+    }
+    return result;
+}
+
+static int run_daemon(int argc, char **argv)
+{
+    const struct daemon_options options = parse_daemon(argc, argv);
+    char line[64] = "";
+    int ready[2];
+
+    if (pipe(ready) < 0)
+        fail("pipe");
+    const pid_t parent = fork();
+    if (parent < 0)
+        fail("fork");
+    if (parent == 0)
+        daemon_parent(&options, ready[1]);
+    close(ready[1]);
+    const ssize_t size = read(ready[0], line, sizeof line - 1);
+    waitpid(parent, NULL, 0);
+    fputs(line, stdout);
+    return size > 0 ? 0 : EXIT_FAILED;
+}
+
+static void start_sleeper(void)
+{
+    const double deadline = now() + PATIENCE_S;
+    pid_t pid;
+
+    while ((pid = fork()) < 0) {
+        if (errno != EAGAIN || now() > deadline)
+            fail("fork");
+        usleep(NAP_US);
+    }
+    if (pid == 0)
+        pause_forever();
+}
+
+static int run_sleepers(int argc, char **argv)
+{
+    if (argc != 2)
+        misuse("sleepers N");
+    prctl(PR_SET_NAME, "spec-sleeper"); /* inherited */
+    for (int left = parse_int(argv[1], 0, 30000); left > 0; left--)
+        start_sleeper();
+    prctl(PR_SET_NAME, "spec-helper");
+    puts("ready");
+    pause_forever();
+}
+
+static int run_hold(int argc, char **argv)
+{
+    if (argc > 1)
+        misuse(argv[1]);
+    pause_forever();
+}
+
+static int run_crash(int argc, char **argv)
+{
+    const struct rlimit no_core = { 0, 0 };
+    int *volatile nowhere = NULL;
+
+    if (argc != 2)
+        misuse("crash segv|abort|kill");
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (strcmp(argv[1], "segv") == 0)
+        *(volatile int *)nowhere = 1;
+    else if (strcmp(argv[1], "abort") == 0)
+        abort();
+    else if (strcmp(argv[1], "kill") == 0)
+        kill(getpid(), SIGKILL);
+    misuse(argv[1]);
+}
+
+static int run_exit(int argc, char **argv)
+{
+    if (argc != 2)
+        misuse("exit CODE");
+    return parse_int(argv[1], 0, 255);
+}
+
+/* ---- the table of all parts ---- */
+
+static const struct command commands[] = {
+    { "host", run_host, "[SETUP] -- PROGRAM...   as process 1, run PROGRAM as a child and reap what it leaves" },
+    { "exec", run_exec, "[SETUP] -- PROGRAM...   become PROGRAM" },
+    { "limit", run_limit, "SECONDS -- PROGRAM...  become PROGRAM, with an end" },
+    { "pty", run_pty, "[--timeout S] -- PROGRAM...  run PROGRAM on a terminal of its own" },
+    { "orphans", run_orphans, "N [--code K] [--comm NAME] [--alive S] [--parallel P] [--sequence]" },
+    { "signals", run_signals, "[--exit-on SIG] [--stop-self]  print each signal that arrives" },
+    { "send", run_send, "SIG PID [VALUE]        send a signal, with a value if there is one" },
+    { "state", run_state, "                      print what was inherited" },
+    { "daemon", run_daemon, "[--ignore-term] [--stopped] [--log FILE]" },
+    { "sleepers", run_sleepers, "N                   hold N children that do nothing" },
+    { "hold", run_hold, "                       do nothing" },
+    { "crash", run_crash, "segv|abort|kill        die by that signal" },
+    { "exit", run_exit, "CODE                    exit with that code" },
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int print_help(FILE *stream)
+{
+    fputs("usage: spec-helper COMMAND ...\n", stream);
+    for (size_t index = 0; index < COMMANDS; index++)
+        fprintf(stream, "  %-8s %s\n", commands[index].name, commands[index].help);
+    fputs("SETUP: --ignore SIG,... --block SIG,... --close FD,... --no-proc --full-stderr --tty --report-left "
+          "--ready FILE\n", stream);
+    return stream == stdout ? 0 : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    if (argc > 1 && strcmp(argv[1], "--help") == 0)
+        return print_help(stdout);
+    for (size_t index = 0; argc > 1 && index < COMMANDS; index++)
+        if (strcmp(argv[1], commands[index].name) == 0)
+            return commands[index].run(argc - 1, argv + 1);
+    return print_help(stderr);
+}

@@ -1,0 +1,81 @@
+-- Scripts whose printed lines are what a spec checks.
+
+local container = require "spec.support.container"
+
+local script = {}
+
+-- An error in a hook ends the container at once, with its message among the lines.
+local ENDING = [[
+
+function on_error(message, hook)
+  print("error in " .. hook .. ": " .. message)
+  reaper.exit(99)
+end
+]]
+
+local function with(options, text)
+  local all = { script = text }
+  for key, value in pairs(options or {}) do
+    all[key] = value
+  end
+  return all
+end
+
+-- A script whose on_start(pid, again) is `body`; unless `goes_on`, it ends when that returns.
+function script.on_start(body, goes_on)
+  return "function on_start(pid, again) " .. body .. (goes_on and "" or "\nreaper.exit()") .. "\nend" .. ENDING
+end
+
+-- Runs a script to its end: stdout, stderr, exit code.
+function script.run(text, options)
+  local code, out, err = container.run(with(options, text))
+  return out, err, code
+end
+
+-- Runs `body` in on_start, without COMMAND: stdout, stderr, exit code.
+function script.body(body, options)
+  return script.run(script.on_start(body), options)
+end
+
+-- The same where nothing may go wrong: stdout only.
+function script.printed(body, options)
+  local out, err, code = script.body(body, options)
+  if code ~= 0 or err ~= "" then
+    error(("the script ended with code %d\n--- stdout\n%s\n--- stderr\n%s"):format(code, out, err), 2)
+  end
+  return out
+end
+
+-- Starts a container with a script.
+function script.start(text, options)
+  return container.start(with(options, text))
+end
+
+function script.lines(text)
+  local list = {}
+  for line in text:gmatch("([^\n]*)\n") do
+    list[#list + 1] = line
+  end
+  return list
+end
+
+-- Kills the policy as a crash does, and gives its pid in the container.
+function script.kill_policy(c, signal)
+  local policy = c:until_true(function()
+    return c:find("reaper-policy")
+  end, 5, "a policy")
+  c:kill(signal or "KILL", policy.pid)
+  return policy.nspid
+end
+
+-- The number of open descriptors of a process of the container, given by its outer pid.
+function script.descriptors(pid)
+  local uv = require "luv"
+  local count = 0
+  for _ in uv.fs_scandir_next, assert(uv.fs_scandir("/proc/" .. pid .. "/fd")) do
+    count = count + 1
+  end
+  return count
+end
+
+return script

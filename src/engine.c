@@ -1,0 +1,325 @@
+#define _GNU_SOURCE
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "forward.h"
+#include "keeper.h"
+#include "reap.h"
+#include "remains.h"
+#include "stop.h"
+#include "terminal.h"
+#include "verdict.h"
+
+static const int64_t look_every = 10 * NANOSECONDS; /* at a policy that has events to read */
+
+/* What a state does. An action that is not there does nothing. */
+struct state_row {
+    const char *name;
+    void (*enter)(struct engine *engine);
+    void (*deadline)(struct engine *engine); /* state_deadline has passed */
+    void (*died)(struct engine *engine);     /* a process has ended */
+};
+
+static const struct state_row states[ENGINE_STATES] = {
+    [ENGINE_LOADING] = { .name = "loading" },
+    [ENGINE_RUNNING] = { .name = "running" },
+    [ENGINE_STOPPING] = { "stopping", stop_enter_stopping, stop_grace_over, stop_check_remains },
+    [ENGINE_KILLING] = { "killing", stop_enter_killing, stop_give_up, stop_check_remains },
+    [ENGINE_LEAVING] = { "leaving", stop_enter_leaving, NULL, stop_check_policy },
+    [ENGINE_DONE] = { .name = "done" },
+};
+
+void engine_enter(struct engine *engine, enum engine_state state)
+{
+    if (engine->state >= state)
+        return;
+    engine->state = state;
+    engine->state_deadline = NEVER;
+    log_line(&engine->log, LOG_LEVEL_TRACE, "%s", states[state].name);
+    if (states[state].enter)
+        states[state].enter(engine);
+}
+
+int engine_code_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int engine_has_script(const struct engine *engine)
+{
+    return engine->base.script || engine->base.eval;
+}
+
+/* SIG when the parent dies; when it has died already, the kernel will not tell. */
+static void set_parent_death(struct engine *engine)
+{
+    if (prctl(PR_SET_PDEATHSIG, engine->options.parent_death) != 0)
+        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot set the parent-death signal: %s", strerror(errno));
+    else if (engine->options.parent_death && getppid() != engine->start->parent)
+        kill(getpid(), engine->options.parent_death);
+}
+
+static void apply_log_options(struct engine *engine)
+{
+    engine->log.threshold = engine->options.threshold;
+    engine->log.json = engine->options.json;
+}
+
+void engine_apply_options(struct engine *engine)
+{
+    const int before = engine->options.parent_death;
+
+    engine->options = engine->policy.options;
+    options_reapply_arguments(&engine->options, engine->start->argc, engine->start->argv);
+    apply_log_options(engine);
+    if (engine->options.parent_death != before)
+        set_parent_death(engine);
+    if (engine->options.warn)
+        oom_watch_open(&engine->oom);
+}
+
+void engine_begin(struct engine *engine)
+{
+    if (engine->state != ENGINE_LOADING)
+        return;
+    engine_enter(engine, ENGINE_RUNNING);
+    if (engine->base.command)
+        command_start(engine);
+    else
+        command_close_inherited();
+}
+
+/* ---- Setting up. ---- */
+
+/* A closed 0, 1 or 2 would be taken by the next file that is opened, and log lines would go into it. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
+static void leave_folder(struct engine *engine)
+{
+    engine->folder_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    engine->folder = getcwd(NULL, 0);
+    if (chdir("/") != 0)
+        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot move to /: %s", strerror(errno));
+}
+
+static void become_reaper(struct engine *engine)
+{
+    engine->is_init = getpid() == 1;
+    if (!engine->is_init && prctl(PR_SET_CHILD_SUBREAPER, 1UL) != 0)
+        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot become a subreaper: %s; orphans go to process 1",
+                 strerror(errno));
+}
+
+static void set_up_slot(struct policy_slot *slot, const struct options *options)
+{
+    slot->channel.fd = slot->channel.peer = -1;
+    slot->channel.flush_at = NEVER;
+    slot->look_at = NEVER;
+    slot->options = *options;
+}
+
+static void set_up(struct engine *engine, const struct engine_start *start, const struct options *options,
+                   const struct inherited_signals *signals)
+{
+    memset(engine, 0, sizeof *engine);
+    engine->start = start;
+    engine->base = *options;
+    engine->signals = *signals;
+    engine->main_pidfd = engine->terminal_fd = -1;
+    engine->main_status = engine->main_code = engine->exit_code = -1;
+    engine->oom.fd = -1;
+    engine->state_deadline = engine->main_retry_at = engine->policy_start_at = NEVER;
+    engine->leaving_deadline = engine->sweep_at = NEVER;
+    engine->started_at = clock_now();
+    set_up_slot(&engine->policy, options);
+    set_up_slot(&engine->candidate, options);
+    channel_collect(&engine->collected);
+    engine->options = *options;
+    options_reapply_arguments(&engine->options, start->argc, start->argv);
+    apply_log_options(engine);
+    fill_standard_descriptors();
+    become_reaper(engine);
+    if (engine->options.parent_death)
+        set_parent_death(engine);
+    leave_folder(engine);
+    terminal_find(engine);
+}
+
+/* ---- The loop. ---- */
+
+static int64_t sooner(int64_t left, int64_t right)
+{
+    return left < right ? left : right;
+}
+
+static int64_t next_deadline(const struct engine *engine)
+{
+    int64_t next = engine->check_remains ? 0 : engine->state_deadline;
+
+    next = sooner(next, engine->sweep_at);
+    next = sooner(next, engine->main_retry_at);
+    next = sooner(next, engine->policy_start_at);
+    next = sooner(next, engine->leaving_deadline);
+    next = sooner(next, engine->policy.channel.flush_at);
+    next = sooner(next, engine->candidate.channel.flush_at);
+    next = sooner(next, engine->policy.look_at);
+    return sooner(next, verdict_deadline(engine));
+}
+
+static void run_if_due(struct engine *engine, int64_t now, int64_t *deadline, void (*action)(struct engine *engine))
+{
+    if (*deadline > now)
+        return;
+    *deadline = NEVER;
+    if (action)
+        action(engine);
+}
+
+static void expire(struct engine *engine)
+{
+    const int64_t now = clock_now();
+
+    run_if_due(engine, now, &engine->sweep_at, reap_sweep);
+    verdict_expire(engine);
+    run_if_due(engine, now, &engine->main_retry_at, command_start);
+    run_if_due(engine, now, &engine->policy_start_at, keeper_start_again);
+    run_if_due(engine, now, &engine->leaving_deadline, keeper_kill_leaving);
+    run_if_due(engine, now, &engine->state_deadline, states[engine->state].deadline);
+    if (engine->policy.look_at <= now)
+        keeper_look(engine, &engine->policy);
+    if (engine->policy.channel.flush_at <= now)
+        channel_flush(&engine->policy.channel);
+    if (engine->candidate.channel.flush_at <= now)
+        channel_flush(&engine->candidate.channel);
+}
+
+/* While the policy has something to read, look from time to time whether it does. */
+static void plan_look(struct engine *engine)
+{
+    struct policy_slot *slot = &engine->policy;
+    int64_t after = look_every;
+
+    if (slot->state != POLICY_READY || slot->look_at != NEVER || !channel_unread(&slot->channel))
+        return;
+    if (engine->options.policy_timeout > 0)
+        after = sooner(after, engine->options.policy_timeout);
+    slot->look_at = clock_after(after);
+    slot->unread_since = clock_now();
+    channel_stalled(&slot->channel);
+}
+
+static void check_died(struct engine *engine)
+{
+    if (!engine->check_remains)
+        return;
+    engine->check_remains = 0;
+    if (states[engine->state].died)
+        states[engine->state].died(engine);
+}
+
+enum { POLL_SIGNALS, POLL_POLICY, POLL_CANDIDATE, POLL_WATCHED };
+
+static struct pollfd poll_channel(const struct channel *channel)
+{
+    const struct pollfd entry = { .fd = channel->fd, .events = (short)(channel->full ? POLLIN | POLLOUT : POLLIN) };
+
+    return entry;
+}
+
+static void wait_for_something(struct engine *engine, struct pollfd *fds)
+{
+    const int64_t deadline = next_deadline(engine);
+    int64_t delay = deadline - clock_now();
+    struct timespec timeout;
+    int count = POLL_WATCHED;
+
+    fds[POLL_SIGNALS] = (struct pollfd){ .fd = engine->signal_fd, .events = POLLIN };
+    fds[POLL_POLICY] = poll_channel(&engine->policy.channel);
+    fds[POLL_CANDIDATE] = poll_channel(&engine->candidate.channel);
+    for (int i = 0; i < engine->watched_count; i++)
+        fds[count++] = (struct pollfd){ .fd = engine->watched[i], .events = POLLIN };
+    if (delay < 0)
+        delay = 0;
+    timeout.tv_sec = (time_t)(delay / NANOSECONDS);
+    timeout.tv_nsec = (long)(delay % NANOSECONDS);
+    if (ppoll(fds, (nfds_t)count, deadline == NEVER ? NULL : &timeout, NULL) < 0)
+        for (int i = 0; i < count; i++)
+            fds[i].revents = POLLIN; /* out of memory or interrupted: look at everything */
+}
+
+static void turn(struct engine *engine)
+{
+    struct pollfd fds[POLL_WATCHED + WATCHED_MAX];
+    const int watched = engine->watched_count;
+
+    wait_for_something(engine, fds);
+    if (fds[POLL_SIGNALS].revents)
+        reap_and_forward(engine);
+    keeper_read_orders(engine, KEEPER_SOME_ORDERS);
+    if (fds[POLL_POLICY].revents & POLLOUT)
+        channel_flush(&engine->policy.channel);
+    if (fds[POLL_CANDIDATE].revents & POLLOUT)
+        channel_flush(&engine->candidate.channel);
+    for (int i = 0; i < watched; i++)
+        if (fds[POLL_WATCHED + i].revents)
+            engine->check_remains = 1;
+    check_died(engine);
+    expire(engine);
+    plan_look(engine);
+}
+
+/* A signalfd is all that the engine cannot do without; before COMMAND is started it is waited for. */
+static int open_signals(struct engine *engine)
+{
+    engine->signal_fd = signals_fd();
+    if (engine->signal_fd < 0)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "cannot make a signalfd: %s", strerror(errno));
+    return engine->signal_fd < 0 ? -1 : 0;
+}
+
+static void tear_down(struct engine *engine)
+{
+    terminal_take_back(engine);
+    remains_unwatch(engine);
+    channel_close(&engine->policy.channel);
+    channel_close(&engine->candidate.channel);
+    channel_close(&engine->collected);
+    close(engine->signal_fd);
+    free(engine->folder);
+}
+
+int engine_run(const struct engine_start *start, const struct options *options, const struct inherited_signals *signals)
+{
+    struct engine engine;
+
+    set_up(&engine, start, options, signals);
+    if (open_signals(&engine) != 0)
+        return 125;
+    if (engine_has_script(&engine))
+        keeper_start_first(&engine);
+    else
+        engine_begin(&engine);
+    while (engine.state != ENGINE_DONE)
+        turn(&engine);
+    tear_down(&engine);
+    return engine.left_code;
+}

@@ -1,0 +1,174 @@
+/*
+ * engine.h: process 1, or the subreaper. Reaps, forwards, stops, exits; never runs Lua.
+ *
+ * One struct engine is passed along; each concern has a file of its own that works on it:
+ *
+ *     engine.c    the loop, the states and their deadlines
+ *     reap.c      who died
+ *     forward.c   signals that come in
+ *     command.c   the main child
+ *     keeper.c    the life of the policy process, and its orders
+ *     verdict.c   questions to the policy, with their deadlines
+ *     stop.c      from the first TERM to the exit code
+ *     remains.c   every process that is left
+ *     terminal.c  who has the terminal's foreground
+ */
+#ifndef REAPER_ENGINE_H
+#define REAPER_ENGINE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
+#include "channel.h"
+#include "children.h"
+#include "clock.h"
+#include "log.h"
+#include "message.h"
+#include "options.h"
+#include "signals.h"
+
+enum engine_state {
+    ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
+    ENGINE_RUNNING,  /* the long time in between */
+    ENGINE_STOPPING, /* everything got TERM; the grace period runs */
+    ENGINE_KILLING,  /* everything but the policy got KILL */
+    ENGINE_LEAVING,  /* nothing is left but the policy, which may still name the exit code */
+    ENGINE_DONE,
+    ENGINE_STATES,
+};
+
+/*
+ * The exit signal of a policy, in place of SIGCHLD. Waits without __WALL then see every child but the policy, which
+ * answers "is anything else left?" in one call. Its records carry a CLD_… code, as those of SIGCHLD do, so that they
+ * cannot be taken for one that somebody sent. Spawned siblings inherit it, until exec sets it to SIGCHLD.
+ */
+enum { POLICY_SIGNAL = SIGNAL_MAX };
+
+struct engine;
+
+/* What main.c gives; outlives the engine. */
+struct engine_start {
+    int argc;
+    char **argv;
+    char **environment;
+    pid_t parent; /* getppid() of the first moment */
+    /* Runs in the new policy process and gives its exit code, with which that process ends. */
+    int (*become_policy)(const struct engine *engine, int channel_fd);
+    void (*exit)(int code);
+};
+
+enum policy_state {
+    POLICY_NONE,
+    POLICY_LOADING,
+    POLICY_READY,
+};
+
+/* One policy process, or the place for one. */
+struct policy_slot {
+    enum policy_state state;
+    pid_t pid;
+    struct channel channel;
+    unsigned hooks;         /* enum hook_bit; those of the last policy while it is down */
+    struct options options; /* defaults, environment, then what its script configured */
+    enum start_reason reason;
+    int failed;       /* the script did not load, which it has said itself */
+    int64_t ready_at; /* when it was loaded */
+    int64_t look_at;  /* when to look whether it reads its events */
+    int64_t unread_since;
+    int told_stuck;
+};
+
+enum ask_kind { ASK_NONE, ASK_SIGNAL, ASK_MAIN_END, ASK_EXIT, ASK_RELOAD };
+
+enum { ASKS_MAX = 64 }; /* questions at once; beyond that the default is taken at once */
+
+struct ask {
+    enum ask_kind kind;
+    uint32_t serial;
+    int waiting;        /* the hook yielded: no deadline until it returns */
+    int64_t deadline;
+    struct event event; /* as it is sent, to be sent again to a policy that takes the place of a lost one */
+    int32_t code;       /* of a signal's record: SI_QUEUE has a value */
+    uint64_t value;
+};
+
+enum { WATCHED_MAX = 64 };
+
+struct engine {
+    const struct engine_start *start;
+    struct options base;    /* defaults and environment, what and how to run */
+    struct options options; /* in force */
+    struct log log;
+    struct inherited_signals signals;
+    int is_init;   /* process 1 of a PID namespace: decided by getpid() == 1, here only */
+    int signal_fd;
+
+    enum engine_state state;
+    int64_t state_deadline;
+    signal_set early; /* signals that came while the script was loading */
+    int interrupts;   /* TERM and INT received */
+
+    /* The main child. */
+    pid_t main_pid;    /* 0 when it is not alive */
+    int main_pidfd;
+    int main_status;   /* wait status of the last one; -1: there was none */
+    int main_code;     /* exit code when it could not be run: 126, 127; otherwise -1 */
+    int64_t main_retry_at, main_retry_delay;
+    int folder_fd;     /* where reaper-lua was started, for the first children */
+    char *folder;      /* the same as a path, or NULL */
+    int terminal_fd;   /* the controlling terminal, or -1 */
+    int terminal_given; /* its foreground was given to the main child's group */
+
+    struct children children; /* spawned by policies */
+
+    /* The policy. */
+    struct policy_slot policy, candidate;
+    struct channel collected;    /* deaths that the next policy is told when it is loaded */
+    int64_t policy_start_at;     /* when to start it again; NEVER */
+    int64_t policy_delay;
+    pid_t leaving_pid;           /* a policy that was dismissed and has not ended yet */
+    int64_t leaving_deadline;
+
+    struct ask asks[ASKS_MAX];
+    uint32_t last_ask;
+
+    /* Reaping. */
+    int64_t sweep_at;      /* when to sweep; NEVER */
+    int64_t sweep_allowed; /* not before this moment, to keep sweeping below a tenth of the time */
+    int64_t sweep_cost;    /* nanoseconds that the last empty sweep took */
+    struct oom_watch oom;
+
+    /* The stop. */
+    int exit_code;    /* asked for by the script, or -1 */
+    int left_code;    /* what the program ends with */
+    int check_remains; /* something has changed: see what is left */
+    int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
+    int watched_count;
+
+    struct statistics statistics;
+    int64_t started_at;
+};
+
+/*
+ * Runs the engine to its end and gives the exit code. After it has started nothing can make it return early; memory
+ * or descriptors that are missing cost a feature and a line on stderr.
+ */
+int engine_run(const struct engine_start *start, const struct options *options, const struct inherited_signals *signals);
+
+/* Changes the state; the new state's entry action runs. */
+void engine_enter(struct engine *engine, enum engine_state state);
+
+/* Puts the settings in force: those of the policy's script under those of the command line. */
+void engine_apply_options(struct engine *engine);
+
+/* The script has been loaded, or there is none: starts COMMAND and leaves ENGINE_LOADING. */
+void engine_begin(struct engine *engine);
+
+/* The exit code of a wait status: the code, or 128 + signal. */
+int engine_code_of(int status);
+
+/* True when there is a script, so that there is or will be a policy. */
+int engine_has_script(const struct engine *engine);
+
+#endif

@@ -1,0 +1,142 @@
+#define _GNU_SOURCE
+#include "forward.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "keeper.h"
+#include "stop.h"
+#include "terminal.h"
+#include "verdict.h"
+
+static int begins_stop(int number)
+{
+    return number == SIGTERM || number == SIGINT || number == SIGQUIT;
+}
+
+static int suspends(int number)
+{
+    return number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
+}
+
+static void send_to_main(struct engine *engine, int number, const struct signalfd_siginfo *record)
+{
+    char name[SIGNAL_NAME_SIZE];
+    int result;
+
+    log_line(&engine->log, LOG_LEVEL_TRACE, "forwarding %s to %s %d", signal_name(number, name),
+             engine->options.kill_group ? "process group" : "the main child", (int)engine->main_pid);
+    /* Between clone and setpgid, and after a setsid, there is no such group: then the main child alone. */
+    result = engine->options.kill_group ? kill(-engine->main_pid, number) : -1;
+    if (result != 0)
+        result = signal_pass_on(engine->main_pid, number, record);
+    if (result != 0)
+        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot forward %s to %d: %s", signal_name(number, name),
+                 (int)engine->main_pid, strerror(errno));
+}
+
+/* Nobody to forward to: a script without COMMAND, a pause container, or a main child that has ended. */
+static void act_alone(struct engine *engine, int number)
+{
+    char name[SIGNAL_NAME_SIZE];
+
+    if (begins_stop(number) && engine->state < ENGINE_STOPPING)
+        stop_begin(engine, signal_name(number, name));
+    else if (number == SIGHUP && engine_has_script(engine) && engine->state == ENGINE_RUNNING)
+        keeper_reload(engine);
+    else
+        log_line(&engine->log, LOG_LEVEL_TRACE, "%s dropped: there is no main child", signal_name(number, name));
+}
+
+static void deliver(struct engine *engine, int number, const struct signalfd_siginfo *record)
+{
+    if (number == 0)
+        return;
+    if (engine->main_pid > 0)
+        send_to_main(engine, number, record);
+    else
+        act_alone(engine, number);
+}
+
+static int rewritten(const struct engine *engine, int number)
+{
+    const int to = engine->options.rewrite[number];
+
+    return to == REWRITE_NONE ? number : to;
+}
+
+/*
+ * A shell's job control: when the terminal's stop characters reach reaper-lua it has to stop as well, with SIGSTOP
+ * because it blocks the others. Process 1 cannot be stopped by its own kind.
+ */
+static void suspend(struct engine *engine, int number)
+{
+    if (suspends(number) && !engine->is_init)
+        terminal_suspend(engine);
+}
+
+void forward_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
+{
+    struct signalfd_siginfo record;
+    const int original = (int)ask->event.number;
+
+    memset(&record, 0, sizeof record);
+    record.ssi_signo = (uint32_t)original;
+    record.ssi_code = ask->code;
+    record.ssi_ptr = ask->value;
+    if (answer == ANSWER_DROP)
+        return;
+    deliver(engine, answer == ANSWER_SIGNAL ? number : rewritten(engine, original), &record);
+    suspend(engine, original);
+}
+
+/* While the script loads there is no main child yet. */
+static void keep_early(struct engine *engine, int number)
+{
+    if (begins_stop(number))
+        stop_while_loading(engine, number);
+    else
+        engine->early |= SIGNAL_BIT(number);
+}
+
+void forward_signal(struct engine *engine, const struct signalfd_siginfo *record)
+{
+    const int number = (int)record->ssi_signo;
+    struct ask ask;
+
+    /* Made by a write of our own to a pipe that nobody reads. */
+    if (number == SIGPIPE && record->ssi_pid == (uint32_t)getpid())
+        return;
+    if (engine->state == ENGINE_LOADING) {
+        keep_early(engine, number);
+        return;
+    }
+    if (number == SIGTERM || number == SIGINT)
+        stop_interrupted(engine);
+    if (number == SIGCONT)
+        terminal_continued(engine);
+    memset(&ask, 0, sizeof ask);
+    ask.kind = ASK_SIGNAL;
+    ask.event.kind = EVENT_SIGNAL;
+    ask.event.number = number;
+    ask.code = record->ssi_code;
+    ask.value = record->ssi_ptr;
+    if (!(engine->policy.hooks & HOOK_SIGNAL) || verdict_ask(engine, &ask) != 0)
+        forward_answered(engine, &ask, ANSWER_DEFAULT, 0);
+}
+
+void forward_early(struct engine *engine)
+{
+    struct signalfd_siginfo record;
+
+    memset(&record, 0, sizeof record);
+    for (int number = 1; number <= SIGNAL_MAX; number++) {
+        if (!(engine->early & SIGNAL_BIT(number)))
+            continue;
+        record.ssi_signo = (uint32_t)number;
+        forward_signal(engine, &record);
+    }
+    engine->early = 0;
+}

@@ -1,0 +1,448 @@
+#define _GNU_SOURCE
+#include "keeper.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "forward.h"
+#include "orders.h"
+#include "reap.h"
+#include "stop.h"
+#include "verdict.h"
+
+static const int64_t delay_first = NANOSECONDS / 10;
+static const int64_t delay_max = 10 * NANOSECONDS;
+static const int64_t stable_after = 10 * NANOSECONDS; /* a policy that ran so long starts a new series of delays */
+static const int64_t stuck_after = 10 * NANOSECONDS;
+
+enum { ORDERS_A_TURN = 64, ORDERS_AT_MOST = 4096 };
+
+/* ---- Handing over. ---- */
+
+struct hand_over {
+    struct channel *channel;
+    int with_outputs;
+};
+
+static void hand_over_child(struct child *child, void *context)
+{
+    const struct hand_over *const to = context;
+    struct event event;
+    int fds[MESSAGE_FDS_MAX];
+    int count = 0;
+    int pidfd = -1;
+
+    if (child->exec_failed)
+        return;
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_CHILD;
+    event.pid = child->pid;
+    memcpy(event.name, child->name, sizeof event.name);
+    if (!child->dead)
+        pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    if (pidfd >= 0) {
+        event.flags |= EVENT_HAS_PIDFD;
+        fds[count++] = pidfd;
+    }
+    event.status = child->dead;
+    for (int i = 0; i < 2 && to->with_outputs; i++) {
+        if (child->output[i] < 0)
+            continue;
+        event.flags |= (uint16_t)(i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR);
+        fds[count++] = child->output[i];
+    }
+    channel_put_fds(to->channel, &event, fds, count);
+    if (pidfd >= 0)
+        close(pidfd);
+}
+
+/* A candidate gets the outputs only when it takes over: two readers of one pipe would each see half of it. */
+static void hand_over(struct engine *engine, struct policy_slot *slot, int with_outputs)
+{
+    struct hand_over to = { &slot->channel, with_outputs };
+
+    children_each(&engine->children, hand_over_child, &to);
+}
+
+static void put_start(struct engine *engine, struct policy_slot *slot)
+{
+    struct event event;
+
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_START;
+    event.pid = engine->main_pid;
+    event.number = slot->reason;
+    if (engine->main_pid > 0 && engine->main_pidfd >= 0) {
+        event.flags = EVENT_HAS_PIDFD;
+        channel_put_fds(&slot->channel, &event, &engine->main_pidfd, 1);
+    } else {
+        channel_put(&slot->channel, &event, MUST_KEEP);
+    }
+}
+
+/* ---- Starting. ---- */
+
+/* Like fork(), but with an exit signal of our own (see POLICY_SIGNAL). */
+static pid_t fork_policy(void)
+{
+    return (pid_t)syscall(SYS_clone, (unsigned long)POLICY_SIGNAL, NULL, NULL, NULL, NULL);
+}
+
+static int start_policy(struct engine *engine, struct policy_slot *slot, enum start_reason reason)
+{
+    int policy_end;
+
+    memset(slot, 0, sizeof *slot);
+    slot->options = engine->base;
+    slot->reason = reason;
+    slot->look_at = NEVER;
+    if (channel_open(&slot->channel, &policy_end) != 0)
+        return -1;
+    slot->pid = fork_policy();
+    if (slot->pid == 0)
+        engine->start->exit(engine->start->become_policy(engine, policy_end));
+    close(policy_end);
+    if (slot->pid < 0) {
+        const int saved = errno;
+
+        slot->pid = 0;
+        channel_close(&slot->channel);
+        errno = saved;
+        return -1;
+    }
+    slot->state = POLICY_LOADING;
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "policy %d started", (int)slot->pid);
+    hand_over(engine, slot, reason != START_RELOAD);
+    return 0;
+}
+
+/* The next start is due after a delay that doubles up to ten seconds. */
+static void schedule_start(struct engine *engine)
+{
+    if (engine->policy_delay == 0)
+        engine->policy_delay = delay_first;
+    engine->policy_start_at = clock_after(engine->policy_delay);
+    engine->policy_delay = engine->policy_delay * 2 < delay_max ? engine->policy_delay * 2 : delay_max;
+}
+
+static double next_delay(const struct engine *engine)
+{
+    return (double)(engine->policy_delay ? engine->policy_delay : delay_first) / (double)NANOSECONDS;
+}
+
+void keeper_start_first(struct engine *engine)
+{
+    if (start_policy(engine, &engine->policy, START_FIRST) == 0)
+        return;
+    log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the policy process: %s", strerror(errno));
+    stop_load_failed(engine, 125);
+}
+
+void keeper_start_again(struct engine *engine)
+{
+    const unsigned hooks = engine->policy.hooks;
+
+    engine->policy_start_at = NEVER;
+    if (start_policy(engine, &engine->policy, START_CRASH) == 0) {
+        engine->policy.hooks = hooks;
+        engine->statistics.policy_restarts++;
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the policy process: %s; trying again in %g s",
+             strerror(errno), next_delay(engine));
+    engine->policy.hooks = hooks;
+    schedule_start(engine);
+}
+
+void keeper_reload(struct engine *engine)
+{
+    if (engine->candidate.state != POLICY_NONE || verdict_is_open(engine, ASK_RELOAD)) {
+        log_line(&engine->log, LOG_LEVEL_WARNING, "a reload is under way already: this one is ignored");
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "loading the script anew");
+    if (start_policy(engine, &engine->candidate, START_RELOAD) != 0)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "cannot reload: %s; the old script stays", strerror(errno));
+}
+
+/* ---- Orders. ---- */
+
+static void read_orders_of(struct engine *engine, struct policy_slot *slot, enum keeper_amount amount)
+{
+    const int limit = amount == KEEPER_ALL_ORDERS ? ORDERS_AT_MOST : ORDERS_A_TURN;
+    struct order order;
+    int fds[MESSAGE_FDS_MAX];
+    int fd_count;
+
+    for (int i = 0; i < limit; i++) {
+        const pid_t pid = slot->pid;
+        const int got = channel_receive(&slot->channel, &order, fds, &fd_count);
+
+        if (got == 0)
+            return;
+        if (got < 0)
+            log_line(&engine->log, LOG_LEVEL_ERROR, "a malformed packet of %d bytes from the policy was dropped",
+                     order.number);
+        else
+            orders_carry_out(engine, slot, &order, fds, fd_count);
+        if (slot->pid != pid) /* the candidate was promoted: its slot is empty now */
+            return;
+    }
+}
+
+/* ---- Loaded. ---- */
+
+/* From here on the policy is told everything, first what happened while there was none. */
+static void take_up(struct engine *engine, struct policy_slot *slot)
+{
+    slot->state = POLICY_READY;
+    slot->ready_at = clock_now();
+    engine_apply_options(engine);
+    put_start(engine, slot);
+    verdict_ask_again(engine);
+    channel_splice(&slot->channel, &engine->collected);
+}
+
+/* The old policy leaves; what it has not read is told to the new one. */
+static void dismiss_old(struct engine *engine)
+{
+    struct policy_slot *old = &engine->policy;
+
+    keeper_kill_leaving(engine);
+    if (old->state != POLICY_NONE) {
+        read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned */
+        channel_salvage(&old->channel, &engine->collected, verdict_serial_is_open, engine);
+        channel_close(&old->channel);
+        engine->leaving_pid = old->pid;
+        engine->leaving_deadline = clock_after(engine->options.hook_timeout);
+        verdict_policy_lost(engine);
+    }
+    engine->policy_start_at = NEVER;
+}
+
+static void promote(struct engine *engine)
+{
+    if (engine->candidate.state == POLICY_NONE)
+        return;
+    dismiss_old(engine);
+    engine->policy = engine->candidate;
+    memset(&engine->candidate, 0, sizeof engine->candidate);
+    engine->candidate.channel.fd = engine->candidate.channel.peer = -1;
+    engine->candidate.channel.flush_at = NEVER;
+    engine->candidate.look_at = NEVER;
+    engine->policy_delay = 0;
+    hand_over(engine, &engine->policy, 1);
+    take_up(engine, &engine->policy);
+    log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
+}
+
+void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
+{
+    (void)ask;
+    (void)answer;
+    (void)number;
+    promote(engine);
+}
+
+static void candidate_ready(struct engine *engine)
+{
+    struct ask ask;
+
+    memset(&ask, 0, sizeof ask);
+    ask.kind = ASK_RELOAD;
+    ask.event.kind = EVENT_RELOAD;
+    if (engine->policy.state != POLICY_READY || !(engine->policy.hooks & HOOK_RELOAD)
+        || verdict_ask(engine, &ask) != 0)
+        promote(engine);
+}
+
+void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned hooks)
+{
+    if (slot->state != POLICY_LOADING || slot->ready_at)
+        return;
+    slot->hooks = hooks;
+    if (hooks & HOOK_REAP_INFO)
+        oom_watch_open(&engine->oom);
+    if (slot == &engine->candidate) {
+        slot->ready_at = clock_now();
+        candidate_ready(engine);
+        return;
+    }
+    /* COMMAND starts now, under the settings of the script, so that on_start can tell its pid. */
+    slot->state = POLICY_READY;
+    engine_apply_options(engine);
+    engine_begin(engine);
+    take_up(engine, slot);
+    forward_early(engine);
+}
+
+/* ---- Ended. ---- */
+
+static void forget_slot(struct policy_slot *slot)
+{
+    channel_close(&slot->channel);
+    slot->state = POLICY_NONE;
+    slot->pid = 0;
+    slot->look_at = NEVER;
+}
+
+static void policy_lost(struct engine *engine, const char *how)
+{
+    struct policy_slot *slot = &engine->policy;
+
+    if (slot->ready_at && clock_now() - slot->ready_at > stable_after)
+        engine->policy_delay = 0;
+    channel_salvage(&slot->channel, &engine->collected, verdict_serial_is_open, engine);
+    forget_slot(slot);
+    verdict_policy_lost(engine);
+    if (engine->state == ENGINE_LOADING) {
+        if (!slot->failed)
+            log_line(&engine->log, LOG_LEVEL_ERROR, "the policy ended (%s) while it loaded the script", how);
+        stop_load_failed(engine, 125);
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_ERROR, "the policy %s (%s); starting it again in %g s",
+             slot->failed ? "could not load the script" : "ended", how, next_delay(engine));
+    schedule_start(engine);
+    if (engine->candidate.state == POLICY_LOADING && engine->candidate.ready_at) {
+        verdict_forget(engine, ASK_RELOAD);
+        promote(engine);
+    }
+}
+
+static void candidate_lost(struct engine *engine, const char *how)
+{
+    forget_slot(&engine->candidate);
+    verdict_forget(engine, ASK_RELOAD);
+    if (engine->state < ENGINE_LEAVING)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
+}
+
+int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
+{
+    char how[64];
+
+    reap_describe(status, how, sizeof how);
+    if (pid == engine->leaving_pid) {
+        engine->leaving_pid = 0;
+        engine->leaving_deadline = NEVER;
+    } else if (pid == engine->policy.pid) {
+        policy_lost(engine, how);
+    } else if (pid == engine->candidate.pid) {
+        candidate_lost(engine, how);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+int keeper_is_policy(const struct engine *engine, pid_t pid)
+{
+    return pid > 0 && (pid == engine->policy.pid || pid == engine->candidate.pid || pid == engine->leaving_pid);
+}
+
+void keeper_dismiss(struct engine *engine)
+{
+    engine->policy_start_at = NEVER;
+    if (engine->candidate.pid > 0) {
+        kill(engine->candidate.pid, SIGKILL);
+        channel_close(&engine->candidate.channel);
+    }
+    if (engine->policy.pid == 0)
+        return;
+    keeper_kill_leaving(engine);
+    channel_flush(&engine->policy.channel);
+    engine->leaving_pid = engine->policy.pid;
+    engine->leaving_deadline = clock_after(engine->options.hook_timeout);
+    forget_slot(&engine->policy);
+}
+
+void keeper_kill_leaving(struct engine *engine)
+{
+    if (engine->leaving_pid > 0)
+        kill(engine->leaving_pid, SIGKILL);
+    engine->leaving_deadline = NEVER;
+}
+
+/* ---- Talking. ---- */
+
+void keeper_read_orders(struct engine *engine, enum keeper_amount amount)
+{
+    read_orders_of(engine, &engine->policy, amount);
+    read_orders_of(engine, &engine->candidate, amount);
+}
+
+/* Where the next policy is told when there is none that is loaded. */
+static struct channel *listener(struct engine *engine)
+{
+    return engine->policy.state == POLICY_READY ? &engine->policy.channel : &engine->collected;
+}
+
+void keeper_put_orphan(struct engine *engine, const struct event *event)
+{
+    if (engine->policy.hooks & HOOK_REAP || engine->state == ENGINE_LOADING)
+        channel_put(listener(engine), event, MAY_DROP);
+}
+
+void keeper_put_spawned(struct engine *engine, const struct event *event)
+{
+    struct event told = *event;
+
+    if (!engine_has_script(engine))
+        return;
+    /* A script that is still being loaded may wait for a child that it has spawned. */
+    channel_put(engine->policy.state == POLICY_LOADING ? &engine->policy.channel : listener(engine), event,
+                MUST_KEEP);
+    if (engine->candidate.state == POLICY_NONE)
+        return;
+    told.flags |= EVENT_TOLD;
+    channel_put(&engine->candidate.channel, &told, MUST_KEEP);
+}
+
+void keeper_put(struct engine *engine, const struct event *event, enum hook_bit bit)
+{
+    if (engine->policy.state == POLICY_READY && (engine->policy.hooks & bit))
+        channel_put(&engine->policy.channel, event, MUST_KEEP);
+}
+
+/* ---- Stuck. ---- */
+
+static void replace_stuck(struct engine *engine, struct policy_slot *slot)
+{
+    log_line(&engine->log, LOG_LEVEL_ERROR, "the policy has read nothing for %g s (--policy-timeout): replacing it",
+             (double)engine->options.policy_timeout / (double)NANOSECONDS);
+    kill(slot->pid, SIGKILL);
+    slot->look_at = NEVER;
+}
+
+void keeper_look(struct engine *engine, struct policy_slot *slot)
+{
+    const int64_t timeout = engine->options.policy_timeout;
+    const int64_t now = clock_now();
+    const int64_t due = slot->unread_since + stuck_after;
+
+    slot->look_at = NEVER;
+    if (!channel_unread(&slot->channel) || !channel_stalled(&slot->channel)) {
+        slot->unread_since = now;
+        slot->told_stuck = 0;
+        return; /* the loop looks again while something is unread */
+    }
+    if (timeout > 0 && now - slot->unread_since >= timeout) {
+        replace_stuck(engine, slot);
+        return;
+    }
+    if (!slot->told_stuck && now >= due) {
+        log_line(&engine->log, LOG_LEVEL_WARNING,
+                 "the policy has read no event for 10 s: it blocks, or computes in C (--policy-timeout replaces it)");
+        slot->told_stuck = 1;
+    }
+    if (timeout > 0)
+        slot->look_at = slot->unread_since + timeout;
+    if (!slot->told_stuck && due < slot->look_at)
+        slot->look_at = due;
+}

@@ -1,0 +1,50 @@
+/* keeper.h: the life of the policy process, as its engine sees it, and its orders. */
+#ifndef REAPER_KEEPER_H
+#define REAPER_KEEPER_H
+
+#include "engine.h"
+
+enum keeper_amount {
+    KEEPER_SOME_ORDERS, /* one turn's share, so that a policy that floods does not hold up the loop */
+    KEEPER_ALL_ORDERS,  /* until the socket is empty, within reason */
+};
+
+/* Starts the first policy. */
+void keeper_start_first(struct engine *engine);
+
+/* Starts a lost policy again, its back-off being over. */
+void keeper_start_again(struct engine *engine);
+
+/* Loads the script anew in a candidate, which takes the policy's place once it is loaded. */
+void keeper_reload(struct engine *engine);
+void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
+
+/* True when `pid` is one of ours and has been dealt with. */
+int keeper_policy_ended(struct engine *engine, pid_t pid, int status);
+
+/* True when `pid` is a policy that lives: KILL spares it and nothing waits for it. */
+int keeper_is_policy(const struct engine *engine, pid_t pid);
+
+/* Reads and carries out orders of policy and candidate. */
+void keeper_read_orders(struct engine *engine, enum keeper_amount amount);
+
+/* Deaths. */
+void keeper_put_orphan(struct engine *engine, const struct event *event);
+void keeper_put_spawned(struct engine *engine, const struct event *event);
+
+/* The script of a slot is loaded (ORDER_READY). */
+void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned hooks);
+
+/* Anything else, for a policy that listens (`bit` in its hooks). */
+void keeper_put(struct engine *engine, const struct event *event, enum hook_bit bit);
+
+/* Closes the channel, so that the policy ends by itself; until then keeper_is_policy() holds. */
+void keeper_dismiss(struct engine *engine);
+
+/* Ends at once a policy that was dismissed and has not gone in time. */
+void keeper_kill_leaving(struct engine *engine);
+
+/* Has the policy read nothing for too long? */
+void keeper_look(struct engine *engine, struct policy_slot *slot);
+
+#endif

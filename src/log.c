@@ -1,0 +1,173 @@
+#define _GNU_SOURCE
+#include "log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = PIPE_BUF };
+
+const char *const log_level_names[] = { "error", "warning", "info", "debug", "trace", NULL };
+
+/* A line in the making. The last byte is kept for the newline. */
+struct line {
+    char text[LINE_MAX_BYTES];
+    size_t used;
+};
+
+static void add(struct line *line, const char *text, size_t size)
+{
+    const size_t room = sizeof line->text - 1 - line->used;
+
+    if (size > room)
+        size = room;
+    memcpy(line->text + line->used, text, size);
+    line->used += size;
+}
+
+static void add_text(struct line *line, const char *text)
+{
+    add(line, text, strlen(text));
+}
+
+/* JSON's escapes (RFC 8259, section 7). Bytes above 127 pass as they are: UTF-8 stays UTF-8. */
+static void add_json(struct line *line, const char *text)
+{
+    char escape[8];
+
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+
+        if (c == '"' || c == '\\')
+            snprintf(escape, sizeof escape, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+        else
+            snprintf(escape, sizeof escape, "%c", c);
+        if (line->used + strlen(escape) + 64 > sizeof line->text)
+            return;
+        add_text(line, escape);
+    }
+}
+
+static void add_time(struct line *line)
+{
+    struct timespec now;
+    struct tm calendar;
+    char text[64];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &calendar);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &calendar);
+    add_text(line, text);
+    snprintf(text, sizeof text, ".%03ldZ", now.tv_nsec / 1000000);
+    add_text(line, text);
+}
+
+static void compose(struct line *line, const struct log *log, enum log_level level, const char *message,
+                    const char *fields)
+{
+    line->used = 0;
+    if (!log->json) {
+        add_text(line, "reaper-lua: ");
+        if (level == LOG_LEVEL_WARNING)
+            add_text(line, "warning: ");
+        add_text(line, message);
+        add_text(line, fields);
+    } else {
+        add_text(line, "{\"time\":\"");
+        add_time(line);
+        add_text(line, "\",\"level\":\"");
+        add_text(line, log_level_names[level]);
+        add_text(line, "\",\"message\":\"");
+        add_json(line, message);
+        add_text(line, "\"");
+        if (line->used + strlen(fields) + 2 < sizeof line->text)
+            add_text(line, fields);
+        add_text(line, "}");
+    }
+    line->text[line->used++] = '\n';
+}
+
+/*
+ * A pipe that polls writable has room for PIPE_BUF bytes, but another writer may take it between the two calls:
+ * RWF_NOWAIT closes that gap where the file supports it. O_NONBLOCK would change the file for all who share it.
+ */
+static int put_without_waiting(const struct line *line)
+{
+    struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+    const struct iovec part = { (void *)line->text, line->used };
+    ssize_t written;
+
+    if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
+        return -1;
+    written = pwritev2(STDERR_FILENO, &part, 1, -1, RWF_NOWAIT);
+    if (written < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ESPIPE))
+        written = write(STDERR_FILENO, line->text, line->used);
+    return written < 0 ? -1 : 0;
+}
+
+static int put_waiting(const struct line *line)
+{
+    size_t done = 0;
+
+    while (done < line->used) {
+        const ssize_t written = write(STDERR_FILENO, line->text + done, line->used - done);
+
+        if (written < 0 && errno != EINTR)
+            return -1;
+        if (written > 0)
+            done += (size_t)written;
+    }
+    return 0;
+}
+
+static int put(const struct log *log, const struct line *line)
+{
+    return log->patient ? put_waiting(line) : put_without_waiting(line);
+}
+
+static void tell_dropped(struct log *log)
+{
+    struct line line;
+    char text[64];
+
+    snprintf(text, sizeof text, "%llu lines were dropped here", (unsigned long long)log->dropped);
+    compose(&line, log, LOG_LEVEL_WARNING, text, "");
+    if (put(log, &line) == 0)
+        log->dropped = 0;
+}
+
+void log_write(struct log *log, enum log_level level, const char *message, const char *fields)
+{
+    const int saved = errno;
+    struct line line;
+
+    if (level > log->threshold)
+        return;
+    if (log->dropped)
+        tell_dropped(log);
+    compose(&line, log, level, message, fields);
+    if (put(log, &line) != 0)
+        log->dropped++;
+    errno = saved;
+}
+
+void log_line(struct log *log, enum log_level level, const char *format, ...)
+{
+    char message[LINE_MAX_BYTES];
+    va_list values;
+
+    if (level > log->threshold)
+        return;
+    va_start(values, format);
+    vsnprintf(message, sizeof message, format, values);
+    va_end(values);
+    log_write(log, level, message, "");
+}

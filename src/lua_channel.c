@@ -1,0 +1,399 @@
+/* Events and orders: the policy's end of the channel. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "lua_core.h"
+#include "lua_values.h"
+#include "policy.h"
+
+union control {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
+};
+
+/* ---- Packets. ---- */
+
+static void free_first(struct policy *policy)
+{
+    struct packet *packet = policy->first;
+
+    for (int i = 0; i < packet->fd_count; i++)
+        if (packet->fds[i] >= 0)
+            close(packet->fds[i]);
+    policy->first = packet->next;
+    if (!policy->first)
+        policy->last = NULL;
+    free(packet);
+}
+
+static void take_fds(struct packet *packet, struct msghdr *message)
+{
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
+        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
+            continue;
+        packet->fd_count = (int)((at->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(packet->fds, CMSG_DATA(at), sizeof(int) * (size_t)packet->fd_count);
+    }
+}
+
+/* Reads one packet into the queue; waits for it. 1, 0 when the engine has closed the channel. */
+static int read_packet(struct policy *policy)
+{
+    static const size_t room = sizeof(struct packet) + PACKET_SIZE;
+    struct packet *packet = malloc(room);
+    struct packet *fitted;
+    struct iovec part = { packet ? packet->events : NULL, PACKET_SIZE };
+    union control control;
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control.room,
+        .msg_controllen = sizeof control.room,
+    };
+    ssize_t got;
+
+    if (!packet)
+        return 0;
+    do
+        got = recvmsg(policy->fd, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        free(packet);
+        return 0;
+    }
+    packet->next = NULL;
+    packet->at = 0;
+    packet->fd_count = 0;
+    packet->count = (size_t)got / sizeof(struct event);
+    take_fds(packet, &message);
+    fitted = realloc(packet, sizeof *packet + (size_t)got);
+    if (fitted)
+        packet = fitted;
+    if (policy->last)
+        policy->last->next = packet;
+    else
+        policy->first = packet;
+    policy->last = packet;
+    return 1;
+}
+
+/* ---- Waiting. ---- */
+
+static int milliseconds(lua_Number seconds)
+{
+    const lua_Number rounded = seconds * 1000 + 0.999; /* never early */
+
+    return rounded >= 2147483647.0 ? 2147483647 : (int)rounded;
+}
+
+/*
+ * core.poll([timeout]): waits until an event, a watched descriptor or the timeout (seconds; none: for ever) comes.
+ * Gives a list of ready descriptors, true when there is none, or false when the engine has gone.
+ */
+int core_poll(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    const int timeout = lua_isnoneornil(L, 1) ? -1 : milliseconds(luaL_checknumber(L, 1));
+    int ready;
+
+    policy->polled[0].fd = policy->first ? -1 : policy->fd;
+    policy->polled[0].events = POLLIN;
+    ready = poll(policy->polled, (nfds_t)policy->polled_count, policy->first ? 0 : timeout);
+    if (ready > 0 && policy->polled[0].revents) {
+        if (!read_packet(policy)) {
+            lua_pushboolean(L, 0);
+            return 1;
+        }
+        ready--;
+    }
+    if (ready <= 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_createtable(L, ready, 0); // list
+    for (size_t i = 1, count = 0; i < policy->polled_count; i++) {
+        if (!policy->polled[i].revents)
+            continue;
+        lua_pushinteger(L, policy->polled[i].fd);
+        lua_rawseti(L, -2, (lua_Integer)++count);
+    }
+    return 1;
+}
+
+static size_t find_polled(const struct policy *policy, int fd)
+{
+    size_t at = 1;
+
+    while (at < policy->polled_count && policy->polled[at].fd != fd)
+        at++;
+    return at;
+}
+
+/* core.watch(fd, "r" | "w" | nil): from now on core.poll waits for it to be readable, writable, or no more. */
+int core_watch(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    const int fd = (int)luaL_checkinteger(L, 1);
+    const char *mode = luaL_optstring(L, 2, NULL);
+    const size_t at = find_polled(policy, fd);
+    struct pollfd *grown;
+
+    if (!mode) {
+        if (at < policy->polled_count)
+            policy->polled[at] = policy->polled[--policy->polled_count];
+        return 0;
+    }
+    if (at == policy->polled_room) {
+        grown = realloc(policy->polled, 2 * policy->polled_room * sizeof *grown);
+        if (!grown)
+            return luaL_error(L, "not enough memory");
+        policy->polled = grown;
+        policy->polled_room *= 2;
+    }
+    if (at == policy->polled_count)
+        policy->polled_count++;
+    policy->polled[at].fd = fd;
+    policy->polled[at].events = *mode == 'r' ? POLLIN : POLLOUT;
+    policy->polled[at].revents = 0;
+    return 0;
+}
+
+/* ---- Events. ---- */
+
+/* The next descriptor of the packet when `event` says that it has one, or nil. */
+static void push_fd(lua_State *L, struct packet *packet, const struct event *event, enum event_flag flag, int *next)
+{
+    if (!(event->flags & flag) || *next >= packet->fd_count) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_pushinteger(L, packet->fds[*next]);
+    packet->fds[(*next)++] = -1;
+}
+
+/* pid, status, rusage, info, ask, flags */
+static int push_reap(lua_State *L, const struct policy *policy, const struct event *event)
+{
+    lua_pushinteger(L, event->pid);
+    push_status(L, event->status);
+    push_usage(L, &event->of.usage);
+    if (policy->wants_info)
+        push_info(L, event);
+    else
+        lua_pushnil(L);
+    lua_pushinteger(L, event->ask);
+    lua_pushinteger(L, event->flags);
+    return 6;
+}
+
+/* pid, name, dead, pidfd, stdout, stderr */
+static int push_child(lua_State *L, struct packet *packet, const struct event *event)
+{
+    int next = 0;
+
+    lua_pushinteger(L, event->pid);
+    lua_pushlstring(L, event->name, strnlen(event->name, sizeof event->name));
+    lua_pushboolean(L, event->status);
+    push_fd(L, packet, event, EVENT_HAS_PIDFD, &next);
+    push_fd(L, packet, event, EVENT_HAS_STDOUT, &next);
+    push_fd(L, packet, event, EVENT_HAS_STDERR, &next);
+    return 6;
+}
+
+/* pid or nil, pidfd, nil or "crash" or "reload" */
+static int push_start(lua_State *L, struct packet *packet, const struct event *event)
+{
+    static const char *const reasons[] = { NULL, "crash", "reload" };
+    int next = 0;
+
+    if (event->pid > 0)
+        lua_pushinteger(L, event->pid);
+    else
+        lua_pushnil(L);
+    push_fd(L, packet, event, EVENT_HAS_PIDFD, &next);
+    lua_pushstring(L, reasons[event->number]);
+    return 3;
+}
+
+/* ask, code, status or nil */
+static int push_exit(lua_State *L, const struct event *event)
+{
+    lua_pushinteger(L, event->ask);
+    lua_pushinteger(L, event->number);
+    if (event->status >= 0)
+        push_status(L, event->status);
+    else
+        lua_pushnil(L);
+    return 3;
+}
+
+static int push_values(lua_State *L, struct policy *policy, struct packet *packet, const struct event *event)
+{
+    char name[SIGNAL_NAME_SIZE];
+
+    switch (event->kind) {
+    case EVENT_CHILD:
+        return push_child(L, packet, event);
+    case EVENT_START:
+        return push_start(L, packet, event);
+    case EVENT_REAP:
+        return push_reap(L, policy, event);
+    case EVENT_EXIT:
+        return push_exit(L, event);
+    case EVENT_SIGNAL: /* ask, name, number */
+        lua_pushinteger(L, event->ask);
+        lua_pushstring(L, signal_name((int)event->number, name));
+        lua_pushinteger(L, event->number);
+        return 3;
+    case EVENT_STOP: /* reason */
+        lua_pushlstring(L, event->of.text, strnlen(event->of.text, sizeof event->of.text));
+        return 1;
+    case EVENT_OVERFLOW: /* count */
+        lua_pushinteger(L, event->number);
+        return 1;
+    default: /* EVENT_RELOAD: ask */
+        lua_pushinteger(L, event->ask);
+        return 1;
+    }
+}
+
+/* core.next(): the next event that has been read: its kind and its values; nothing when there is none. */
+int core_next(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    struct packet *packet = policy->first;
+    const struct event *event;
+
+    while (packet && packet->at == packet->count) {
+        free_first(policy);
+        packet = policy->first;
+    }
+    if (!packet)
+        return 0;
+    luaL_checkstack(L, 16, NULL);
+    event = &packet->events[packet->at++];
+    lua_pushinteger(L, event->kind);
+    return 1 + push_values(L, policy, packet, event);
+}
+
+/* core.want_info(boolean): whether on_reap takes a fourth argument. */
+int core_want_info(lua_State *L)
+{
+    policy_of(L)->wants_info = lua_toboolean(L, 1);
+    return 0;
+}
+
+/* ---- Orders. ---- */
+
+/* An engine that has gone is noticed by the next poll. */
+static void send_order(const struct policy *policy, const struct order *order)
+{
+    if (policy->fd < 0)
+        return;
+    while (send(policy->fd, order, sizeof *order, MSG_NOSIGNAL) < 0 && errno == EINTR)
+        continue;
+}
+
+/* core.order(kind[, ask[, pid[, number[, flags]]]]) */
+int core_order(lua_State *L)
+{
+    struct order order;
+
+    memset(&order, 0, sizeof order);
+    order.kind = (uint16_t)luaL_checkinteger(L, 1);
+    order.ask = (uint32_t)luaL_optinteger(L, 2, 0);
+    order.pid = (int32_t)luaL_optinteger(L, 3, 0);
+    order.number = (int32_t)luaL_optinteger(L, 4, 0);
+    order.flags = (uint16_t)luaL_optinteger(L, 5, 0);
+    send_order(policy_of(L), &order);
+    return 0;
+}
+
+static struct event *find_reply(struct packet *packet, uint32_t ask)
+{
+    for (size_t i = packet->at; i < packet->count; i++)
+        if ((packet->events[i].kind == EVENT_REPLY || packet->events[i].kind == EVENT_STATS)
+            && packet->events[i].ask == ask)
+            return &packet->events[i];
+    return NULL;
+}
+
+/* Reads until the reply is there; it comes in the last packet. Other packets wait in the queue. */
+static struct event *wait_for_reply(struct policy *policy, uint32_t ask)
+{
+    struct event *reply = NULL;
+
+    while (!reply && read_packet(policy))
+        reply = find_reply(policy->last, ask);
+    return reply;
+}
+
+/* Takes the reply out of the last packet, which stays for the other events. */
+static struct event take_reply(struct packet *packet, struct event *at)
+{
+    const struct event reply = *at;
+
+    memmove(at, at + 1, (size_t)(&packet->events[packet->count] - (at + 1)) * sizeof *at);
+    packet->count--;
+    return reply;
+}
+
+static int push_main_started(lua_State *L, struct packet *packet, const struct event *reply)
+{
+    int next = 0;
+
+    if (reply->pid > 0) {
+        lua_pushinteger(L, reply->pid);
+        push_fd(L, packet, reply, EVENT_HAS_PIDFD, &next);
+        return 2;
+    }
+    luaL_pushfail(L);
+    lua_pushlstring(L, reply->of.text, strnlen(reply->of.text, sizeof reply->of.text));
+    lua_pushinteger(L, reply->status);
+    return 3;
+}
+
+/*
+ * core.request(kind): asks the engine and waits for the reply. ORDER_STATS: a table. ORDER_MAIN_START: pid, pidfd; or
+ * nil, message, errno.
+ */
+int core_request(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    struct order order;
+    struct event *found;
+    struct event reply;
+
+    memset(&order, 0, sizeof order);
+    order.kind = (uint16_t)luaL_checkinteger(L, 1);
+    order.ask = ++policy->last_request;
+    luaL_checkstack(L, 8, NULL);
+    send_order(policy, &order);
+    found = policy->fd >= 0 ? wait_for_reply(policy, order.ask) : NULL;
+    if (!found)
+        return push_failure(L, ENOTCONN, "the engine");
+    reply = take_reply(policy->last, found);
+    if (reply.kind == EVENT_REPLY)
+        return push_main_started(L, policy->last, &reply);
+    push_statistics(L, &reply.of.statistics);
+    return 1;
+}
+
+/* core.exit(code): begins the stop and ends the running call. Does not return. */
+int core_exit(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    struct order order;
+
+    memset(&order, 0, sizeof order);
+    order.kind = ORDER_EXIT;
+    order.number = (int32_t)luaL_checkinteger(L, 1);
+    send_order(policy, &order);
+    return watchdog_unwind(L, &policy->watchdog, UNWIND_EXIT);
+}

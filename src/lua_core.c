@@ -1,0 +1,129 @@
+/* The registration tables of reaper.core, and nothing else. */
+#include "lua_core.h"
+
+#include <lauxlib.h>
+#include <sys/resource.h>
+
+#include "lua_values.h"
+#include "message.h"
+#include "policy.h"
+
+static const luaL_Reg functions[] = {
+    { "poll", core_poll },
+    { "watch", core_watch },
+    { "next", core_next },
+    { "order", core_order },
+    { "request", core_request },
+    { "exit", core_exit },
+    { "want_info", core_want_info },
+    { "spawn", core_spawn },
+    { "find_user", core_find_user },
+    { "kill", core_kill },
+    { "is_alive", core_is_alive },
+    { "processes", core_processes },
+    { "log", core_log },
+    { "signal", core_signal },
+    { "configure", core_configure },
+    { "now", core_now },
+    { "nearest", core_nearest },
+    { "environment", core_environment },
+    { "resume", core_resume },
+    { "pipe", core_pipe },
+    { "open", core_open },
+    { "read", core_read },
+    { "write", core_write },
+    { "close", core_close },
+    { "fileno", core_fileno },
+    { NULL, NULL },
+};
+
+struct constant {
+    const char *name;
+    int value;
+};
+
+static const struct constant constants[] = {
+    { "EVENT_CHILD", EVENT_CHILD },
+    { "EVENT_START", EVENT_START },
+    { "EVENT_REAP", EVENT_REAP },
+    { "EVENT_OVERFLOW", EVENT_OVERFLOW },
+    { "EVENT_SIGNAL", EVENT_SIGNAL },
+    { "EVENT_STOP", EVENT_STOP },
+    { "EVENT_EXIT", EVENT_EXIT },
+    { "EVENT_RELOAD", EVENT_RELOAD },
+    { "FLAG_MAIN", EVENT_MAIN },
+    { "FLAG_SPAWNED", EVENT_SPAWNED },
+    { "FLAG_TOLD", EVENT_TOLD },
+    { "ORDER_READY", ORDER_READY },
+    { "ORDER_FAILED", ORDER_FAILED },
+    { "ORDER_HOOKS", ORDER_HOOKS },
+    { "ORDER_ANSWER", ORDER_ANSWER },
+    { "ORDER_WAIT", ORDER_WAIT },
+    { "ORDER_OUTPUT_CLOSED", ORDER_OUTPUT_CLOSED },
+    { "ORDER_EXIT", ORDER_EXIT },
+    { "ORDER_RELOAD", ORDER_RELOAD },
+    { "ORDER_MAIN_START", ORDER_MAIN_START },
+    { "ORDER_STATS", ORDER_STATS },
+    { "ANSWER_DEFAULT", ANSWER_DEFAULT },
+    { "ANSWER_DROP", ANSWER_DROP },
+    { "ANSWER_SIGNAL", ANSWER_SIGNAL },
+    { "ANSWER_CODE", ANSWER_CODE },
+    { "HOOK_REAP", HOOK_REAP },
+    { "HOOK_REAP_INFO", HOOK_REAP_INFO },
+    { "HOOK_SIGNAL", HOOK_SIGNAL },
+    { "HOOK_STOP", HOOK_STOP },
+    { "HOOK_EXIT", HOOK_EXIT },
+    { "HOOK_RELOAD", HOOK_RELOAD },
+    { "NAME_SIZE", NAME_SIZE },
+    { NULL, 0 },
+};
+
+/* The names of prlimit(1), which are those of getrlimit(2) without RLIMIT_. */
+static const struct constant limits[] = {
+    { "as", RLIMIT_AS },
+    { "core", RLIMIT_CORE },
+    { "cpu", RLIMIT_CPU },
+    { "data", RLIMIT_DATA },
+    { "fsize", RLIMIT_FSIZE },
+    { "locks", RLIMIT_LOCKS },
+    { "memlock", RLIMIT_MEMLOCK },
+    { "msgqueue", RLIMIT_MSGQUEUE },
+    { "nice", RLIMIT_NICE },
+    { "nofile", RLIMIT_NOFILE },
+    { "nproc", RLIMIT_NPROC },
+    { "rss", RLIMIT_RSS },
+    { "rtprio", RLIMIT_RTPRIO },
+    { "rttime", RLIMIT_RTTIME },
+    { "sigpending", RLIMIT_SIGPENDING },
+    { "stack", RLIMIT_STACK },
+    { NULL, 0 },
+};
+
+static void set_constants(lua_State *L, const struct constant *list)
+{
+    for (; list->name; list++) {
+        lua_pushinteger(L, list->value);
+        lua_setfield(L, -2, list->name);
+    }
+}
+
+int open_core(lua_State *L, struct policy *policy)
+{
+    register_values(L);
+    luaL_newlibtable(L, functions); // core
+    lua_pushlightuserdata(L, policy);
+    luaL_setfuncs(L, functions, 1);
+    set_constants(L, constants);
+    lua_newtable(L);
+    set_constants(L, limits);
+    lua_setfield(L, -2, "limits");
+    lua_pushliteral(L, REAPER_VERSION);
+    lua_setfield(L, -2, "version");
+    lua_pushboolean(L, policy->fd < 0);
+    lua_setfield(L, -2, "checking");
+    lua_pushboolean(L, policy->options.command != NULL);
+    lua_setfield(L, -2, "has_command");
+    lua_pushboolean(L, policy->options.json);
+    lua_setfield(L, -2, "json");
+    return 1;
+}

@@ -1,0 +1,43 @@
+/* lua_core.h: the functions of reaper.core, by the file that holds them. Arguments and results stand above each. */
+#ifndef REAPER_LUA_CORE_H
+#define REAPER_LUA_CORE_H
+
+#include <lua.h>
+
+struct policy;
+
+/* Pushes the module's table. `policy` must outlive the state. */
+int open_core(lua_State *L, struct policy *policy);
+
+/* lua_channel.c */
+int core_poll(lua_State *L);
+int core_watch(lua_State *L);
+int core_next(lua_State *L);
+int core_order(lua_State *L);
+int core_request(lua_State *L);
+int core_exit(lua_State *L);
+int core_want_info(lua_State *L);
+
+/* lua_process.c */
+int core_spawn(lua_State *L);
+int core_find_user(lua_State *L);
+int core_kill(lua_State *L);
+int core_is_alive(lua_State *L);
+int core_processes(lua_State *L);
+
+/* lua_system.c */
+int core_log(lua_State *L);
+int core_signal(lua_State *L);
+int core_configure(lua_State *L);
+int core_now(lua_State *L);
+int core_nearest(lua_State *L);
+int core_environment(lua_State *L);
+int core_resume(lua_State *L);
+int core_pipe(lua_State *L);
+int core_open(lua_State *L);
+int core_read(lua_State *L);
+int core_write(lua_State *L);
+int core_close(lua_State *L);
+int core_fileno(lua_State *L);
+
+#endif

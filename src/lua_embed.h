@@ -1,0 +1,21 @@
+/* lua_embed.h: the files of lua/reaper/, made into arrays by make. */
+#ifndef REAPER_LUA_EMBED_H
+#define REAPER_LUA_EMBED_H
+
+#include <lua.h>
+#include <stddef.h>
+
+struct embedded_file {
+    const char *module; /* "reaper.loop" */
+    const char *chunk;  /* its name in tracebacks: "=reaper/loop.lua" */
+    const unsigned char *text;
+    size_t size;
+};
+
+/* Ends with a module of NULL. Generated: build/lua_files.c. */
+extern const struct embedded_file embedded_files[];
+
+/* Puts a loader for each into package.preload, and the global `reaper`. */
+void embed_preload(lua_State *L);
+
+#endif

@@ -1,0 +1,222 @@
+/* Log, signals, settings, clock and descriptors. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "lua_core.h"
+#include "lua_values.h"
+#include "policy.h"
+#include "text.h"
+
+/* core.log(level, message[, fields]): `fields` is ready text, in the form of the log. */
+int core_log(lua_State *L)
+{
+    const int level = luaL_checkoption(L, 1, NULL, log_level_names);
+
+    log_write(&policy_of(L)->log, (enum log_level)level, luaL_checkstring(L, 2), luaL_optstring(L, 3, ""));
+    return 0;
+}
+
+/* core.signal(name or number): number, name; or nil, message. 0 is a signal here. */
+int core_signal(lua_State *L)
+{
+    const char *text = lua_tostring(L, 1);
+    char name[SIGNAL_NAME_SIZE];
+    const char *nearest;
+    int number = -1;
+
+    if (lua_isinteger(L, 1)) {
+        const lua_Integer given = lua_tointeger(L, 1);
+
+        number = given >= 0 && given <= SIGNAL_MAX ? (int)given : -1;
+    } else if (lua_type(L, 1) == LUA_TSTRING) {
+        number = signal_from_text(text);
+    }
+    if (number >= 0) {
+        lua_pushinteger(L, number);
+        lua_pushstring(L, signal_name(number, name));
+        return 2;
+    }
+    nearest = lua_type(L, 1) == LUA_TSTRING ? signal_nearest(text) : NULL;
+    luaL_pushfail(L);
+    if (nearest)
+        lua_pushfstring(L, "\"%s\" is not a signal; did you mean %s?", text, nearest);
+    else
+        lua_pushfstring(L, "%s is not a signal (a name such as \"TERM\" or \"RTMIN+3\", or a number from 1 to %d)",
+                        luaL_tolstring(L, 1, NULL), SIGNAL_MAX);
+    return 2;
+}
+
+static void apply_options(struct policy *policy)
+{
+    policy->options = policy->configured;
+    options_reapply_arguments(&policy->options, policy->argc, policy->argv);
+    policy->log.threshold = policy->options.threshold;
+    policy->log.json = policy->options.json;
+    watchdog_set(&policy->watchdog, policy->options.hook_timeout, policy->options.hook_memory);
+}
+
+/* core.configure(key, text): true; or nil, message. The engine holds the setting from now on. */
+int core_configure(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    const char *key = luaL_checkstring(L, 1);
+    const char *value = luaL_checkstring(L, 2);
+    char why[WHY_SIZE];
+    struct order order;
+
+    memset(&order, 0, sizeof order);
+    order.kind = ORDER_CONFIGURE;
+    if (strlen(key) + strlen(value) + 2 > sizeof order.text) {
+        luaL_pushfail(L);
+        lua_pushfstring(L, "%s: the value is too long", key);
+        return 2;
+    }
+    if (options_set(&policy->configured, key, value, why) != 0) {
+        luaL_pushfail(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    memcpy(order.text, key, strlen(key) + 1);
+    memcpy(order.text + strlen(key) + 1, value, strlen(value) + 1);
+    while (policy->fd >= 0 && send(policy->fd, &order, sizeof order, MSG_NOSIGNAL) < 0 && errno == EINTR)
+        continue;
+    apply_options(policy);
+    lua_pushboolean(L, 1);
+    lua_pushboolean(L, policy->options.json);
+    return 2;
+}
+
+/* core.now(): seconds of a clock that only goes forward. */
+int core_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)clock_now() / (lua_Number)NANOSECONDS);
+    return 1;
+}
+
+enum { WORDS_MAX = 128 };
+
+/* core.nearest(word, list): the member of the list that was probably meant, or nil. */
+int core_nearest(lua_State *L)
+{
+    const char *word = luaL_checkstring(L, 1);
+    const char *words[WORDS_MAX + 1] = { NULL };
+    lua_Integer count;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    count = luaL_len(L, 2);
+    luaL_argcheck(L, count <= WORDS_MAX, 2, "too long");
+    luaL_checkstack(L, (int)count + 1, NULL);
+    for (lua_Integer i = 0; i < count; i++) {
+        lua_rawgeti(L, 2, i + 1);
+        words[i] = luaL_checkstring(L, -1);
+    }
+    lua_pushstring(L, text_nearest(word, words));
+    return 1;
+}
+
+/* core.environment(): the list of "NAME=value" that reaper-lua was started with. */
+int core_environment(lua_State *L)
+{
+    lua_newtable(L);
+    for (char **at = policy_of(L)->environment; *at; at++) {
+        lua_pushstring(L, *at);
+        lua_rawseti(L, -2, at - policy_of(L)->environment + 1);
+    }
+    return 1;
+}
+
+/* core.resume(co, …): see watchdog_resume. */
+int core_resume(lua_State *L)
+{
+    return watchdog_resume(L, &policy_of(L)->watchdog);
+}
+
+/* ---- Descriptors. ---- */
+
+/* core.pipe(): read end, write end, both close-on-exec; or nil, message, errno. */
+int core_pipe(lua_State *L)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return push_failure(L, errno, "pipe");
+    lua_pushinteger(L, ends[0]);
+    lua_pushinteger(L, ends[1]);
+    return 2;
+}
+
+/* core.open(path, "r" | "w" | "a"): a descriptor; or nil, message, errno. */
+int core_open(lua_State *L)
+{
+    static const char *const modes[] = { "r", "w", "a", NULL };
+    static const int flags[] = { O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND };
+    const char *path = luaL_checkstring(L, 1);
+    const int mode = luaL_checkoption(L, 2, "r", modes);
+    const int fd = open(path, flags[mode] | O_CLOEXEC, 0666);
+
+    if (fd < 0)
+        return push_failure(L, errno, path);
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* core.read(fd): bytes, "" at the end, or nil, message, errno; EAGAIN when there is nothing yet. Does not wait. */
+int core_read(lua_State *L)
+{
+    const int fd = (int)luaL_checkinteger(L, 1);
+    char bytes[65536];
+    ssize_t got;
+
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); /* our own end of a pipe of our own */
+    do
+        got = read(fd, bytes, sizeof bytes);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return push_failure(L, errno, "read");
+    lua_pushlstring(L, bytes, (size_t)got);
+    return 1;
+}
+
+/* core.write(fd, bytes): how many were taken; or nil, message, errno. Does not wait on a pipe of our own. */
+int core_write(lua_State *L)
+{
+    const int fd = (int)luaL_checkinteger(L, 1);
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    ssize_t done;
+
+    if (lua_toboolean(L, 3))
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    do
+        done = write(fd, bytes, size);
+    while (done < 0 && errno == EINTR);
+    if (done < 0)
+        return push_failure(L, errno, "write");
+    lua_pushinteger(L, done);
+    return 1;
+}
+
+/* core.close(fd) */
+int core_close(lua_State *L)
+{
+    close((int)luaL_checkinteger(L, 1));
+    return 0;
+}
+
+/* core.fileno(file): the descriptor of an open Lua file, whose buffer is written out first; or nil. */
+int core_fileno(lua_State *L)
+{
+    const luaL_Stream *stream = luaL_testudata(L, 1, LUA_FILEHANDLE);
+
+    if (!stream || !stream->closef)
+        return 0;
+    fflush(stream->f);
+    lua_pushinteger(L, fileno(stream->f));
+    return 1;
+}

@@ -1,0 +1,105 @@
+/* main.c: options, then the engine. The only file that may exit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lua.h>
+
+#include "engine.h"
+#include "options.h"
+#include "policy.h"
+#include "signals.h"
+
+enum { FAILED = 125 };
+
+extern char **environ;
+
+static const char license[] =
+    "reaper-lua " REAPER_VERSION " is free software under the MIT licence:\n"
+    "it may be used, copied, changed and passed on by anyone, with this notice, and without any warranty.\n"
+    "Lua is copyright Lua.org, PUC-Rio, under the same licence.\n";
+
+/* Runs in the new policy process. */
+static int become_policy(const struct engine *engine, int channel_fd)
+{
+    const struct policy_start start = {
+        .argc = engine->start->argc,
+        .argv = engine->start->argv,
+        .environment = engine->start->environment,
+        .options = &engine->base,
+        .signals = &engine->signals,
+        .channel_fd = channel_fd,
+        .folder_fd = engine->folder_fd,
+        .folder = engine->folder,
+    };
+
+    return policy_run(&start);
+}
+
+static int check(int argc, char **argv, const struct options *options, const struct inherited_signals *signals)
+{
+    const struct policy_start start = {
+        .argc = argc,
+        .argv = argv,
+        .environment = environ,
+        .options = options,
+        .signals = signals,
+        .channel_fd = -1,
+        .folder_fd = -1,
+    };
+
+    return policy_run(&start);
+}
+
+static int complain(const struct options *options, const char *why)
+{
+    struct log log = { .threshold = LOG_LEVEL_ERROR, .json = options->json, .patient = 0 };
+
+    log_line(&log, LOG_LEVEL_ERROR, "%s", why);
+    return FAILED;
+}
+
+static int run(int argc, char **argv, pid_t parent, const struct inherited_signals *signals)
+{
+    const struct engine_start start = { argc, argv, environ, parent, become_policy, exit };
+    struct options options = options_default();
+    struct options base;
+    char why[WHY_SIZE];
+
+    if (options_from_environment(&options, why) != 0)
+        return complain(&options, why);
+    base = options;
+    switch (options_from_arguments(&options, argc, argv, why)) {
+    case OPTIONS_VERSION:
+        printf("reaper-lua %s (%s)\n", REAPER_VERSION, LUA_RELEASE);
+        return 0;
+    case OPTIONS_HELP:
+        options_print_help(stdout);
+        return 0;
+    case OPTIONS_LICENSE:
+        fputs(license, stdout);
+        return 0;
+    case OPTIONS_BAD:
+        return complain(&options, why);
+    default:
+        break;
+    }
+    /* The command line is applied again over what a script configures, so it is not part of the base. */
+    base.script = options.script;
+    base.eval = options.eval;
+    base.command = options.command;
+    base.pause = options.pause;
+    if (options.check)
+        return check(argc, argv, &base, signals);
+    return engine_run(&start, &base, signals);
+}
+
+int main(int argc, char **argv)
+{
+    const pid_t parent = getppid();
+    struct inherited_signals signals;
+
+    signals_take(&signals);
+    return run(argc, argv, parent, &signals);
+}

@@ -1,0 +1,562 @@
+#define _GNU_SOURCE
+#include "options.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clock.h"
+#include "text.h"
+#include "users.h"
+
+/* Applies one option; `value` is NULL for one without argument. 0, or -1 with `why`. */
+typedef int apply_function(struct options *options, const char *value, char *why);
+
+enum option_kind {
+    SETTING = 1 << 0,     /* reaper.configure{} takes it, too */
+    ENVIRONMENT = 1 << 1, /* REAPER_… sets it */
+    LIST = 1 << 2,        /* repeatable; in the environment with commas */
+};
+
+enum { LONG_ONLY = 256, LONG_NAME_SIZE = 32 };
+
+struct option_row {
+    int letter; /* LONG_ONLY + index when there is none */
+    const char *name;
+    const char *argument; /* as the help shows it, or NULL */
+    apply_function *apply;
+    int kind;
+    enum options_result result; /* for those that only show something */
+    const char *help;
+};
+
+static int complain(char *why, const char *format, const char *value)
+{
+    snprintf(why, WHY_SIZE, format, value);
+    return -1;
+}
+
+static int set_flag(int *flag, const char *value, char *why)
+{
+    if (!value) {
+        *flag = 1;
+        return 0;
+    }
+    if (text_flag(value, flag) != 0)
+        return complain(why, "\"%s\" is neither yes (1, true, on) nor no (0, false, off)", value);
+    return 0;
+}
+
+static int set_seconds(int64_t *time, const char *value, char *why)
+{
+    if (text_seconds(value, time) != 0)
+        return complain(why, "\"%s\" is not a number of seconds (a decimal that is not negative, such as 2.5)", value);
+    return 0;
+}
+
+/* A signal, or -1 with the nearest known name. */
+static int parse_signal(const char *value, char *why)
+{
+    const int number = signal_from_text(value);
+    const char *nearest;
+
+    if (number >= 0)
+        return number;
+    nearest = signal_nearest(value);
+    if (nearest)
+        snprintf(why, WHY_SIZE, "\"%s\" is not a signal; did you mean %s?", value, nearest);
+    else
+        snprintf(why, WHY_SIZE, "\"%s\" is not a signal (a name such as TERM or RTMIN+3, or a number from 1 to %d)",
+                 value, SIGNAL_MAX);
+    return -1;
+}
+
+static int apply_kill_group(struct options *options, const char *value, char *why)
+{
+    return set_flag(&options->kill_group, value, why);
+}
+
+/* Options that are the default here and exist for those who come from tini or dumb-init. */
+static int apply_nothing(struct options *options, const char *value, char *why)
+{
+    int ignored = options->check;
+
+    return set_flag(&ignored, value, why);
+}
+
+static int apply_parent_death(struct options *options, const char *value, char *why)
+{
+    const int number = parse_signal(value, why);
+
+    if (number >= 0)
+        options->parent_death = number;
+    return number < 0 ? -1 : 0;
+}
+
+/* Splits "LEFT:RIGHT"; right is NULL without a colon. -1: left does not fit. */
+static int split(const char *value, char left[LONG_NAME_SIZE], const char **right)
+{
+    const char *colon = strchr(value, ':');
+    const size_t length = colon ? (size_t)(colon - value) : strlen(value);
+
+    if (length >= LONG_NAME_SIZE)
+        return -1;
+    memcpy(left, value, length);
+    left[length] = '\0';
+    *right = colon ? colon + 1 : NULL;
+    return 0;
+}
+
+static int apply_map_exit(struct options *options, const char *value, char *why)
+{
+    char left[LONG_NAME_SIZE];
+    const char *right;
+    int64_t code;
+    int64_t to = 0;
+
+    if (split(value, left, &right) != 0 || text_number(left, 255, &code) != 0
+        || (right && text_number(right, 255, &to) != 0))
+        return complain(why, "\"%s\" is not CODE or CODE:TO (exit codes from 0 to 255)", value);
+    options->exit_map[code] = (int16_t)to;
+    return 0;
+}
+
+static int apply_rewrite(struct options *options, const char *value, char *why)
+{
+    char left[LONG_NAME_SIZE];
+    const char *right;
+    int from;
+    int to;
+
+    if (split(value, left, &right) != 0 || !right)
+        return complain(why, "\"%s\" is not FROM:TO (two signals; TO 0 drops it)", value);
+    from = parse_signal(left, why);
+    to = from < 0 ? -1 : parse_signal(right, why);
+    if (to < 0)
+        return -1;
+    if (from == 0)
+        return complain(why, "\"%s\": FROM must be a signal, not 0", value);
+    if (from == 9 || from == 19)
+        return complain(why, "\"%s\": KILL and STOP never arrive, so they cannot be rewritten", value);
+    options->rewrite[from] = (uint8_t)to;
+    return 0;
+}
+
+static int apply_grace(struct options *options, const char *value, char *why)
+{
+    return set_seconds(&options->grace, value, why);
+}
+
+static int apply_leave_orphans(struct options *options, const char *value, char *why)
+{
+    return set_flag(&options->leave_orphans, value, why);
+}
+
+static int apply_user(struct options *options, const char *value, char *why)
+{
+    struct user user;
+
+    if (strlen(value) >= sizeof options->user)
+        return complain(why, "\"%s\" is too long", value);
+    if (user_find(value, &user, why, WHY_SIZE) != 0)
+        return -1;
+    snprintf(options->user, sizeof options->user, "%s", value);
+    return 0;
+}
+
+static int apply_warn(struct options *options, const char *value, char *why)
+{
+    return set_flag(&options->warn, value, why);
+}
+
+static int apply_verbose(struct options *options, const char *value, char *why)
+{
+    int64_t steps = 1;
+
+    if (value && text_number(value, 3, &steps) != 0)
+        return complain(why, "\"%s\" is not a number from 0 to 3", value);
+    if (value)
+        options->threshold = LOG_LEVEL_INFO;
+    for (; steps > 0 && options->threshold < LOG_LEVEL_TRACE; steps--)
+        options->threshold++;
+    return 0;
+}
+
+static int apply_quiet(struct options *options, const char *value, char *why)
+{
+    int quiet;
+
+    if (set_flag(&quiet, value, why) != 0)
+        return -1;
+    if (quiet)
+        options->threshold = LOG_LEVEL_ERROR;
+    return 0;
+}
+
+static int apply_log_format(struct options *options, const char *value, char *why)
+{
+    if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
+        return complain(why, "\"%s\" is neither text nor json", value);
+    options->json = *value == 'j';
+    return 0;
+}
+
+static int apply_hook_timeout(struct options *options, const char *value, char *why)
+{
+    return set_seconds(&options->hook_timeout, value, why);
+}
+
+static int apply_policy_timeout(struct options *options, const char *value, char *why)
+{
+    return set_seconds(&options->policy_timeout, value, why);
+}
+
+static int apply_hook_memory(struct options *options, const char *value, char *why)
+{
+    if (text_size(value, &options->hook_memory) != 0)
+        return complain(why, "\"%s\" is not a size (a whole number of bytes, or one with K, M or G, such as 64M)",
+                        value);
+    return 0;
+}
+
+static int apply_eval(struct options *options, const char *value, char *why)
+{
+    (void)why;
+    options->eval = value;
+    return 0;
+}
+
+static int apply_check(struct options *options, const char *value, char *why)
+{
+    return set_flag(&options->check, value, why);
+}
+
+static int apply_pause(struct options *options, const char *value, char *why)
+{
+    return set_flag(&options->pause, value, why);
+}
+
+static const struct option_row rows[] = {
+    { 'g', "kill-group", NULL, apply_kill_group, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "forward signals to the main child's process group" },
+    { 's', "subreaper", NULL, apply_nothing, ENVIRONMENT, OPTIONS_RUN,
+      "accepted; it is automatic when not process 1" },
+    { 'p', "parent-death", "SIG", apply_parent_death, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "get SIG when the parent of reaper-lua dies" },
+    { 'e', "map-exit", "CODE[:TO]", apply_map_exit, SETTING | ENVIRONMENT | LIST, OPTIONS_RUN,
+      "exit with TO (default 0) when the main child ends with CODE; repeatable" },
+    { 'r', "rewrite", "FROM:TO", apply_rewrite, SETTING | ENVIRONMENT | LIST, OPTIONS_RUN,
+      "rewrite a signal before forwarding (TO 0 drops it); repeatable" },
+    { 't', "grace", "SECONDS", apply_grace, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "time between TERM and KILL when stopping (default 5; 0: KILL at once)" },
+    { LONG_ONLY + 0, "leave-orphans", NULL, apply_leave_orphans, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "when the main child ends, end at once; do not signal what is left" },
+    { 'u', "user", "USER[:GROUP]", apply_user, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "run COMMAND as that user, with its supplementary groups" },
+    { 'w', "warn", NULL, apply_warn, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "say on stderr each orphan that is reaped" },
+    { 'v', "verbose", NULL, apply_verbose, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "more on stderr; up to -vvv" },
+    { 'q', "quiet", NULL, apply_quiet, SETTING | ENVIRONMENT, OPTIONS_RUN, "only errors on stderr" },
+    { LONG_ONLY + 1, "log-format", "FORMAT", apply_log_format, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "form of those lines: text (default) or json" },
+    { LONG_ONLY + 2, "hook-timeout", "SECONDS", apply_hook_timeout, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "how long to wait for a hook's answer, and how long a hook may compute (default 1)" },
+    { LONG_ONLY + 3, "hook-memory", "SIZE", apply_hook_memory, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "limit of the Lua state, such as 64M (default: none)" },
+    { LONG_ONLY + 4, "policy-timeout", "SECONDS", apply_policy_timeout, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "kill and replace a policy that reads nothing for so long (default: never)" },
+    { 'x', "eval", "CHUNK", apply_eval, ENVIRONMENT, OPTIONS_RUN, "Lua text instead of a script file" },
+    { 'C', "check", NULL, apply_check, ENVIRONMENT, OPTIONS_RUN,
+      "load the script, report errors and unknown hooks, start nothing" },
+    { 'P', "pause", NULL, apply_pause, ENVIRONMENT, OPTIONS_RUN, "no command: reap until TERM or INT" },
+    { 'c', "single-child", NULL, apply_nothing, ENVIRONMENT, OPTIONS_RUN, "accepted; it is the default" },
+    { 'V', "version", NULL, NULL, 0, OPTIONS_VERSION, "show the version" },
+    { 'h', "help", NULL, NULL, 0, OPTIONS_HELP, "show this help" },
+    { 'l', "license", NULL, NULL, 0, OPTIONS_LICENSE, "show the licence" },
+};
+
+enum { ROWS = sizeof rows / sizeof *rows };
+
+struct options options_default(void)
+{
+    struct options options;
+
+    memset(&options, 0, sizeof options);
+    options.threshold = LOG_LEVEL_INFO;
+    options.grace = 5 * NANOSECONDS;
+    options.hook_timeout = NANOSECONDS;
+    memset(options.exit_map, -1, sizeof options.exit_map);
+    memset(options.rewrite, REWRITE_NONE, sizeof options.rewrite);
+    return options;
+}
+
+/* "kill-group" as "REAPER_KILL_GROUP" or "kill_group". */
+static void spell(const char *prefix, const char *name, int upper, char out[LONG_NAME_SIZE])
+{
+    size_t at = strlen(prefix);
+
+    memcpy(out, prefix, at);
+    for (; *name && at < LONG_NAME_SIZE - 1; name++, at++)
+        out[at] = (char)(*name == '-' ? '_' : upper ? toupper((unsigned char)*name) : *name);
+    out[at] = '\0';
+}
+
+/* A list in the environment is applied piece by piece. */
+static int apply_list(const struct option_row *row, struct options *options, const char *list, char *why)
+{
+    char piece[256];
+
+    while (*list) {
+        const size_t length = strcspn(list, ",");
+
+        if (length >= sizeof piece)
+            return complain(why, "\"%s\" is too long", list);
+        memcpy(piece, list, length);
+        piece[length] = '\0';
+        if (row->apply(options, piece, why) != 0)
+            return -1;
+        list += length + (list[length] == ',');
+    }
+    return 0;
+}
+
+/* Puts "NAME: " before the reason that stands in `why`. */
+static void name_in(char *why, const char *name)
+{
+    char reason[WHY_SIZE];
+
+    snprintf(reason, sizeof reason, "%s", why);
+    snprintf(why, WHY_SIZE, "%.64s: %.440s", name, reason);
+}
+
+int options_from_environment(struct options *options, char *why)
+{
+    char name[LONG_NAME_SIZE];
+    const char *value;
+    int failed;
+
+    for (int i = 0; i < ROWS; i++) {
+        if (!(rows[i].kind & ENVIRONMENT))
+            continue;
+        spell("REAPER_", rows[i].name, 1, name);
+        value = getenv(name);
+        if (!value || !*value)
+            continue;
+        failed = rows[i].kind & LIST ? apply_list(&rows[i], options, value, why) : rows[i].apply(options, value, why);
+        if (failed) {
+            name_in(why, name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static const struct option_row *row_of_letter(int letter)
+{
+    for (int i = 0; i < ROWS; i++)
+        if (rows[i].letter == letter)
+            return &rows[i];
+    return NULL;
+}
+
+static const char *nearest_option(const char *word)
+{
+    const char *names[ROWS + 1] = { NULL };
+
+    for (int i = 0; i < ROWS; i++)
+        names[i] = rows[i].name;
+    return text_nearest(word, names);
+}
+
+/* What getopt_long refused: an unknown letter (optopt), or the long option in `word`. */
+static void explain_unknown(const char *word, char *why)
+{
+    char name[64];
+    const char *nearest;
+
+    if (optopt && optopt < LONG_ONLY && strncmp(word, "--", 2) != 0) {
+        snprintf(why, WHY_SIZE, "unknown option -%c (see reaper-lua --help)", optopt);
+        return;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    nearest = strlen(name) > 2 ? nearest_option(name + 2) : NULL;
+    if (optopt)
+        snprintf(why, WHY_SIZE, "option %s takes no argument", name);
+    else if (nearest)
+        snprintf(why, WHY_SIZE, "unknown option %s; did you mean --%s?", name, nearest);
+    else
+        snprintf(why, WHY_SIZE, "unknown option %s (see reaper-lua --help)", name);
+}
+
+static void explain_missing(const char *word, char *why)
+{
+    const struct option_row *row = row_of_letter(optopt);
+
+    snprintf(why, WHY_SIZE, "option %s needs an argument: %s", word, row ? row->argument : "VALUE");
+}
+
+/* getopt's two descriptions of the table. */
+struct getopt_tables {
+    char letters[2 * ROWS + 3];
+    struct option longs[ROWS + 1];
+};
+
+static void make_tables(struct getopt_tables *tables)
+{
+    char *at = tables->letters;
+
+    memset(tables, 0, sizeof *tables);
+    *at++ = '+'; /* options end at the first operand */
+    *at++ = ':'; /* tell a missing argument from an unknown option */
+    for (int i = 0; i < ROWS; i++) {
+        tables->longs[i].name = rows[i].name;
+        tables->longs[i].has_arg = rows[i].argument ? required_argument : no_argument;
+        tables->longs[i].val = rows[i].letter;
+        if (rows[i].letter >= LONG_ONLY)
+            continue;
+        *at++ = (char)rows[i].letter;
+        if (rows[i].argument)
+            *at++ = ':';
+    }
+}
+
+/* Applies the option `letter` that getopt_long found. */
+static enum options_result apply_letter(struct options *options, int letter, const char *word, char *why)
+{
+    const struct option_row *row;
+    char name[LONG_NAME_SIZE];
+
+    if (letter == '?') {
+        explain_unknown(word, why);
+        return OPTIONS_BAD;
+    }
+    if (letter == ':') {
+        explain_missing(word, why);
+        return OPTIONS_BAD;
+    }
+    row = row_of_letter(letter);
+    if (!row->apply)
+        return row->result;
+    if (row->apply(options, optarg, why) != 0) {
+        snprintf(name, sizeof name, "--%s", row->name);
+        name_in(why, name);
+        return OPTIONS_BAD;
+    }
+    return OPTIONS_RUN;
+}
+
+/* Parses up to the first operand. *dashes: a "--" ended the options. */
+static enum options_result parse(struct options *options, int argc, char **argv, int *dashes, char *why)
+{
+    struct getopt_tables tables;
+    enum options_result result = OPTIONS_RUN;
+    int letter;
+    int before = 1;
+
+    make_tables(&tables);
+    opterr = 0;
+    optind = 0; /* glibc and musl: start anew */
+    while (result == OPTIONS_RUN) {
+        before = optind ? optind : 1;
+        letter = getopt_long(argc, argv, tables.letters, tables.longs, NULL);
+        if (letter == -1)
+            break;
+        result = apply_letter(options, letter, argv[before < argc ? before : argc - 1], why);
+    }
+    *dashes = result == OPTIONS_RUN && optind == before + 1;
+    return result;
+}
+
+static enum options_result take_operands(struct options *options, char **words, int dashes, char *why)
+{
+    if (*words && !dashes && !options->eval) {
+        options->script = *words++;
+        if (*words && strcmp(*words, "--") == 0)
+            words++;
+    }
+    if (options->script)
+        options->eval = NULL;
+    if (*words)
+        options->command = words;
+    if (options->pause && options->command) {
+        snprintf(why, WHY_SIZE, "--pause runs no command, but \"%s\" was given", *words);
+        return OPTIONS_BAD;
+    }
+    if (options->check && !options->script && !options->eval) {
+        snprintf(why, WHY_SIZE, "--check needs a script: reaper-lua --check HOOKS.lua");
+        return OPTIONS_BAD;
+    }
+    if (!options->script && !options->eval && !options->command && !options->pause) {
+        snprintf(why, WHY_SIZE, "nothing to do: give a script, a command after --, or --pause (see reaper-lua --help)");
+        return OPTIONS_BAD;
+    }
+    return OPTIONS_RUN;
+}
+
+enum options_result options_from_arguments(struct options *options, int argc, char **argv, char *why)
+{
+    int dashes;
+    const enum options_result result = parse(options, argc, argv, &dashes, why);
+
+    return result == OPTIONS_RUN ? take_operands(options, argv + optind, dashes, why) : result;
+}
+
+void options_reapply_arguments(struct options *options, int argc, char **argv)
+{
+    char why[WHY_SIZE];
+    int dashes;
+
+    parse(options, argc, argv, &dashes, why);
+}
+
+int options_set(struct options *options, const char *key, const char *value, char *why)
+{
+    char name[LONG_NAME_SIZE];
+    const char *nearest;
+
+    for (int i = 0; i < ROWS; i++) {
+        spell("", rows[i].name, 0, name);
+        if ((rows[i].kind & SETTING) && strcmp(name, key) == 0)
+            return rows[i].apply(options, value, why);
+    }
+    nearest = text_nearest(key, options_keys());
+    if (nearest)
+        snprintf(why, WHY_SIZE, "unknown setting \"%.64s\"; did you mean \"%s\"?", key, nearest);
+    else
+        snprintf(why, WHY_SIZE, "unknown setting \"%.64s\"", key);
+    return -1;
+}
+
+const char *const *options_keys(void)
+{
+    static const char *const keys[] = {
+        "kill_group", "parent_death", "map_exit",   "rewrite",      "grace",       "leave_orphans",  "user", "warn",
+        "verbose",    "quiet",        "log_format", "hook_timeout", "hook_memory", "policy_timeout", NULL,
+    };
+
+    return keys;
+}
+
+void options_print_help(FILE *file)
+{
+    char left[64];
+
+    fputs("Usage: reaper-lua [OPTIONS] [HOOKS.lua] [--] [COMMAND [ARG...]]\n\n"
+          "Runs COMMAND as the init of a container: reaps, forwards signals, stops in good order.\n"
+          "HOOKS.lua decides the rest. \"--\" before COMMAND: no script.\n\n",
+          file);
+    for (int i = 0; i < ROWS; i++) {
+        if (rows[i].letter < LONG_ONLY)
+            snprintf(left, sizeof left, "-%c, --%s%s%s", rows[i].letter, rows[i].name, rows[i].argument ? " " : "",
+                     rows[i].argument ? rows[i].argument : "");
+        else
+            snprintf(left, sizeof left, "    --%s %s", rows[i].name, rows[i].argument ? rows[i].argument : "");
+        fprintf(file, "  %-30s %s\n", left, rows[i].help);
+    }
+    fputs("\nEach of them but the last three can be set in the environment: REAPER_GRACE=20, REAPER_KILL_GROUP=1.\n"
+          "Exit code: that of COMMAND, 128 + signal, 127 not found, 126 cannot be executed, 125 reaper-lua failed.\n",
+          file);
+}

@@ -1,0 +1,178 @@
+#include "orders.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "keeper.h"
+#include "stop.h"
+#include "verdict.h"
+
+/* One order on its way. Descriptors that are taken over are set to -1 in `fds`. */
+struct delivery {
+    struct policy_slot *slot;
+    const struct order *order;
+    int *fds;
+    int fd_count;
+};
+
+typedef void order_function(struct engine *engine, struct delivery *delivery);
+
+static void ready(struct engine *engine, struct delivery *delivery)
+{
+    keeper_slot_ready(engine, delivery->slot, (unsigned)delivery->order->number);
+}
+
+static void failed(struct engine *engine, struct delivery *delivery)
+{
+    (void)engine;
+    delivery->slot->failed = 1;
+}
+
+static void hooks(struct engine *engine, struct delivery *delivery)
+{
+    delivery->slot->hooks = (unsigned)delivery->order->number;
+    if (delivery->slot->hooks & HOOK_REAP_INFO)
+        oom_watch_open(&engine->oom);
+}
+
+static void answer(struct engine *engine, struct delivery *delivery)
+{
+    verdict_answer(engine, delivery->order);
+}
+
+static void wait_for(struct engine *engine, struct delivery *delivery)
+{
+    verdict_wait(engine, delivery->order->ask);
+}
+
+static void spawned(struct engine *engine, struct delivery *delivery)
+{
+    const struct order *const order = delivery->order;
+    struct child *child = order->pid > 0 ? children_add(&engine->children, order->pid) : NULL;
+    int next = 0;
+
+    if (!child)
+        return;
+    snprintf(child->name, sizeof child->name, "%.*s", NAME_SIZE - 1, order->text);
+    for (int i = 0; i < 2; i++) {
+        if (!(order->flags & (i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR)) || next == delivery->fd_count)
+            continue;
+        child->output[i] = delivery->fds[next];
+        delivery->fds[next++] = -1;
+    }
+}
+
+static void exec_failed(struct engine *engine, struct delivery *delivery)
+{
+    struct child *child = children_find(&engine->children, delivery->order->pid);
+
+    if (child)
+        child->exec_failed = 1;
+}
+
+static void output_closed(struct engine *engine, struct delivery *delivery)
+{
+    children_output_closed(&engine->children, delivery->order->pid, delivery->order->number - 1);
+}
+
+static void exit_with(struct engine *engine, struct delivery *delivery)
+{
+    const int code = delivery->order->number;
+
+    if (code >= 0)
+        engine->exit_code = code & 0xff;
+    if (engine->state == ENGINE_LOADING && delivery->slot == &engine->policy)
+        stop_load_failed(engine, code < 0 ? 0 : code & 0xff);
+    else
+        stop_begin(engine, "exit");
+}
+
+static void reload(struct engine *engine, struct delivery *delivery)
+{
+    (void)delivery;
+    if (engine->state == ENGINE_RUNNING)
+        keeper_reload(engine);
+}
+
+/* The policy has checked the value with the same code, so a complaint here means a malformed packet. */
+static void configure(struct engine *engine, struct delivery *delivery)
+{
+    const char *const key = delivery->order->text;
+    const size_t length = strlen(key);
+    char why[WHY_SIZE];
+
+    if (length + 1 >= ORDER_TEXT_SIZE
+        || options_set(&delivery->slot->options, key, key + length + 1, why) != 0) {
+        log_line(&engine->log, LOG_LEVEL_ERROR, "malformed setting from the policy: %s", key);
+        return;
+    }
+    if (delivery->slot == &engine->policy)
+        engine_apply_options(engine);
+}
+
+static struct event reply_to(const struct order *order)
+{
+    struct event event;
+
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_REPLY;
+    event.ask = order->ask;
+    return event;
+}
+
+static void main_start(struct engine *engine, struct delivery *delivery)
+{
+    struct event event = reply_to(delivery->order);
+
+    event.pid = -1;
+    if (command_start_again(engine, event.of.text, sizeof event.of.text) == 0) {
+        event.pid = engine->main_pid;
+        event.flags = EVENT_HAS_PIDFD;
+        verdict_forget(engine, ASK_MAIN_END);
+        channel_put_fds(&delivery->slot->channel, &event, &engine->main_pidfd, engine->main_pidfd >= 0);
+        return;
+    }
+    event.status = errno;
+    channel_put(&delivery->slot->channel, &event, MUST_KEEP);
+}
+
+static void stats(struct engine *engine, struct delivery *delivery)
+{
+    struct event event = reply_to(delivery->order);
+
+    event.kind = EVENT_STATS;
+    event.of.statistics = engine->statistics;
+    event.of.statistics.uptime_ns = clock_now() - engine->started_at;
+    event.of.statistics.dropped = (int64_t)(engine->policy.channel.dropped_ever + engine->collected.dropped_ever);
+    channel_put(&delivery->slot->channel, &event, MUST_KEEP);
+}
+
+static order_function *const functions[ORDER_COUNT] = {
+    [ORDER_READY] = ready,
+    [ORDER_FAILED] = failed,
+    [ORDER_HOOKS] = hooks,
+    [ORDER_ANSWER] = answer,
+    [ORDER_WAIT] = wait_for,
+    [ORDER_SPAWNED] = spawned,
+    [ORDER_EXEC_FAILED] = exec_failed,
+    [ORDER_OUTPUT_CLOSED] = output_closed,
+    [ORDER_EXIT] = exit_with,
+    [ORDER_RELOAD] = reload,
+    [ORDER_CONFIGURE] = configure,
+    [ORDER_MAIN_START] = main_start,
+    [ORDER_STATS] = stats,
+};
+
+void orders_carry_out(struct engine *engine, struct policy_slot *slot, const struct order *order, int *fds,
+                      int fd_count)
+{
+    struct delivery delivery = { slot, order, fds, fd_count };
+
+    functions[order->kind](engine, &delivery);
+    for (int i = 0; i < fd_count; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}

@@ -1,0 +1,315 @@
+#define _GNU_SOURCE
+#include "policy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lua_core.h"
+#include "lua_embed.h"
+
+enum { LOAD_FAILED = 125, POLLED_FIRST = 8 };
+
+struct policy *policy_of(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* ---- The process. ---- */
+
+static void close_all_but(int first, int second)
+{
+    struct rlimit limit;
+    const int low = first < second ? first : second;
+    const int high = first < second ? second : first;
+
+    if (syscall(SYS_close_range, high + 1, ~0U, 0) == 0) {
+        for (int fd = 3; fd < high; fd++)
+            if (fd != low)
+                close(fd);
+        return;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 65536)
+        limit.rlim_cur = 65536;
+    for (int fd = 3; (rlim_t)fd < limit.rlim_cur; fd++)
+        if (fd != first && fd != second)
+            close(fd);
+}
+
+static void nothing(int number)
+{
+    (void)number;
+}
+
+/* A handler, not SIG_IGN: what the script starts gets the default back from exec. */
+static void survive(int number, signal_set ignored)
+{
+    struct sigaction action;
+
+    if (ignored & SIGNAL_BIT(number))
+        return;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = nothing;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+/*
+ * The TERM of a stop is meant for what the script manages, not for the policy, which ends when its channel is closed.
+ * A group of its own keeps a terminal's Ctrl-C away.
+ */
+static void become_policy_process(const struct policy_start *start)
+{
+    prctl(PR_SET_NAME, "reaper-policy");
+    setpgid(0, 0);
+    if ((start->folder_fd < 0 || fchdir(start->folder_fd) != 0) && start->folder && chdir(start->folder) != 0)
+        fprintf(stderr, "reaper-lua: cannot change to %s: %s\n", start->folder, strerror(errno));
+    close_all_but(start->channel_fd, start->channel_fd);
+    signals_restore(start->signals);
+    survive(SIGTERM, start->signals->ignored);
+    survive(SIGPIPE, start->signals->ignored);
+}
+
+static int set_up(struct policy *policy, const struct policy_start *start)
+{
+    memset(policy, 0, sizeof *policy);
+    policy->argc = start->argc;
+    policy->argv = start->argv;
+    policy->environment = start->environment;
+    policy->fd = start->channel_fd;
+    policy->signals = *start->signals;
+    policy->configured = *start->options;
+    policy->options = *start->options;
+    options_reapply_arguments(&policy->options, start->argc, start->argv);
+    policy->log.threshold = policy->options.threshold;
+    policy->log.json = policy->options.json;
+    policy->log.patient = 1;
+    policy->polled = calloc(POLLED_FIRST, sizeof *policy->polled);
+    policy->polled_room = POLLED_FIRST;
+    policy->polled_count = 1;
+    return policy->polled ? 0 : -1;
+}
+
+static void tear_down(struct policy *policy)
+{
+    while (policy->first) {
+        struct packet *next = policy->first->next;
+
+        free(policy->first);
+        policy->first = next;
+    }
+    free(policy->polled);
+}
+
+/* ---- The script. ---- */
+
+struct text {
+    char *bytes;
+    size_t size;
+};
+
+/* Reads all of `file`. 0, or -1 with errno. */
+static int read_all(int fd, struct text *text)
+{
+    size_t room = 0;
+    ssize_t got = 1;
+    char *grown;
+
+    for (text->size = 0; got > 0; text->size += (size_t)got) {
+        if (text->size == room) {
+            room = room ? 2 * room : 16384;
+            grown = realloc(text->bytes, room);
+            if (!grown)
+                return -1;
+            text->bytes = grown;
+        }
+        got = read(fd, text->bytes + text->size, room - text->size);
+        if (got < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/*
+ * Only a regular file will do: the script is read again when the policy is started again. O_NONBLOCK, because opening
+ * a FIFO would wait for a writer.
+ */
+static int read_script(const char *path, struct text *text, char *why)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat file;
+    int result;
+
+    if (fd < 0 || fstat(fd, &file) != 0) {
+        snprintf(why, WHY_SIZE, "cannot open the script %s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (!S_ISREG(file.st_mode)) {
+        close(fd);
+        snprintf(why, WHY_SIZE, "the script %s is %s, not a file with Lua text", path,
+                 S_ISDIR(file.st_mode) ? "a directory" : S_ISFIFO(file.st_mode) ? "a FIFO" : "a device or socket");
+        return -1;
+    }
+    result = read_all(fd, text);
+    if (result != 0)
+        snprintf(why, WHY_SIZE, "cannot read the script %s: %s", path, strerror(errno));
+    close(fd);
+    return result;
+}
+
+/* A first line that begins with "#" is for the kernel, as in lua(1); its newline stays, to keep line numbers. */
+static const char *skip_first_line(const struct text *text, size_t *size)
+{
+    size_t at = 0;
+
+    if (text->size > 0 && text->bytes[0] == '#')
+        while (at < text->size && text->bytes[at] != '\n')
+            at++;
+    *size = text->size - at;
+    return text->bytes + at;
+}
+
+/* Pushes the chunk, or a message. Text only: a precompiled chunk can crash the interpreter (Lua manual, 6.1). */
+static int load_file(lua_State *L, const char *path)
+{
+    struct text text = { NULL, 0 };
+    char why[WHY_SIZE];
+    const char *begin;
+    size_t size;
+    int result = -1;
+
+    if (read_script(path, &text, why) != 0) {
+        lua_pushstring(L, why);
+    } else {
+        begin = skip_first_line(&text, &size);
+        lua_pushfstring(L, "@%s", path); // name
+        result = luaL_loadbufferx(L, begin, size, lua_tostring(L, -1), "t") == LUA_OK ? 0 : -1;
+        lua_remove(L, -2);
+    }
+    free(text.bytes);
+    return result;
+}
+
+/* Modules are found beside the script, too. */
+static void extend_path(lua_State *L, const char *script)
+{
+    const char *slash = strrchr(script, '/');
+
+    lua_getglobal(L, "package"); // package
+    lua_pushlstring(L, slash ? script : ".", slash ? (size_t)(slash - script) : 1);
+    if (slash == script) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "");
+    }
+    lua_getfield(L, -2, "path"); // package folder path
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", lua_tostring(L, -2), lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_setfield(L, -4, "path");
+    lua_pop(L, 3);
+}
+
+/* arg[0] is the script, arg[1]… the words of COMMAND. */
+static void set_arguments(lua_State *L, const struct options *options)
+{
+    lua_newtable(L);
+    lua_pushstring(L, options->script ? options->script : "-x");
+    lua_rawseti(L, -2, 0);
+    for (int i = 0; options->command && options->command[i]; i++) {
+        lua_pushstring(L, options->command[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setglobal(L, "arg");
+}
+
+static void open_libraries(lua_State *L, struct policy *policy)
+{
+    luaL_openlibs(L);
+    watchdog_install(L, &policy->watchdog);
+    open_core(L, policy); // core
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); // core loaded
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "reaper.core");
+    lua_pop(L, 1);
+    embed_preload(L);
+}
+
+static int with_traceback(lua_State *L)
+{
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
+}
+
+/* All that runs Lua. The one argument is the policy; gives the exit code. */
+static int protected_run(lua_State *L)
+{
+    struct policy *policy = lua_touserdata(L, 1);
+    const struct options *const options = &policy->options;
+    int loaded;
+
+    open_libraries(L, policy);
+    set_arguments(L, options);
+    if (options->script)
+        extend_path(L, options->script);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "reaper.script");
+    lua_call(L, 1, 1); // run
+    loaded = options->script ? load_file(L, options->script)
+                             : luaL_loadbufferx(L, options->eval, strlen(options->eval), "=-x", "t");
+    if (loaded != 0) {
+        lua_pushnil(L);
+        lua_insert(L, -2); // run nil message
+    } else {
+        lua_pushnil(L); // run chunk nil
+    }
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+static int run_lua(struct policy *policy)
+{
+    lua_State *L = lua_newstate(watchdog_allocate, &policy->watchdog);
+    int code = LOAD_FAILED;
+
+    if (!L) {
+        log_line(&policy->log, LOG_LEVEL_ERROR, "not enough memory for a Lua state");
+        return LOAD_FAILED;
+    }
+    policy->L = L;
+    lua_pushcfunction(L, with_traceback);
+    lua_pushcfunction(L, protected_run);
+    lua_pushlightuserdata(L, policy);
+    if (lua_pcall(L, 1, 1, 1) == LUA_OK)
+        code = (int)lua_tointeger(L, -1);
+    else
+        log_line(&policy->log, LOG_LEVEL_ERROR, "the policy failed: %s", lua_tostring(L, -1));
+    lua_close(L);
+    return code;
+}
+
+int policy_run(const struct policy_start *start)
+{
+    struct policy policy;
+    int code;
+
+    if (start->channel_fd >= 0)
+        become_policy_process(start);
+    else
+        signals_restore(start->signals);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what a hook prints is to be seen now, also through a pipe */
+    if (set_up(&policy, start) != 0)
+        return LOAD_FAILED;
+    watchdog_set(&policy.watchdog, policy.options.hook_timeout, policy.options.hook_memory);
+    code = run_lua(&policy);
+    tear_down(&policy);
+    return code;
+}

@@ -1,0 +1,39 @@
+/* proc.h: what /proc says of processes. */
+#ifndef REAPER_PROC_H
+#define REAPER_PROC_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "message.h"
+
+struct proc_stat {
+    pid_t pid, ppid, pgrp, session;
+    char state; /* R, S, D, T, t, Z, X, … as in proc(5) */
+    char comm[COMM_SIZE];
+    unsigned flags;      /* PF_… of the kernel */
+    uint64_t start_time; /* clock ticks after boot */
+};
+
+/* True when /proc is mounted and shows this PID namespace. */
+int proc_usable(void);
+
+/* Parses the text of /proc/PID/stat. 0, or -1 when it is not one. */
+int proc_parse_stat(const char *text, struct proc_stat *stat);
+
+/* Reads it. 0, or -1 with errno. A zombie can be read, too. */
+int proc_read(pid_t pid, struct proc_stat *stat);
+
+/* A process that can neither be signalled nor is anyone's: a kernel thread. */
+int proc_is_kernel_thread(const struct proc_stat *stat);
+
+/* True for a zombie or a process that is being taken away. */
+int proc_is_dead(const struct proc_stat *stat);
+
+/* Nanoseconds since its start, from CLOCK_BOOTTIME (proc(5)); steps of a clock tick, 10 ms. */
+int64_t proc_lifetime(const struct proc_stat *stat);
+
+/* Calls `visit` for every process, in the order of /proc, until it gives non-zero. -1 when /proc cannot be read. */
+int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context);
+
+#endif

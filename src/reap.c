@@ -1,0 +1,338 @@
+/*
+ * A storm of deaths is the busy time of an init. wait4(-1) walks the list of all children, so with many that live
+ * each reap costs their number. A signal's record names one that died, and wait4 on a pid is a look-up: that is the
+ * fast way. But a SIGCHLD that comes while one is pending is not queued, so a sweep over all must follow.
+ * Where many children live the sweep is dear. It is then put off until it has earned its time; and since processes
+ * that end together were often made together, the pids beside a dead one are tried before.
+ */
+#define _GNU_SOURCE
+#include "reap.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "forward.h"
+#include "keeper.h"
+#include "proc.h"
+#include "stop.h"
+#include "terminal.h"
+#include "verdict.h"
+
+enum {
+    RECORDS = 32,      /* read at once */
+    DEATHS = 64,       /* told at once */
+    TURN_RECORDS = 256, /* in one turn of the loop */
+    SWEEP_SHARE = 9,   /* rest this many times as long as the sweep took: a tenth of the time */
+    NEIGHBOURS = 8,    /* give up after this many pids that are no dead child */
+};
+
+static const int64_t sweep_latest = 20 * MILLISECOND;
+static const int64_t sweep_slice = 2 * MILLISECOND;
+static const int64_t sweep_dear = MILLISECOND / 20; /* some hundred children */
+
+struct death {
+    pid_t pid;
+    int status;
+    int looked;
+    struct rusage usage;
+    struct proc_stat look;
+};
+
+/* Deaths are reaped first and told together, so that the orders of the policy are read only once for all. */
+struct deaths {
+    size_t count;
+    size_t total; /* in this turn */
+    struct death list[DEATHS];
+};
+
+int reap_is_about_a_child(const struct signalfd_siginfo *record)
+{
+    return record->ssi_code > 0 && (record->ssi_signo == SIGCHLD || record->ssi_signo == POLICY_SIGNAL);
+}
+
+void reap_describe(int status, char *text, size_t size)
+{
+    char name[SIGNAL_NAME_SIZE];
+
+    if (WIFEXITED(status))
+        snprintf(text, size, "exit %d", WEXITSTATUS(status));
+    else
+        snprintf(text, size, "signal %s%s", signal_name(WTERMSIG(status), name),
+                 WCOREDUMP(status) ? " (core dumped)" : "");
+}
+
+static struct usage usage_of(const struct rusage *usage)
+{
+    const struct usage plain = {
+        .utime_us = (int64_t)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec,
+        .stime_us = (int64_t)usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec,
+        .maxrss_kb = usage->ru_maxrss,
+        .minflt = usage->ru_minflt,
+        .majflt = usage->ru_majflt,
+        .inblock = usage->ru_inblock,
+        .oublock = usage->ru_oublock,
+        .nvcsw = usage->ru_nvcsw,
+        .nivcsw = usage->ru_nivcsw,
+    };
+
+    return plain;
+}
+
+static int wants_look(const struct engine *engine)
+{
+    return (engine->policy.hooks & HOOK_REAP_INFO) || engine->options.warn
+           || engine->options.threshold >= LOG_LEVEL_TRACE;
+}
+
+static void warn_of_orphan(struct engine *engine, const struct death *death)
+{
+    char how[64];
+
+    reap_describe(death->status, how, sizeof how);
+    log_line(&engine->log, LOG_LEVEL_WARNING, "reaped orphan %d (%s): %s", (int)death->pid,
+             death->looked ? death->look.comm : "?", how);
+}
+
+static void trace(struct engine *engine, const struct death *death, const char *what)
+{
+    char how[64];
+
+    if (engine->log.threshold < LOG_LEVEL_TRACE)
+        return;
+    reap_describe(death->status, how, sizeof how);
+    log_line(&engine->log, LOG_LEVEL_TRACE, "reaped %s %d (%s): %s", what, (int)death->pid,
+             death->looked ? death->look.comm : "?", how);
+}
+
+static struct event event_of(struct engine *engine, const struct death *death)
+{
+    struct event event;
+
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_REAP;
+    event.pid = death->pid;
+    event.status = death->status;
+    event.of.usage = usage_of(&death->usage);
+    if (death->looked) {
+        event.flags |= EVENT_LOOKED;
+        event.lifetime_ns = proc_lifetime(&death->look);
+        memcpy(event.comm, death->look.comm, sizeof event.comm);
+    }
+    if (WIFSIGNALED(death->status) && WTERMSIG(death->status) == SIGKILL && oom_watch_charge(&engine->oom))
+        event.flags |= EVENT_OOM;
+    return event;
+}
+
+static void tell_main(struct engine *engine, struct event *event, const struct death *death)
+{
+    char how[64];
+
+    event->flags |= EVENT_MAIN;
+    engine->main_pid = 0;
+    engine->main_status = death->status;
+    if (engine->main_pidfd >= 0)
+        close(engine->main_pidfd);
+    engine->main_pidfd = -1;
+    reap_describe(death->status, how, sizeof how);
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d ended: %s", (int)death->pid, how);
+    stop_main_ended(engine, event);
+}
+
+static void tell_spawned(struct engine *engine, struct event *event, struct child *child)
+{
+    const int failed = child->exec_failed;
+
+    event->flags |= EVENT_SPAWNED;
+    memcpy(event->name, child->name, sizeof event->name);
+    children_reaped(&engine->children, child);
+    if (!failed)
+        keeper_put_spawned(engine, event);
+}
+
+/* Finds out what the dead process was and tells whom it concerns. */
+static void tell_death(struct engine *engine, const struct death *death)
+{
+    struct child *child;
+    struct event event;
+
+    if (keeper_policy_ended(engine, death->pid, death->status))
+        return;
+    event = event_of(engine, death);
+    child = children_find(&engine->children, death->pid);
+    if (child && child->dead)
+        child = NULL;
+    engine->statistics.reaped += !(child && child->exec_failed);
+    if (death->pid == engine->main_pid) {
+        trace(engine, death, "the main child");
+        tell_main(engine, &event, death);
+    } else if (child) {
+        trace(engine, death, "spawned child");
+        tell_spawned(engine, &event, child);
+    } else {
+        event.flags |= EVENT_ORPHAN;
+        engine->statistics.orphans++;
+        if (engine->options.warn)
+            warn_of_orphan(engine, death);
+        else
+            trace(engine, death, "orphan");
+        keeper_put_orphan(engine, &event);
+    }
+}
+
+/* A child that a policy spawned said so before its exec, so its order is in the socket before its death is seen. */
+static void tell_deaths(struct engine *engine, struct deaths *deaths)
+{
+    if (deaths->count == 0)
+        return;
+    keeper_read_orders(engine, KEEPER_ALL_ORDERS);
+    for (size_t i = 0; i < deaths->count; i++)
+        tell_death(engine, &deaths->list[i]);
+    deaths->total += deaths->count;
+    deaths->count = 0;
+    engine->check_remains = 1;
+}
+
+/* A zombie can be looked at until it is reaped. `pid` is one whose death was told, so it cannot be another's. */
+static void look(const struct engine *engine, struct death *death, pid_t pid)
+{
+    death->looked = wants_look(engine) && proc_read(pid, &death->look) == 0 && proc_is_dead(&death->look)
+                    && death->look.ppid == getpid();
+}
+
+/* Reaps one: `pid`, or any with -1. The pid, 0 when none is dead, -1 when there is none. */
+static pid_t reap_one(struct engine *engine, pid_t pid, struct deaths *deaths)
+{
+    struct death *death = &deaths->list[deaths->count];
+    siginfo_t peek;
+
+    death->looked = 0;
+    if (pid > 0) {
+        look(engine, death, pid);
+    } else if (wants_look(engine)) {
+        peek.si_pid = 0;
+        if (waitid(P_ALL, 0, &peek, WEXITED | WNOWAIT | WNOHANG | __WALL) != 0 || peek.si_pid == 0)
+            return 0;
+        pid = peek.si_pid;
+        look(engine, death, pid);
+    }
+    do
+        death->pid = wait4(pid, &death->status, WNOHANG | __WALL, &death->usage);
+    while (death->pid < 0 && errno == EINTR);
+    /* With ptrace a positive pid can be a stop, which is not a death. */
+    if (death->pid > 0 && (WIFEXITED(death->status) || WIFSIGNALED(death->status)))
+        deaths->count++;
+    return death->pid;
+}
+
+static void make_room(struct engine *engine, struct deaths *deaths)
+{
+    if (deaths->count == DEATHS)
+        tell_deaths(engine, deaths);
+}
+
+/* Pids on one side of a dead one, `step` being 1 or -1. */
+static void reap_beside(struct engine *engine, pid_t pid, pid_t step, struct deaths *deaths)
+{
+    for (int misses = 0; misses < NEIGHBOURS;) {
+        pid += step;
+        if (pid <= 1)
+            return;
+        make_room(engine, deaths);
+        misses = reap_one(engine, pid, deaths) > 0 ? 0 : misses + 1;
+    }
+}
+
+/* Reaps `pid`, or any with -1, and where a sweep is dear those that died with it. True when one was reaped. */
+static int reap_with_neighbours(struct engine *engine, pid_t pid, struct deaths *deaths)
+{
+    make_room(engine, deaths);
+    pid = reap_one(engine, pid, deaths);
+    if (pid > 0 && engine->sweep_cost > sweep_dear) {
+        reap_beside(engine, pid, 1, deaths);
+        reap_beside(engine, pid, -1, deaths);
+    }
+    return pid > 0;
+}
+
+static void finish(struct engine *engine, struct deaths *deaths)
+{
+    tell_deaths(engine, deaths);
+    if ((int64_t)deaths->total > engine->statistics.zombies_peak)
+        engine->statistics.zombies_peak = (int64_t)deaths->total;
+}
+
+/* The last, empty call has walked the whole list: its time is what one sweep costs. */
+static void sweep(struct engine *engine, struct deaths *deaths)
+{
+    const int64_t begin = clock_now();
+    int64_t last = begin;
+    int64_t now = begin;
+    int64_t rest;
+    int more = 1;
+
+    engine->sweep_at = NEVER;
+    while (more && now - begin < sweep_slice) {
+        last = now;
+        more = reap_with_neighbours(engine, -1, deaths);
+        now = clock_now();
+    }
+    if (!more)
+        engine->sweep_cost = now - last;
+    rest = SWEEP_SHARE * (now - (more ? begin : last));
+    engine->sweep_allowed = now + (rest < sweep_latest ? rest : sweep_latest);
+    if (more)
+        engine->sweep_at = engine->sweep_allowed;
+}
+
+void reap_sweep(struct engine *engine)
+{
+    struct deaths deaths;
+
+    deaths.count = deaths.total = 0;
+    sweep(engine, &deaths);
+    finish(engine, &deaths);
+}
+
+static void sweep_when_allowed(struct engine *engine, struct deaths *deaths)
+{
+    if (clock_now() >= engine->sweep_allowed)
+        sweep(engine, deaths);
+    else if (engine->sweep_allowed < engine->sweep_at)
+        engine->sweep_at = engine->sweep_allowed;
+}
+
+void reap_and_forward(struct engine *engine)
+{
+    struct signalfd_siginfo records[RECORDS];
+    struct deaths deaths;
+    size_t count = RECORDS;
+    int about_children = 0;
+
+    deaths.count = deaths.total = 0;
+    for (size_t turn = 0; count == RECORDS && turn < TURN_RECORDS; turn += count) {
+        const ssize_t got = read(engine->signal_fd, records, sizeof records);
+
+        count = got > 0 ? (size_t)got / sizeof *records : 0;
+        for (size_t i = 0; i < count; i++) {
+            if (records[i].ssi_signo == SIGCHLD || reap_is_about_a_child(&records[i])) {
+                about_children = 1;
+                if (reap_is_about_a_child(&records[i]) && records[i].ssi_pid > 0)
+                    reap_with_neighbours(engine, (pid_t)records[i].ssi_pid, &deaths);
+            }
+            if (!reap_is_about_a_child(&records[i])) {
+                tell_deaths(engine, &deaths);
+                forward_signal(engine, &records[i]);
+            }
+        }
+    }
+    if (about_children) {
+        sweep_when_allowed(engine, &deaths);
+        terminal_main_stopped(engine);
+    }
+    finish(engine, &deaths);
+}

@@ -1,0 +1,24 @@
+/* reap.h: who died. */
+#ifndef REAPER_REAP_H
+#define REAPER_REAP_H
+
+#include <sys/signalfd.h>
+
+#include "engine.h"
+
+/* True for a record that the kernel made for a child, not one that somebody sent. */
+int reap_is_about_a_child(const struct signalfd_siginfo *record);
+
+/*
+ * Reads the signals that are waiting: children are reaped, the rest is forwarded. At most a few hundred a call, so
+ * that a storm does not hold up the loop.
+ */
+void reap_and_forward(struct engine *engine);
+
+/* Reaps what the signals did not name, because they coalesce. */
+void reap_sweep(struct engine *engine);
+
+/* "exit 3", "signal SIGSEGV (core dumped)". */
+void reap_describe(int status, char *text, size_t size);
+
+#endif

@@ -1,0 +1,213 @@
+#define _GNU_SOURCE
+#include "remains.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "keeper.h"
+#include "proc.h"
+
+/* All processes of one look into /proc. `ours`: it is to be stopped with us. */
+struct entry {
+    pid_t pid, ppid;
+    char state;
+    int ours;
+    uint64_t start_time;
+};
+
+struct census {
+    const struct engine *engine;
+    struct entry *list;
+    size_t count, room;
+};
+
+static int count_in(const struct proc_stat *stat, void *context)
+{
+    struct census *census = context;
+    struct entry *grown;
+
+    if (census->count == census->room) {
+        census->room = census->room ? 2 * census->room : 256;
+        grown = realloc(census->list, census->room * sizeof *grown);
+        if (!grown)
+            return -1;
+        census->list = grown;
+    }
+    if (!proc_is_kernel_thread(stat))
+        census->list[census->count++] = (struct entry){ stat->pid, stat->ppid, stat->state, 0, stat->start_time };
+    return 0;
+}
+
+/* As process 1 all that can be seen is ours; otherwise what descends from this process. */
+static void mark_ours(struct census *census)
+{
+    const pid_t self = getpid();
+    int more = 1;
+
+    for (size_t i = 0; i < census->count; i++)
+        census->list[i].ours = census->engine->is_init ? census->list[i].pid != self : census->list[i].ppid == self;
+    while (more && !census->engine->is_init) {
+        more = 0;
+        for (size_t i = 0; i < census->count; i++)
+            for (size_t j = 0; j < census->count && !census->list[i].ours; j++)
+                if (census->list[j].ours && census->list[i].ppid == census->list[j].pid)
+                    more = census->list[i].ours = 1;
+    }
+}
+
+/* Takes the census. -1 without /proc. The caller frees census->list. */
+static int take_census(const struct engine *engine, struct census *census)
+{
+    census->engine = engine;
+    census->list = NULL;
+    census->count = census->room = 0;
+    if (proc_each(count_in, census) != 0)
+        return -1;
+    mark_ours(census);
+    return 0;
+}
+
+static int counts(const struct engine *engine, const struct entry *entry)
+{
+    return entry->ours && entry->state != 'Z' && entry->state != 'X' && !keeper_is_policy(engine, entry->pid);
+}
+
+/* Signals the process of the census, or nobody when its pid has become another's since. */
+static void signal_entry(const struct entry *entry, int number)
+{
+    const int pidfd = (int)syscall(SYS_pidfd_open, entry->pid, 0);
+    struct proc_stat now;
+
+    if (pidfd < 0) {
+        if (errno == ENOSYS || errno == EMFILE || errno == ENFILE)
+            kill(entry->pid, number);
+        return;
+    }
+    if (proc_read(entry->pid, &now) == 0 && now.start_time == entry->start_time)
+        syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+    close(pidfd);
+}
+
+/*
+ * Without /proc: as process 1 every pid is ours to signal; otherwise our children are found by asking for each
+ * pid. The highest pid comes from a probe, unless the numbers have wrapped around.
+ */
+static pid_t highest_pid(void)
+{
+    static const pid_t limit = 4194304; /* PID_MAX_LIMIT of include/linux/threads.h */
+    const pid_t probe = vfork();
+
+    if (probe == 0)
+        _exit(0);
+    return probe > 0 && probe < 32768 ? probe : limit;
+}
+
+static void signal_by_pid(const struct engine *engine, int number)
+{
+    const pid_t highest = highest_pid();
+    siginfo_t child;
+
+    for (pid_t pid = 2; pid <= highest; pid++) {
+        if (pid == getpid() || keeper_is_policy(engine, pid))
+            continue;
+        if (engine->is_init || waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
+            kill(pid, number);
+    }
+}
+
+/* The one place where kill(-1) is called: outside of a PID namespace it would end the whole machine. */
+static int signal_everything(const struct engine *engine, int number)
+{
+    if (!engine->is_init || getpid() != 1) {
+        errno = EPERM;
+        return -1;
+    }
+    return kill(-1, number);
+}
+
+/* CONT to what is stopped, TERM being delivered before: a stopped process acts on TERM only when it goes on. */
+static void wake_stopped(const struct engine *engine)
+{
+    struct census census;
+
+    if (take_census(engine, &census) != 0) {
+        if (signal_everything(engine, SIGCONT) != 0)
+            signal_by_pid(engine, SIGCONT);
+        return;
+    }
+    for (size_t i = 0; i < census.count; i++)
+        if (counts(engine, &census.list[i]) && (census.list[i].state == 'T' || census.list[i].state == 't'))
+            signal_entry(&census.list[i], SIGCONT);
+    free(census.list);
+}
+
+static void signal_census(const struct engine *engine, int number)
+{
+    struct census census;
+
+    if (take_census(engine, &census) != 0) {
+        signal_by_pid(engine, number);
+        return;
+    }
+    for (size_t i = 0; i < census.count; i++)
+        if (counts(engine, &census.list[i]))
+            signal_entry(&census.list[i], number);
+    free(census.list);
+}
+
+void remains_terminate(struct engine *engine)
+{
+    if (signal_everything(engine, SIGTERM) != 0)
+        signal_census(engine, SIGTERM);
+    wake_stopped(engine);
+}
+
+/* A child that is made between the census and the signal is adopted when its parent dies, and found the next time. */
+void remains_kill(struct engine *engine)
+{
+    signal_census(engine, SIGKILL);
+}
+
+void remains_unwatch(struct engine *engine)
+{
+    while (engine->watched_count > 0)
+        close(engine->watched[--engine->watched_count]);
+}
+
+static int watch_others(struct engine *engine)
+{
+    struct census census;
+    int left = 0;
+    int pidfd;
+
+    if (take_census(engine, &census) != 0)
+        return 0;
+    for (size_t i = 0; i < census.count && engine->watched_count < WATCHED_MAX; i++) {
+        if (!counts(engine, &census.list[i]))
+            continue;
+        pidfd = (int)syscall(SYS_pidfd_open, census.list[i].pid, 0);
+        if (pidfd >= 0)
+            engine->watched[engine->watched_count++] = pidfd;
+        left |= pidfd >= 0;
+    }
+    free(census.list);
+    return left;
+}
+
+/* Without __WALL the wait does not see policies (POLICY_SIGNAL). */
+static int has_children(void)
+{
+    siginfo_t child;
+
+    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+int remains_any(struct engine *engine)
+{
+    remains_unwatch(engine);
+    return has_children() || watch_others(engine);
+}

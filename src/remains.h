@@ -1,0 +1,25 @@
+/* remains.h: every process that is left: signal them, see whether there are any. */
+#ifndef REAPER_REMAINS_H
+#define REAPER_REMAINS_H
+
+#include "engine.h"
+
+/*
+ * Sends TERM to all that is left, and CONT after it to those that are stopped. As process 1 that is every process of
+ * the PID namespace; otherwise the descendants, each through a pidfd, so that no stranger with a recycled pid is hit.
+ */
+void remains_terminate(struct engine *engine);
+
+/* Sends KILL to all that is left but policies. */
+void remains_kill(struct engine *engine);
+
+/*
+ * True while anything but policies is left. Children report their end by themselves; of others (what somebody else
+ * has put into the namespace, what a policy has started) pidfds are put into engine->watched.
+ */
+int remains_any(struct engine *engine);
+
+/* Closes the pidfds of the last remains_any(). */
+void remains_unwatch(struct engine *engine);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * spawn.h: one new process, from clone to exec.
+ *
+ * Used by the engine for COMMAND and by the policy for what scripts spawn. A policy makes a *sibling*: a child of its
+ * own parent, the engine (CLONE_PARENT), which therefore outlives the policy and is reaped by the engine.
+ */
+#ifndef REAPER_SPAWN_H
+#define REAPER_SPAWN_H
+
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "message.h"
+#include "signals.h"
+#include "users.h"
+
+enum spawn_stage {
+    SPAWN_FORK, /* the clone itself: EAGAIN under a pids limit, ENOMEM */
+    SPAWN_SESSION,
+    SPAWN_DESCRIPTORS,
+    SPAWN_LIMITS,
+    SPAWN_NICE,
+    SPAWN_OOM_SCORE,
+    SPAWN_USER,
+    SPAWN_FOLDER,
+    SPAWN_EXEC,
+    SPAWN_STAGE_COUNT,
+};
+
+/* Descriptor `source` of the caller becomes `target` in the new process. */
+struct spawn_fd {
+    int target;
+    int source;
+};
+
+struct spawn_limit {
+    int resource;
+    struct rlimit limit;
+};
+
+/* All zero but argv, envp and signals is a valid request; a descriptor that is not used is -1. */
+struct spawn_request {
+    char *const *argv;
+    char **envp; /* LISTEN_PID in it is set anew when `listen_pid` names it */
+    const struct inherited_signals *signals;
+    char *listen_pid; /* behind the "=" of LISTEN_PID, room for 11 characters; or NULL */
+
+    int sibling;      /* a child of the caller's parent */
+    int session;      /* setsid, otherwise a process group of its own */
+    int terminal_fd;  /* hand this terminal's foreground to the new group, or -1 */
+    int notify_fd;    /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
+    const char *name; /* for ORDER_SPAWNED */
+    int tell_fds[2];  /* the read ends of its stdout and stderr that go with ORDER_SPAWNED, or -1 */
+
+    const struct spawn_fd *fds;
+    size_t fd_count;
+    int close_others; /* close all descriptors above 2 that `fds` does not name */
+
+    const struct user *user; /* or NULL */
+    int folder_fd;           /* go there, or -1 */
+    const char *folder;      /* then there, or NULL */
+    int has_umask, has_nice, has_oom_score;
+    mode_t umask;
+    int nice;
+    int oom_score;
+    const struct spawn_limit *limits;
+    size_t limit_count;
+};
+
+struct spawn_result {
+    pid_t pid;
+    int pidfd; /* -1 where the kernel has none */
+    enum spawn_stage stage;
+    int error;       /* errno of the stage that failed */
+    int interpreter; /* ENOENT although the file exists: its interpreter is missing */
+};
+
+/* The request with every descriptor set to -1 and everything else zero. */
+struct spawn_request spawn_request_empty(void);
+
+/* Runs it. 0, or -1 with stage and error set in *result. */
+int spawn(const struct spawn_request *request, struct spawn_result *result);
+
+/* One sentence about a failure: `cannot run "x": No such file or directory`. */
+void spawn_describe(const struct spawn_result *result, const char *command, char *text, size_t size);
+
+/* What a shell would exit with: 127 not found, 126 cannot be executed, 125 when it did not come to that. */
+int spawn_exit_code(const struct spawn_result *result);
+
+#endif

@@ -1,0 +1,182 @@
+#include "stop.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "keeper.h"
+#include "reap.h"
+#include "remains.h"
+#include "verdict.h"
+
+/* What KILL does not end within this time (a process in uninterruptible sleep) is left to the kernel. */
+static const int64_t kill_patience = 2 * NANOSECONDS;
+
+/* ---- How it begins. ---- */
+
+void stop_main_ended(struct engine *engine, struct event *event)
+{
+    struct ask ask;
+
+    memset(&ask, 0, sizeof ask);
+    ask.kind = ASK_MAIN_END;
+    ask.event = *event;
+    if (engine->state == ENGINE_RUNNING && engine_has_script(engine) && verdict_ask(engine, &ask) == 0)
+        return;
+    keeper_put_spawned(engine, event);
+    if (engine->state == ENGINE_RUNNING)
+        stop_begin(engine, "main");
+}
+
+void stop_main_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
+{
+    struct event event = ask->event;
+
+    (void)answer;
+    (void)number;
+    /* Nobody was there to be asked in time: the next policy is told of the death, at least. */
+    event.ask = 0;
+    if (engine->policy.state != POLICY_READY)
+        keeper_put_spawned(engine, &event);
+    if (engine->main_pid == 0)
+        stop_begin(engine, "main");
+}
+
+void stop_begin(struct engine *engine, const char *reason)
+{
+    struct event event;
+
+    if (engine->state >= ENGINE_STOPPING)
+        return;
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
+    verdict_forget(engine, ASK_MAIN_END);
+    engine->main_retry_at = NEVER;
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_STOP;
+    snprintf(event.of.text, sizeof event.of.text, "%s", reason);
+    keeper_put(engine, &event, HOOK_STOP);
+    if (engine->options.leave_orphans && engine->main_pid == 0)
+        engine_enter(engine, ENGINE_LEAVING);
+    else
+        engine_enter(engine, engine->options.grace > 0 ? ENGINE_STOPPING : ENGINE_KILLING);
+}
+
+void stop_interrupted(struct engine *engine)
+{
+    engine->interrupts++;
+    if (engine->interrupts < 2)
+        return;
+    if (engine->state == ENGINE_STOPPING)
+        engine_enter(engine, ENGINE_KILLING);
+    else if (engine->state == ENGINE_LEAVING && verdict_is_open(engine, ASK_EXIT)) {
+        verdict_forget(engine, ASK_EXIT);
+        keeper_dismiss(engine);
+    }
+}
+
+void stop_while_loading(struct engine *engine, int number)
+{
+    char name[SIGNAL_NAME_SIZE];
+
+    log_line(&engine->log, LOG_LEVEL_INFO, "%s while the script was loading", signal_name(number, name));
+    stop_load_failed(engine, 128 + number);
+}
+
+/* What the script's main chunk may have spawned is stopped; there is nobody who could be asked. */
+void stop_load_failed(struct engine *engine, int code)
+{
+    if (engine->state >= ENGINE_STOPPING)
+        return;
+    engine->exit_code = code;
+    if (engine->policy.pid > 0)
+        kill(engine->policy.pid, SIGKILL);
+    keeper_dismiss(engine);
+    engine_enter(engine, engine->options.grace > 0 ? ENGINE_STOPPING : ENGINE_KILLING);
+}
+
+/* ---- The states. ---- */
+
+void stop_enter_stopping(struct engine *engine)
+{
+    engine->state_deadline = clock_after(engine->options.grace);
+    engine->check_remains = 1;
+    if (remains_any(engine))
+        remains_terminate(engine);
+}
+
+void stop_grace_over(struct engine *engine)
+{
+    log_line(&engine->log, LOG_LEVEL_INFO, "the grace period of %g s is over: killing what is left",
+             (double)engine->options.grace / (double)NANOSECONDS);
+    engine_enter(engine, ENGINE_KILLING);
+}
+
+void stop_enter_killing(struct engine *engine)
+{
+    engine->state_deadline = clock_after(kill_patience);
+    engine->check_remains = 1;
+    remains_kill(engine);
+}
+
+void stop_give_up(struct engine *engine)
+{
+    log_line(&engine->log, LOG_LEVEL_WARNING, "something is left that KILL does not end: leaving it to the kernel");
+    engine_enter(engine, ENGINE_LEAVING);
+}
+
+void stop_check_remains(struct engine *engine)
+{
+    if (!remains_any(engine))
+        engine_enter(engine, ENGINE_LEAVING);
+    else if (engine->state == ENGINE_KILLING)
+        remains_kill(engine); /* what was made since */
+}
+
+/* ---- The exit code. ---- */
+
+/* `-e` speaks of the main child's code only. */
+static int code_to_leave_with(const struct engine *engine)
+{
+    int code = engine->main_code;
+
+    if (engine->exit_code >= 0)
+        return engine->exit_code;
+    if (code < 0)
+        code = engine->main_status >= 0 ? engine_code_of(engine->main_status) : 0;
+    return engine->options.exit_map[code] >= 0 ? engine->options.exit_map[code] : code;
+}
+
+void stop_enter_leaving(struct engine *engine)
+{
+    struct ask ask;
+
+    remains_unwatch(engine);
+    engine->state_deadline = NEVER;
+    engine->left_code = code_to_leave_with(engine);
+    memset(&ask, 0, sizeof ask);
+    ask.kind = ASK_EXIT;
+    ask.event.kind = EVENT_EXIT;
+    ask.event.number = engine->left_code;
+    ask.event.status = engine->main_status;
+    if (!(engine->policy.hooks & HOOK_EXIT) || (engine->policy.pid == 0 && engine->policy_start_at == NEVER)
+        || verdict_ask(engine, &ask) != 0)
+        keeper_dismiss(engine);
+    stop_check_policy(engine);
+}
+
+void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
+{
+    (void)ask;
+    if (answer == ANSWER_CODE)
+        engine->left_code = number & 0xff;
+    keeper_dismiss(engine);
+    stop_check_policy(engine);
+}
+
+/* The policy ends by itself once its channel is closed; its end is waited for, so that it can write its last line. */
+void stop_check_policy(struct engine *engine)
+{
+    if (!verdict_is_open(engine, ASK_EXIT) && engine->leaving_pid == 0)
+        engine_enter(engine, ENGINE_DONE);
+}

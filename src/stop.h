@@ -1,0 +1,35 @@
+/* stop.h: from the first TERM to the exit code. */
+#ifndef REAPER_STOP_H
+#define REAPER_STOP_H
+
+#include "engine.h"
+
+/* The main child ended; `event` is its death. The script is asked, otherwise the stop begins. */
+void stop_main_ended(struct engine *engine, struct event *event);
+void stop_main_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
+
+/* Begins the stop. `reason` is "main", "exit" or the name of a signal. */
+void stop_begin(struct engine *engine, const char *reason);
+
+/* TERM or INT came: the second one during the stop cuts the grace short. */
+void stop_interrupted(struct engine *engine);
+
+/* TERM, INT or QUIT while the script is being loaded. */
+void stop_while_loading(struct engine *engine, int number);
+
+/* The script did not load (or left by os.exit): nothing was started; ends with `code`. */
+void stop_load_failed(struct engine *engine, int code);
+
+/* on_exit's answer. */
+void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
+
+/* What the states do: on entry, when their deadline passes, and when something has died. */
+void stop_enter_stopping(struct engine *engine);
+void stop_enter_killing(struct engine *engine);
+void stop_enter_leaving(struct engine *engine);
+void stop_grace_over(struct engine *engine);
+void stop_give_up(struct engine *engine);
+void stop_check_remains(struct engine *engine);
+void stop_check_policy(struct engine *engine);
+
+#endif

@@ -1,0 +1,66 @@
+#define _GNU_SOURCE
+#include "terminal.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* True when the engine's own group is in the foreground. A group outside of the PID namespace shows as 0. */
+static int is_ours(int terminal)
+{
+    const pid_t foreground = tcgetpgrp(terminal);
+
+    return foreground > 0 && foreground == getpgrp();
+}
+
+void terminal_find(struct engine *engine)
+{
+    engine->terminal_fd = -1;
+    for (int fd = 0; fd <= 2 && engine->terminal_fd < 0; fd++)
+        if (tcgetpgrp(fd) > 0)
+            engine->terminal_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+int terminal_to_give(struct engine *engine)
+{
+    if (engine->terminal_fd < 0)
+        return -1;
+    if (!engine->terminal_given && !is_ours(engine->terminal_fd))
+        return -1;
+    engine->terminal_given = 1;
+    return engine->terminal_fd;
+}
+
+void terminal_suspend(struct engine *engine)
+{
+    log_line(&engine->log, LOG_LEVEL_TRACE, "suspending");
+    kill(getpid(), SIGSTOP);
+}
+
+void terminal_main_stopped(struct engine *engine)
+{
+    siginfo_t child;
+
+    if (engine->is_init || !engine->terminal_given || engine->main_pid == 0)
+        return;
+    child.si_pid = 0;
+    if (waitid(P_PID, (id_t)engine->main_pid, &child, WSTOPPED | WNOHANG) == 0 && child.si_pid != 0)
+        terminal_suspend(engine);
+}
+
+void terminal_continued(struct engine *engine)
+{
+    if (engine->terminal_fd < 0 || engine->main_pid == 0 || engine->is_init || !is_ours(engine->terminal_fd))
+        return;
+    engine->terminal_given = 1;
+    tcsetpgrp(engine->terminal_fd, engine->main_pid);
+    kill(-engine->main_pid, SIGCONT);
+}
+
+void terminal_take_back(struct engine *engine)
+{
+    if (engine->terminal_fd >= 0 && engine->terminal_given && tcgetpgrp(engine->terminal_fd) != getpgrp())
+        tcsetpgrp(engine->terminal_fd, getpgrp());
+}

@@ -1,0 +1,150 @@
+#include "verdict.h"
+
+#include "forward.h"
+#include "keeper.h"
+#include "stop.h"
+
+typedef void answered_function(struct engine *engine, const struct ask *ask, enum answer answer, int number);
+
+/* What follows an answer, and the hook's name for a message. */
+static const struct {
+    answered_function *answered;
+    const char *hook;
+} kinds[] = {
+    [ASK_SIGNAL] = { forward_answered, "on_signal" },
+    [ASK_MAIN_END] = { stop_main_answered, "on_reap" },
+    [ASK_EXIT] = { stop_exit_answered, "on_exit" },
+    [ASK_RELOAD] = { keeper_reload_answered, "on_reload" },
+};
+
+int verdict_ask(struct engine *engine, struct ask *ask)
+{
+    struct ask *place = NULL;
+
+    if (!engine_has_script(engine))
+        return -1;
+    for (int i = 0; i < ASKS_MAX && !place; i++)
+        if (engine->asks[i].kind == ASK_NONE)
+            place = &engine->asks[i];
+    if (!place)
+        return -1;
+    if (++engine->last_ask == 0)
+        engine->last_ask = 1;
+    ask->serial = ask->event.ask = engine->last_ask;
+    ask->deadline = clock_after(engine->options.hook_timeout);
+    ask->waiting = 0;
+    *place = *ask;
+    if (engine->policy.state == POLICY_READY)
+        channel_put(&engine->policy.channel, &ask->event, MUST_KEEP);
+    return 0;
+}
+
+static struct ask *find(struct engine *engine, uint32_t serial)
+{
+    for (int i = 0; i < ASKS_MAX; i++)
+        if (engine->asks[i].kind != ASK_NONE && engine->asks[i].serial == serial)
+            return &engine->asks[i];
+    return NULL;
+}
+
+static void resolve(struct engine *engine, struct ask *ask, enum answer answer, int number)
+{
+    const struct ask copy = *ask;
+
+    ask->kind = ASK_NONE;
+    kinds[copy.kind].answered(engine, &copy, answer, number);
+}
+
+void verdict_answer(struct engine *engine, const struct order *order)
+{
+    struct ask *ask = find(engine, order->ask);
+    const int signal = order->flags == ANSWER_SIGNAL;
+
+    if (!ask)
+        return;
+    if (order->flags > ANSWER_CODE || (signal && (order->number < 0 || order->number > SIGNAL_MAX))) {
+        log_line(&engine->log, LOG_LEVEL_ERROR, "malformed answer from the policy: %d, %d", order->flags,
+                 order->number);
+        return;
+    }
+    resolve(engine, ask, (enum answer)order->flags, order->number);
+}
+
+void verdict_wait(struct engine *engine, uint32_t serial)
+{
+    struct ask *ask = find(engine, serial);
+
+    if (!ask)
+        return;
+    ask->waiting = 1;
+    ask->deadline = NEVER;
+}
+
+void verdict_expire(struct engine *engine)
+{
+    const int64_t now = clock_now();
+
+    for (int i = 0; i < ASKS_MAX; i++) {
+        struct ask *ask = &engine->asks[i];
+
+        if (ask->kind == ASK_NONE || ask->deadline > now)
+            continue;
+        log_line(&engine->log, LOG_LEVEL_WARNING, "%s has not answered within %g s: taking the default",
+                 kinds[ask->kind].hook, (double)engine->options.hook_timeout / (double)NANOSECONDS);
+        resolve(engine, ask, ANSWER_DEFAULT, 0);
+    }
+}
+
+int64_t verdict_deadline(const struct engine *engine)
+{
+    int64_t nearest = NEVER;
+
+    for (int i = 0; i < ASKS_MAX; i++)
+        if (engine->asks[i].kind != ASK_NONE && engine->asks[i].deadline < nearest)
+            nearest = engine->asks[i].deadline;
+    return nearest;
+}
+
+void verdict_policy_lost(struct engine *engine)
+{
+    const int64_t deadline = clock_after(engine->options.hook_timeout);
+
+    for (int i = 0; i < ASKS_MAX; i++) {
+        if (engine->asks[i].kind == ASK_NONE || !engine->asks[i].waiting)
+            continue;
+        engine->asks[i].waiting = 0;
+        engine->asks[i].deadline = deadline;
+    }
+}
+
+void verdict_ask_again(struct engine *engine)
+{
+    for (int i = 0; i < ASKS_MAX; i++)
+        if (engine->asks[i].kind != ASK_NONE && engine->asks[i].kind != ASK_RELOAD)
+            channel_put(&engine->policy.channel, &engine->asks[i].event, MUST_KEEP);
+}
+
+void verdict_forget(struct engine *engine, enum ask_kind kind)
+{
+    for (int i = 0; i < ASKS_MAX; i++)
+        if (engine->asks[i].kind == kind)
+            engine->asks[i].kind = ASK_NONE;
+}
+
+int verdict_is_open(const struct engine *engine, enum ask_kind kind)
+{
+    for (int i = 0; i < ASKS_MAX; i++)
+        if (engine->asks[i].kind == kind)
+            return 1;
+    return 0;
+}
+
+int verdict_serial_is_open(const void *engine, uint32_t serial)
+{
+    const struct engine *const owner = engine;
+
+    for (int i = 0; i < ASKS_MAX; i++)
+        if (owner->asks[i].kind != ASK_NONE && owner->asks[i].serial == serial)
+            return 1;
+    return 0;
+}

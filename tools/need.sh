@@ -1,0 +1,63 @@
+#!/bin/sh
+# Sees to it that what a purpose needs is installed: tools/need.sh build|demo|test|lint
+#
+# Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
+# Debian), it says in one line which packages to install.
+set -eu
+
+have() { command -v "$1" >/dev/null 2>&1; }
+have_file() { for file in "$@"; do [ -e "$file" ] && return 0; done; return 1; }
+
+missing=
+need() { missing="$missing $1"; }
+
+need_build() {
+    have_file /usr/include/lua5.4/lua.h /usr/local/include/lua5.4/lua.h "${LUA_INCLUDE:-/usr/include/lua5.4}/lua.h" \
+        || need liblua5.4-dev
+    printf '#include <stdio.h>\nint main(void){return 0;}\n' | cc -x c -o /dev/null - 2>/dev/null || need libc6-dev
+}
+
+need_demo() {
+    have unshare || need util-linux
+}
+
+need_test() {
+    need_demo
+    have lua5.4 || need lua5.4
+    have_file /usr/bin/busted || need lua-busted
+    have_file /usr/lib/*/lua/5.4/luv.so /usr/local/lib/lua/5.4/luv.so || need lua-luv
+    have tini || need tini
+    have nginx || need nginx-light
+}
+
+need_lint() {
+    have luacheck || need lua-check
+    have clang || need clang
+    have mandoc || need mandoc
+}
+
+need_asan() {
+    need_test
+}
+
+for purpose in "$@"; do
+    "need_$purpose"
+done
+[ -n "$missing" ] || exit 0
+
+if ! have apt-get || [ "$(id -u)" != 0 ]; then
+    echo "please install these packages (Debian's names) and try again:$missing" >&2
+    exit 1
+fi
+echo "installing$missing"
+log=$(mktemp)
+# shellcheck disable=SC2086
+if { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } \
+    >"$log" 2>&1; then
+    rm -f "$log"
+else
+    cat "$log" >&2
+    rm -f "$log"
+    echo "please install these packages (Debian's names) and try again:$missing" >&2
+    exit 1
+fi
