@@ -18,7 +18,7 @@ COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 SOURCES = $(wildcard src/*.c)
 LUA_FILES = $(wildcard lua/reaper/*.lua)
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/lua_files.o
-HELPER = build/spec-helper
+HELPERS = build/spec-helper build/spec-sandbox
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
@@ -57,8 +57,8 @@ $(BUILD) build:
 
 -include $(OBJECTS:.o=.d)
 
-# The helper is never sanitized: it makes processes in ways that sanitizers do not follow.
-$(HELPER): spec/support/helper.c Makefile | build
+# The helpers are never sanitized: they make processes in ways that sanitizers do not follow.
+build/spec-%: spec/support/%.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -o $@ $<
 
 demo:
@@ -68,7 +68,7 @@ demo:
 
 test:
 	@tools/need.sh build test
-	@$(MAKE) --no-print-directory all $(HELPER)
+	@$(MAKE) --no-print-directory all $(HELPERS)
 	REAPER=$(REAPER) $(BUSTED)
 
 # Leaks are not looked for (LeakSanitizer traces its process, which process 1 cannot allow), and faults stay signals, so
@@ -76,7 +76,7 @@ test:
 asan:
 	@tools/need.sh build test
 	@$(MAKE) --no-print-directory BUILD=build/asan OUTPUT=build/reaper-lua-asan CFLAGS='$(SANITIZE)' all
-	@$(MAKE) --no-print-directory $(HELPER)
+	@$(MAKE) --no-print-directory $(HELPERS)
 	rm -f build/asan-report.*
 	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_abort=0:log_path=$(CURDIR)/build/asan-report \
 		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/build/asan-report SPEC_SLOW=4 \
@@ -86,12 +86,10 @@ asan:
 lint:
 	@tools/need.sh build test lint
 	@$(MAKE) --no-print-directory $(BUILD)/lua_files.c
-	for file in $(SOURCES) $(BUILD)/lua_files.c; do \
+	for file in $(SOURCES) $(BUILD)/lua_files.c $(wildcard spec/support/*.c); do \
 		gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 		clang -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 	done
-	gcc -std=gnu11 -O2 $(WARNINGS) -Werror -c -o /dev/null spec/support/helper.c
-	clang -std=gnu11 -O2 $(WARNINGS) -Werror -c -o /dev/null spec/support/helper.c
 	luacheck --quiet .
 	mandoc -T lint -W warning doc/reaper-lua.1
 

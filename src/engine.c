@@ -129,14 +129,6 @@ static void become_reaper(struct engine *engine)
                  strerror(errno));
 }
 
-static void set_up_slot(struct policy_slot *slot, const struct options *options)
-{
-    slot->channel.fd = slot->channel.peer = -1;
-    slot->channel.flush_at = NEVER;
-    slot->look_at = NEVER;
-    slot->options = *options;
-}
-
 static void set_up(struct engine *engine, const struct engine_start *start, const struct options *options,
                    const struct inherited_signals *signals)
 {
@@ -144,14 +136,14 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->start = start;
     engine->base = *options;
     engine->signals = *signals;
-    engine->main_pidfd = engine->terminal_fd = -1;
+    engine->main_pidfd = engine->terminal_fd = engine->leaving_pidfd = -1;
     engine->main_status = engine->main_code = engine->exit_code = -1;
     engine->oom.fd = -1;
     engine->state_deadline = engine->main_retry_at = engine->policy_start_at = NEVER;
     engine->leaving_deadline = engine->sweep_at = NEVER;
     engine->started_at = clock_now();
-    set_up_slot(&engine->policy, options);
-    set_up_slot(&engine->candidate, options);
+    keeper_empty_slot(&engine->policy, options);
+    keeper_empty_slot(&engine->candidate, options);
     channel_collect(&engine->collected);
     engine->options = *options;
     options_reapply_arguments(&engine->options, start->argc, start->argv);
@@ -236,7 +228,7 @@ static void check_died(struct engine *engine)
         states[engine->state].died(engine);
 }
 
-enum { POLL_SIGNALS, POLL_POLICY, POLL_CANDIDATE, POLL_WATCHED };
+enum { POLL_SIGNALS, POLL_POLICY, POLL_CANDIDATE, POLL_ENDS, POLL_ENDS_LAST = POLL_ENDS + 2, POLL_WATCHED };
 
 static struct pollfd poll_channel(const struct channel *channel)
 {
@@ -255,6 +247,9 @@ static void wait_for_something(struct engine *engine, struct pollfd *fds)
     fds[POLL_SIGNALS] = (struct pollfd){ .fd = engine->signal_fd, .events = POLLIN };
     fds[POLL_POLICY] = poll_channel(&engine->policy.channel);
     fds[POLL_CANDIDATE] = poll_channel(&engine->candidate.channel);
+    fds[POLL_ENDS] = (struct pollfd){ .fd = engine->policy.pidfd, .events = POLLIN };
+    fds[POLL_ENDS + 1] = (struct pollfd){ .fd = engine->candidate.pidfd, .events = POLLIN };
+    fds[POLL_ENDS_LAST] = (struct pollfd){ .fd = engine->leaving_pidfd, .events = POLLIN };
     for (int i = 0; i < engine->watched_count; i++)
         fds[count++] = (struct pollfd){ .fd = engine->watched[i], .events = POLLIN };
     if (delay < 0)
@@ -266,6 +261,14 @@ static void wait_for_something(struct engine *engine, struct pollfd *fds)
             fds[i].revents = POLLIN; /* out of memory or interrupted: look at everything */
 }
 
+static int policy_has_ended(const struct pollfd *fds)
+{
+    for (int i = POLL_ENDS; i <= POLL_ENDS_LAST; i++)
+        if (fds[i].revents)
+            return 1;
+    return 0;
+}
+
 static void turn(struct engine *engine)
 {
     struct pollfd fds[POLL_WATCHED + WATCHED_MAX];
@@ -274,6 +277,8 @@ static void turn(struct engine *engine)
     wait_for_something(engine, fds);
     if (fds[POLL_SIGNALS].revents)
         reap_and_forward(engine);
+    if (policy_has_ended(fds))
+        reap_sweep(engine);
     keeper_read_orders(engine, KEEPER_SOME_ORDERS);
     if (fds[POLL_POLICY].revents & POLLOUT)
         channel_flush(&engine->policy.channel);

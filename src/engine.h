@@ -68,6 +68,7 @@ enum policy_state {
 struct policy_slot {
     enum policy_state state;
     pid_t pid;
+    int pidfd; /* its end is seen even when its exit signal is lost for want of memory; -1 where there is none */
     struct channel channel;
     unsigned hooks;         /* enum hook_bit; those of the last policy while it is down */
     struct options options; /* defaults, environment, then what its script configured */
@@ -128,6 +129,7 @@ struct engine {
     int64_t policy_start_at;     /* when to start it again; NEVER */
     int64_t policy_delay;
     pid_t leaving_pid;           /* a policy that was dismissed and has not ended yet */
+    int leaving_pidfd;
     int64_t leaving_deadline;
 
     struct ask asks[ASKS_MAX];

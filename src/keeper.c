@@ -98,6 +98,7 @@ static int start_policy(struct engine *engine, struct policy_slot *slot, enum st
     int policy_end;
 
     memset(slot, 0, sizeof *slot);
+    slot->pidfd = -1;
     slot->options = engine->base;
     slot->reason = reason;
     slot->look_at = NEVER;
@@ -116,6 +117,7 @@ static int start_policy(struct engine *engine, struct policy_slot *slot, enum st
         return -1;
     }
     slot->state = POLICY_LOADING;
+    slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "policy %d started", (int)slot->pid);
     hand_over(engine, slot, reason != START_RELOAD);
     return 0;
@@ -208,6 +210,24 @@ static void take_up(struct engine *engine, struct policy_slot *slot)
     channel_splice(&slot->channel, &engine->collected);
 }
 
+void keeper_empty_slot(struct policy_slot *slot, const struct options *options)
+{
+    memset(slot, 0, sizeof *slot);
+    slot->channel.fd = slot->channel.peer = slot->pidfd = -1;
+    slot->channel.flush_at = NEVER;
+    slot->look_at = NEVER;
+    slot->options = *options;
+}
+
+/* It has until the hook timeout to end by itself. */
+static void leave(struct engine *engine, struct policy_slot *slot)
+{
+    engine->leaving_pid = slot->pid;
+    engine->leaving_pidfd = slot->pidfd;
+    engine->leaving_deadline = clock_after(engine->options.hook_timeout);
+    slot->pidfd = -1;
+}
+
 /* The old policy leaves; what it has not read is told to the new one. */
 static void dismiss_old(struct engine *engine)
 {
@@ -218,8 +238,7 @@ static void dismiss_old(struct engine *engine)
         read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned */
         channel_salvage(&old->channel, &engine->collected, verdict_serial_is_open, engine);
         channel_close(&old->channel);
-        engine->leaving_pid = old->pid;
-        engine->leaving_deadline = clock_after(engine->options.hook_timeout);
+        leave(engine, old);
         verdict_policy_lost(engine);
     }
     engine->policy_start_at = NEVER;
@@ -231,10 +250,7 @@ static void promote(struct engine *engine)
         return;
     dismiss_old(engine);
     engine->policy = engine->candidate;
-    memset(&engine->candidate, 0, sizeof engine->candidate);
-    engine->candidate.channel.fd = engine->candidate.channel.peer = -1;
-    engine->candidate.channel.flush_at = NEVER;
-    engine->candidate.look_at = NEVER;
+    keeper_empty_slot(&engine->candidate, &engine->base);
     engine->policy_delay = 0;
     hand_over(engine, &engine->policy, 1);
     take_up(engine, &engine->policy);
@@ -283,9 +299,17 @@ void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned
 
 /* ---- Ended. ---- */
 
+static void close_pidfd(int *pidfd)
+{
+    if (*pidfd >= 0)
+        close(*pidfd);
+    *pidfd = -1;
+}
+
 static void forget_slot(struct policy_slot *slot)
 {
     channel_close(&slot->channel);
+    close_pidfd(&slot->pidfd);
     slot->state = POLICY_NONE;
     slot->pid = 0;
     slot->look_at = NEVER;
@@ -331,6 +355,7 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
     if (pid == engine->leaving_pid) {
         engine->leaving_pid = 0;
         engine->leaving_deadline = NEVER;
+        close_pidfd(&engine->leaving_pidfd);
     } else if (pid == engine->policy.pid) {
         policy_lost(engine, how);
     } else if (pid == engine->candidate.pid) {
@@ -357,8 +382,7 @@ void keeper_dismiss(struct engine *engine)
         return;
     keeper_kill_leaving(engine);
     channel_flush(&engine->policy.channel);
-    engine->leaving_pid = engine->policy.pid;
-    engine->leaving_deadline = clock_after(engine->options.hook_timeout);
+    leave(engine, &engine->policy);
     forget_slot(&engine->policy);
 }
 

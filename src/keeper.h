@@ -9,6 +9,9 @@ enum keeper_amount {
     KEEPER_ALL_ORDERS,  /* until the socket is empty, within reason */
 };
 
+/* A slot without a policy. */
+void keeper_empty_slot(struct policy_slot *slot, const struct options *options);
+
 /* Starts the first policy. */
 void keeper_start_first(struct engine *engine);
 

@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = PIPE_BUF };
+enum {
+    LINE_MAX_BYTES = PIPE_BUF,
+    JSON_RESERVE = 64, /* for what closes the object */
+};
 
 const char *const log_level_names[] = { "error", "warning", "info", "debug", "trace", NULL };
 
@@ -19,14 +22,17 @@ const char *const log_level_names[] = { "error", "warning", "info", "debug", "tr
 struct line {
     char text[LINE_MAX_BYTES];
     size_t used;
+    int cut; /* something did not fit */
 };
 
 static void add(struct line *line, const char *text, size_t size)
 {
     const size_t room = sizeof line->text - 1 - line->used;
 
-    if (size > room)
+    if (size > room) {
         size = room;
+        line->cut = 1;
+    }
     memcpy(line->text + line->used, text, size);
     line->used += size;
 }
@@ -36,23 +42,43 @@ static void add_text(struct line *line, const char *text)
     add(line, text, strlen(text));
 }
 
-/* JSON's escapes (RFC 8259, section 7). Bytes above 127 pass as they are: UTF-8 stays UTF-8. */
+/* The length of the UTF-8 sequence at `text` (RFC 3629), 0 when there is none. */
+static size_t utf8_length(const unsigned char *text)
+{
+    const size_t length = *text < 0x80 ? 1 : *text >= 0xc2 && *text < 0xe0 ? 2 : *text >= 0xe0 && *text < 0xf0 ? 3
+                          : *text >= 0xf0 && *text < 0xf5 ? 4 : 0;
+
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    if (length == 3 && ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f)))
+        return 0;
+    if (length == 4 && ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f)))
+        return 0;
+    return length;
+}
+
+/* JSON's escapes (RFC 8259, section 7). What is not UTF-8 becomes U+FFFD. */
 static void add_json(struct line *line, const char *text)
 {
+    const unsigned char *at = (const unsigned char *)text;
     char escape[8];
 
-    for (; *text; text++) {
-        const unsigned char c = (unsigned char)*text;
+    while (*at) {
+        const size_t length = utf8_length(at);
 
-        if (c == '"' || c == '\\')
-            snprintf(escape, sizeof escape, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-        else
-            snprintf(escape, sizeof escape, "%c", c);
-        if (line->used + strlen(escape) + 64 > sizeof line->text)
+        if (line->used + JSON_RESERVE > sizeof line->text) {
+            add_text(line, "...");
             return;
+        }
+        if (*at == '"' || *at == '\\')
+            snprintf(escape, sizeof escape, "\\%c", *at);
+        else if (length == 0 || *at < 0x20 || *at == 0x7f)
+            snprintf(escape, sizeof escape, "\\u%04x", length == 0 ? 0xfffdU : *at);
+        else
+            snprintf(escape, sizeof escape, "%.*s", (int)length, (const char *)at);
         add_text(line, escape);
+        at += length ? length : 1;
     }
 }
 
@@ -74,6 +100,7 @@ static void compose(struct line *line, const struct log *log, enum log_level lev
                     const char *fields)
 {
     line->used = 0;
+    line->cut = 0;
     if (!log->json) {
         add_text(line, "reaper-lua: ");
         if (level == LOG_LEVEL_WARNING)
@@ -92,6 +119,8 @@ static void compose(struct line *line, const struct log *log, enum log_level lev
             add_text(line, fields);
         add_text(line, "}");
     }
+    if (line->cut)
+        memcpy(line->text + line->used - 3, "...", 3);
     line->text[line->used++] = '\n';
 }
 

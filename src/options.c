@@ -455,6 +455,7 @@ static enum options_result parse(struct options *options, int argc, char **argv,
     enum options_result result = OPTIONS_RUN;
     int letter;
     int before = 1;
+    int verbose = 0;
 
     make_tables(&tables);
     opterr = 0;
@@ -464,6 +465,9 @@ static enum options_result parse(struct options *options, int argc, char **argv,
         letter = getopt_long(argc, argv, tables.letters, tables.longs, NULL);
         if (letter == -1)
             break;
+        /* The first -v counts from the default, whatever a script or the environment said. */
+        if (letter == 'v' && verbose++ == 0)
+            options->threshold = LOG_LEVEL_INFO;
         result = apply_letter(options, letter, argv[before < argc ? before : argc - 1], why);
     }
     *dashes = result == OPTIONS_RUN && optind == before + 1;

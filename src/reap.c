@@ -197,6 +197,13 @@ static void tell_deaths(struct engine *engine, struct deaths *deaths)
     engine->check_remains = 1;
 }
 
+/* The order that asks for `info` was sent before the spawn of a child that is dead already. */
+static void learn_what_is_wanted(struct engine *engine)
+{
+    if (!wants_look(engine))
+        keeper_read_orders(engine, KEEPER_ALL_ORDERS);
+}
+
 /* A zombie can be looked at until it is reaped. `pid` is one whose death was told, so it cannot be another's. */
 static void look(const struct engine *engine, struct death *death, pid_t pid)
 {
@@ -294,6 +301,7 @@ void reap_sweep(struct engine *engine)
     struct deaths deaths;
 
     deaths.count = deaths.total = 0;
+    learn_what_is_wanted(engine);
     sweep(engine, &deaths);
     finish(engine, &deaths);
 }
@@ -318,6 +326,7 @@ void reap_and_forward(struct engine *engine)
         const ssize_t got = read(engine->signal_fd, records, sizeof records);
 
         count = got > 0 ? (size_t)got / sizeof *records : 0;
+        learn_what_is_wanted(engine);
         for (size_t i = 0; i < count; i++) {
             if (records[i].ssi_signo == SIGCHLD || reap_is_about_a_child(&records[i])) {
                 about_children = 1;

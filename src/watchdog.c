@@ -245,6 +245,19 @@ static int report_failure(lua_State *L, lua_State *co, struct watchdog *watchdog
     return 3;
 }
 
+/*
+ * What earlier calls have left behind may be more than the limit: then no call can go on, and the policy ends, so that
+ * a fresh one takes its place.
+ */
+static void check_room(lua_State *L, const struct watchdog *watchdog)
+{
+    if (!watchdog->limit || watchdog->used < watchdog->limit)
+        return;
+    lua_gc(L, LUA_GCCOLLECT);
+    if (watchdog->used >= watchdog->limit)
+        luaL_error(L, "what the script keeps is more than --hook-memory allows");
+}
+
 int watchdog_resume(lua_State *L, struct watchdog *watchdog)
 {
     lua_State *co = lua_tothread(L, 1);
@@ -253,6 +266,7 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
     int status;
 
     luaL_argexpected(L, co, 1, "coroutine");
+    check_room(L, watchdog);
     luaL_checkstack(co, arguments, "too many arguments");
     lua_xmove(L, co, arguments);
     watchdog->ticks = 0;

@@ -1,0 +1,90 @@
+/*
+ * Runs a program under a seccomp filter that refuses what some sandboxes and old kernels do not have:
+ *
+ *     spec-sandbox clone-parent|pidfd -- PROGRAM ARG...
+ *
+ * clone-parent: clone with CLONE_PARENT fails with EPERM. pidfd: pidfd_open and pidfd_send_signal are not there
+ * (ENOSYS), and clone with CLONE_PIDFD fails with EINVAL, as before Linux 5.2.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+
+#define FAIL(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (__u32)(error))
+#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+
+static int install(struct sock_filter *filter, size_t count)
+{
+    struct sock_fprog program = { (unsigned short)count, filter };
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) != 0)
+        return -1;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* The flags of clone are its first argument on all machines but s390. */
+static int refuse_clone_parent(void)
+{
+    struct sock_filter filter[] = {
+        LOAD(nr),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+        LOAD(args[0]),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_PARENT, 0, 1),
+        FAIL(EPERM),
+        ALLOW,
+    };
+
+    return install(filter, sizeof filter / sizeof *filter);
+}
+
+static int refuse_pidfd(void)
+{
+    struct sock_filter filter[] = {
+        LOAD(nr),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_send_signal, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4),
+        LOAD(args[0]),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_PIDFD, 0, 2),
+        FAIL(EINVAL),
+        FAIL(ENOSYS),
+        ALLOW,
+    };
+
+    return install(filter, sizeof filter / sizeof *filter);
+}
+
+int main(int argc, char **argv)
+{
+    int result = -1;
+
+    if (argc < 4 || strcmp(argv[2], "--") != 0) {
+        fprintf(stderr, "usage: spec-sandbox clone-parent|pidfd -- PROGRAM ARG...\n");
+        return 125;
+    }
+    if (strcmp(argv[1], "clone-parent") == 0)
+        result = refuse_clone_parent();
+    else if (strcmp(argv[1], "pidfd") == 0)
+        result = refuse_pidfd();
+    if (result != 0) {
+        perror("spec-sandbox");
+        return 125;
+    }
+    execv(argv[3], argv + 3);
+    perror(argv[3]);
+    return 125;
+}
