@@ -52,7 +52,7 @@ $(BUILD)/lua_files.c: $(LUA_FILES) tools/embed.sh | $(BUILD)
 $(BUILD)/lua_files.o: $(BUILD)/lua_files.c
 	$(COMPILE) -c -o $@ $<
 
-$(BUILD) build:
+$(sort $(BUILD) build):
 	mkdir -p $@
 
 -include $(OBJECTS:.o=.d)

@@ -35,7 +35,7 @@ static const struct state_row states[ENGINE_STATES] = {
     [ENGINE_RUNNING] = { .name = "running" },
     [ENGINE_STOPPING] = { "stopping", stop_enter_stopping, stop_grace_over, stop_check_remains },
     [ENGINE_KILLING] = { "killing", stop_enter_killing, stop_give_up, stop_check_remains },
-    [ENGINE_LEAVING] = { "leaving", stop_enter_leaving, NULL, stop_check_policy },
+    [ENGINE_LEAVING] = { "leaving", stop_enter_leaving, stop_leave, stop_check_policy },
     [ENGINE_DONE] = { .name = "done" },
 };
 
@@ -101,8 +101,7 @@ void engine_begin(struct engine *engine)
 
 /* ---- Setting up. ---- */
 
-/* A closed 0, 1 or 2 would be taken by the next file that is opened, and log lines would go into it. */
-static void fill_standard_descriptors(void)
+void engine_fill_standard_descriptors(void)
 {
     int fd;
 
@@ -148,7 +147,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->options = *options;
     options_reapply_arguments(&engine->options, start->argc, start->argv);
     apply_log_options(engine);
-    fill_standard_descriptors();
+    engine_fill_standard_descriptors();
     become_reaper(engine);
     if (engine->options.parent_death)
         set_parent_death(engine);
@@ -174,6 +173,7 @@ static int64_t next_deadline(const struct engine *engine)
     next = sooner(next, engine->policy.channel.flush_at);
     next = sooner(next, engine->candidate.channel.flush_at);
     next = sooner(next, engine->policy.look_at);
+    next = sooner(next, engine->candidate.look_at);
     return sooner(next, verdict_deadline(engine));
 }
 
@@ -198,6 +198,8 @@ static void expire(struct engine *engine)
     run_if_due(engine, now, &engine->state_deadline, states[engine->state].deadline);
     if (engine->policy.look_at <= now)
         keeper_look(engine, &engine->policy);
+    if (engine->candidate.look_at <= now)
+        keeper_look(engine, &engine->candidate);
     if (engine->policy.channel.flush_at <= now)
         channel_flush(&engine->policy.channel);
     if (engine->candidate.channel.flush_at <= now)
@@ -279,7 +281,8 @@ static void turn(struct engine *engine)
         reap_and_forward(engine);
     if (policy_has_ended(fds))
         reap_sweep(engine);
-    keeper_read_orders(engine, KEEPER_SOME_ORDERS);
+    if (fds[POLL_POLICY].revents || fds[POLL_CANDIDATE].revents)
+        keeper_read_orders(engine, KEEPER_SOME_ORDERS);
     if (fds[POLL_POLICY].revents & POLLOUT)
         channel_flush(&engine->policy.channel);
     if (fds[POLL_CANDIDATE].revents & POLLOUT)

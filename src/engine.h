@@ -80,7 +80,7 @@ struct policy_slot {
     int told_stuck;
 };
 
-enum ask_kind { ASK_NONE, ASK_SIGNAL, ASK_MAIN_END, ASK_EXIT, ASK_RELOAD };
+enum ask_kind { ASK_NONE, ASK_SIGNAL, ASK_MAIN_END, ASK_STOP, ASK_EXIT, ASK_RELOAD };
 
 enum { ASKS_MAX = 64 }; /* questions at once; beyond that the default is taken at once */
 
@@ -88,6 +88,7 @@ struct ask {
     enum ask_kind kind;
     uint32_t serial;
     int waiting;        /* the hook yielded: no deadline until it returns */
+    pid_t asked;        /* the policy that has been asked, or 0 */
     int64_t deadline;
     struct event event; /* as it is sent, to be sent again to a policy that takes the place of a lost one */
     int32_t code;       /* of a signal's record: SI_QUEUE has a value */
@@ -138,7 +139,7 @@ struct engine {
     /* Reaping. */
     int64_t sweep_at;      /* when to sweep; NEVER */
     int64_t sweep_allowed; /* not before this moment, to keep sweeping below a tenth of the time */
-    int64_t sweep_cost;    /* nanoseconds that the last empty sweep took */
+    int64_t sweep_cost;    /* nanoseconds of a walk over all children */
     struct oom_watch oom;
 
     /* The stop. */
@@ -157,6 +158,12 @@ struct engine {
  * or descriptors that are missing cost a feature and a line on stderr.
  */
 int engine_run(const struct engine_start *start, const struct options *options, const struct inherited_signals *signals);
+
+/*
+ * Opens /dev/null where 0, 1 or 2 is closed: it would be taken by the next file that is opened, and log lines would go
+ * into that.
+ */
+void engine_fill_standard_descriptors(void);
 
 /* Changes the state; the new state's entry action runs. */
 void engine_enter(struct engine *engine, enum engine_state state);

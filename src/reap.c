@@ -3,7 +3,7 @@
  * each reap costs their number. A signal's record names one that died, and wait4 on a pid is a look-up: that is the
  * fast way. But a SIGCHLD that comes while one is pending is not queued, so a sweep over all must follow.
  * Where many children live the sweep is dear. It is then put off until it has earned its time; and since processes
- * that end together were often made together, the pids beside a dead one are tried before.
+ * that end together were often made together, the pids around one that it has found are tried, too.
  */
 #define _GNU_SOURCE
 #include "reap.h"
@@ -28,12 +28,12 @@ enum {
     DEATHS = 64,       /* told at once */
     TURN_RECORDS = 256, /* in one turn of the loop */
     SWEEP_SHARE = 9,   /* rest this many times as long as the sweep took: a tenth of the time */
-    NEIGHBOURS = 8,    /* give up after this many pids that are no dead child */
 };
 
 static const int64_t sweep_latest = 20 * MILLISECOND;
 static const int64_t sweep_slice = 2 * MILLISECOND;
 static const int64_t sweep_dear = MILLISECOND / 20; /* some hundred children */
+static const int64_t wait_cost = 200;               /* of wait4 on a pid, about; nanoseconds */
 
 struct death {
     pid_t pid;
@@ -242,10 +242,12 @@ static void make_room(struct engine *engine, struct deaths *deaths)
         tell_deaths(engine, deaths);
 }
 
-/* Pids on one side of a dead one, `step` being 1 or -1. */
-static void reap_beside(struct engine *engine, pid_t pid, pid_t step, struct deaths *deaths)
+/* Pids on one side of a dead one, `step` being 1 or -1, until a call for each of many was in vain. */
+static void comb(struct engine *engine, pid_t pid, pid_t step, struct deaths *deaths)
 {
-    for (int misses = 0; misses < NEIGHBOURS;) {
+    const int64_t patience = engine->sweep_cost / 4 / wait_cost;
+
+    for (int64_t misses = 0; misses < patience;) {
         pid += step;
         if (pid <= 1)
             return;
@@ -254,14 +256,23 @@ static void reap_beside(struct engine *engine, pid_t pid, pid_t step, struct dea
     }
 }
 
-/* Reaps `pid`, or any with -1, and where a sweep is dear those that died with it. True when one was reaped. */
-static int reap_with_neighbours(struct engine *engine, pid_t pid, struct deaths *deaths)
+/* Reaps any that is dead, and where that is dear those that died with it. True when there was one. */
+static int reap_some(struct engine *engine, struct deaths *deaths)
 {
+    int64_t cost;
+    int64_t begin;
+    pid_t pid;
+
     make_room(engine, deaths);
-    pid = reap_one(engine, pid, deaths);
+    begin = clock_now();
+    pid = reap_one(engine, -1, deaths);
+    cost = clock_now() - begin;
+    /* A call that finds nothing has walked the whole list; one that finds something, at most that. */
+    if (pid <= 0 || cost > engine->sweep_cost)
+        engine->sweep_cost = cost;
     if (pid > 0 && engine->sweep_cost > sweep_dear) {
-        reap_beside(engine, pid, 1, deaths);
-        reap_beside(engine, pid, -1, deaths);
+        comb(engine, pid, 1, deaths);
+        comb(engine, pid, -1, deaths);
     }
     return pid > 0;
 }
@@ -273,24 +284,20 @@ static void finish(struct engine *engine, struct deaths *deaths)
         engine->statistics.zombies_peak = (int64_t)deaths->total;
 }
 
-/* The last, empty call has walked the whole list: its time is what one sweep costs. */
+/* A sweep that still finds some is broken off after a while, and signals and orders get as much time. */
 static void sweep(struct engine *engine, struct deaths *deaths)
 {
     const int64_t begin = clock_now();
-    int64_t last = begin;
     int64_t now = begin;
     int64_t rest;
     int more = 1;
 
     engine->sweep_at = NEVER;
     while (more && now - begin < sweep_slice) {
-        last = now;
-        more = reap_with_neighbours(engine, -1, deaths);
+        more = reap_some(engine, deaths);
         now = clock_now();
     }
-    if (!more)
-        engine->sweep_cost = now - last;
-    rest = SWEEP_SHARE * (now - (more ? begin : last));
+    rest = more ? now - begin : SWEEP_SHARE * engine->sweep_cost;
     engine->sweep_allowed = now + (rest < sweep_latest ? rest : sweep_latest);
     if (more)
         engine->sweep_at = engine->sweep_allowed;
@@ -304,6 +311,12 @@ void reap_sweep(struct engine *engine)
     learn_what_is_wanted(engine);
     sweep(engine, &deaths);
     finish(engine, &deaths);
+}
+
+static void reap_named(struct engine *engine, pid_t pid, struct deaths *deaths)
+{
+    make_room(engine, deaths);
+    reap_one(engine, pid, deaths);
 }
 
 static void sweep_when_allowed(struct engine *engine, struct deaths *deaths)
@@ -331,7 +344,7 @@ void reap_and_forward(struct engine *engine)
             if (records[i].ssi_signo == SIGCHLD || reap_is_about_a_child(&records[i])) {
                 about_children = 1;
                 if (reap_is_about_a_child(&records[i]) && records[i].ssi_pid > 0)
-                    reap_with_neighbours(engine, (pid_t)records[i].ssi_pid, &deaths);
+                    reap_named(engine, (pid_t)records[i].ssi_pid, &deaths);
             }
             if (!reap_is_about_a_child(&records[i])) {
                 tell_deaths(engine, &deaths);
