@@ -88,6 +88,15 @@ static void correct_listen_pid(struct environment *environment)
         environment->listen_pid = environment_set(environment, "LISTEN_PID", text);
 }
 
+/* A process whose exec failed was never COMMAND: its death is not told. */
+static void forget(struct engine *engine, const struct spawn_result *result)
+{
+    struct child *child = result->pid > 0 ? children_add(&engine->children, result->pid) : NULL;
+
+    if (child)
+        child->exec_failed = 1;
+}
+
 /* Runs it. 0, or -1 with the reason in `why`, and the errno and code in *result. */
 static int run(struct engine *engine, struct spawn_result *result, char *why, size_t size)
 {
@@ -121,8 +130,10 @@ static int run(struct engine *engine, struct spawn_result *result, char *why, si
     request.folder_fd = engine->folder_fd;
     request.folder = engine->folder_fd < 0 ? engine->folder : NULL;
     failed = spawn(&request, result) != 0;
-    if (failed)
+    if (failed) {
         spawn_describe(result, engine->base.command[0], why, size);
+        forget(engine, result);
+    }
     free(environment.list);
     return failed ? -1 : 0;
 }

@@ -451,6 +451,10 @@ void keeper_look(struct engine *engine, struct policy_slot *slot)
     const int64_t due = slot->unread_since + stuck_after;
 
     slot->look_at = NEVER;
+    if (slot->failed) {
+        kill(slot->pid, SIGKILL);
+        return;
+    }
     if (!channel_unread(&slot->channel) || !channel_stalled(&slot->channel)) {
         slot->unread_since = now;
         slot->told_stuck = 0;

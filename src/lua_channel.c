@@ -251,9 +251,10 @@ static int push_values(lua_State *L, struct policy *policy, struct packet *packe
         lua_pushstring(L, signal_name((int)event->number, name));
         lua_pushinteger(L, event->number);
         return 3;
-    case EVENT_STOP: /* reason */
+    case EVENT_STOP: /* ask, reason */
+        lua_pushinteger(L, event->ask);
         lua_pushlstring(L, event->of.text, strnlen(event->of.text, sizeof event->of.text));
-        return 1;
+        return 2;
     case EVENT_OVERFLOW: /* count */
         lua_pushinteger(L, event->number);
         return 1;

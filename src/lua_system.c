@@ -43,12 +43,13 @@ int core_signal(lua_State *L)
         return 2;
     }
     nearest = lua_type(L, 1) == LUA_TSTRING ? signal_nearest(text) : NULL;
+    luaL_tolstring(L, 1, NULL); // given
     luaL_pushfail(L);
     if (nearest)
         lua_pushfstring(L, "\"%s\" is not a signal; did you mean %s?", text, nearest);
     else
         lua_pushfstring(L, "%s is not a signal (a name such as \"TERM\" or \"RTMIN+3\", or a number from 1 to %d)",
-                        luaL_tolstring(L, 1, NULL), SIGNAL_MAX);
+                        lua_tostring(L, -2), SIGNAL_MAX);
     return 2;
 }
 

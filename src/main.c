@@ -1,4 +1,5 @@
 /* main.c: options, then the engine. The only file that may exit. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +50,18 @@ static int check(int argc, char **argv, const struct options *options, const str
         .folder_fd = -1,
     };
 
+    engine_fill_standard_descriptors();
     return policy_run(&start);
 }
 
-static int complain(const struct options *options, const char *why)
+/* What was given may hold newlines, and what is said is one line. */
+static int complain(const struct options *options, char *why)
 {
     struct log log = { .threshold = LOG_LEVEL_ERROR, .json = options->json, .patient = 0 };
 
+    for (char *at = why; *at; at++)
+        if (iscntrl((unsigned char)*at))
+            *at = '?';
     log_line(&log, LOG_LEVEL_ERROR, "%s", why);
     return FAILED;
 }

@@ -25,7 +25,7 @@ enum event_kind {
     EVENT_REAP,          /* pid, status, usage, flags; ask when the main child's restart is to be decided */
     EVENT_OVERFLOW,      /* number = deaths that were dropped here */
     EVENT_SIGNAL,        /* number = signal; ask */
-    EVENT_STOP,          /* the stop begins: text = "main", "exit" or the signal's name */
+    EVENT_STOP,          /* the stop begins: text = "main", "exit" or the signal's name; ask */
     EVENT_EXIT,          /* nothing is left: number = exit code, status (-1: there was no main child); ask */
     EVENT_RELOAD,        /* this policy is about to be replaced: ask */
     EVENT_REPLY,         /* to the order with the same ask: pid or -1, status = errno, text = message */

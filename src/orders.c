@@ -25,10 +25,13 @@ static void ready(struct engine *engine, struct delivery *delivery)
     keeper_slot_ready(engine, delivery->slot, (unsigned)delivery->order->number);
 }
 
+/* It will say why and end by itself, unless nobody reads stderr. */
 static void failed(struct engine *engine, struct delivery *delivery)
 {
-    (void)engine;
+    if (delivery->slot->state != POLICY_LOADING)
+        return;
     delivery->slot->failed = 1;
+    delivery->slot->look_at = clock_after(engine->options.hook_timeout);
 }
 
 static void hooks(struct engine *engine, struct delivery *delivery)
@@ -69,8 +72,11 @@ static void exec_failed(struct engine *engine, struct delivery *delivery)
 {
     struct child *child = children_find(&engine->children, delivery->order->pid);
 
-    if (child)
-        child->exec_failed = 1;
+    if (!child)
+        return;
+    child->exec_failed = 1;
+    for (int i = 0; i < 2; i++) /* nobody will ever read them */
+        children_output_closed(&engine->children, delivery->order->pid, i);
 }
 
 static void output_closed(struct engine *engine, struct delivery *delivery)
@@ -83,7 +89,7 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
     const int code = delivery->order->number;
 
     if (code >= 0)
-        engine->exit_code = code & 0xff;
+        engine->exit_code = engine->left_code = code & 0xff; /* left_code: on_exit may ask for it, too */
     if (engine->state == ENGINE_LOADING && delivery->slot == &engine->policy)
         stop_load_failed(engine, code < 0 ? 0 : code & 0xff);
     else

@@ -11,6 +11,8 @@
 #include "keeper.h"
 #include "proc.h"
 
+enum { CENSUS_ROUNDS = 10 };
+
 /* All processes of one look into /proc. `ours`: it is to be stopped with us. */
 struct entry {
     pid_t pid, ppid;
@@ -145,18 +147,46 @@ static void wake_stopped(const struct engine *engine)
     free(census.list);
 }
 
+/* /proc lists processes by ascending pid. */
+static int compare_pids(const void *left, const void *right)
+{
+    const struct entry *const a = left;
+    const struct entry *const b = right;
+
+    return a->pid < b->pid ? -1 : a->pid > b->pid;
+}
+
+static int was_counted(const struct census *before, const struct entry *entry)
+{
+    return before->count > 0 && bsearch(entry, before->list, before->count, sizeof *entry, compare_pids) != NULL;
+}
+
+/*
+ * A process that forks between the census and its signal leaves a child that nobody has signalled, so there is another
+ * census, until one finds nobody new. kill(-1) needs none: the kernel lets no fork slip through.
+ */
 static void signal_census(const struct engine *engine, int number)
 {
+    struct census before = { .count = 0 };
     struct census census;
+    size_t fresh = 1;
 
-    if (take_census(engine, &census) != 0) {
-        signal_by_pid(engine, number);
-        return;
-    }
-    for (size_t i = 0; i < census.count; i++)
-        if (counts(engine, &census.list[i]))
+    for (int round = 0; round < CENSUS_ROUNDS && fresh > 0; round++) {
+        if (take_census(engine, &census) != 0) {
+            signal_by_pid(engine, number);
+            break;
+        }
+        fresh = 0;
+        for (size_t i = 0; i < census.count; i++) {
+            if (!counts(engine, &census.list[i]) || was_counted(&before, &census.list[i]))
+                continue;
             signal_entry(&census.list[i], number);
-    free(census.list);
+            fresh++;
+        }
+        free(before.list);
+        before = census;
+    }
+    free(before.list);
 }
 
 void remains_terminate(struct engine *engine)
@@ -166,7 +196,6 @@ void remains_terminate(struct engine *engine)
     wake_stopped(engine);
 }
 
-/* A child that is made between the census and the signal is adopted when its parent dies, and found the next time. */
 void remains_kill(struct engine *engine)
 {
     signal_census(engine, SIGKILL);

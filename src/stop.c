@@ -43,23 +43,51 @@ void stop_main_answered(struct engine *engine, const struct ask *ask, enum answe
         stop_begin(engine, "main");
 }
 
+/* It is the main child's end that leaves them; without COMMAND the stop is as ever. */
+static int leaves_orphans(const struct engine *engine)
+{
+    return engine->options.leave_orphans && engine->base.command && engine->main_pid == 0;
+}
+
+/* What on_stop sets going, with os.execute say, belongs to the stop: the grace is its time. */
+static void tell_stop(struct engine *engine, const char *reason)
+{
+    struct ask ask;
+
+    memset(&ask, 0, sizeof ask);
+    ask.kind = ASK_STOP;
+    ask.event.kind = EVENT_STOP;
+    snprintf(ask.event.of.text, sizeof ask.event.of.text, "%s", reason);
+    if (engine->state != ENGINE_STOPPING || engine->policy.state != POLICY_READY
+        || !(engine->policy.hooks & HOOK_STOP) || verdict_ask(engine, &ask) != 0)
+        keeper_put(engine, &ask.event, HOOK_STOP);
+    else
+        verdict_wait(engine, ask.event.ask);
+}
+
+void stop_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
+{
+    (void)ask;
+    (void)answer;
+    (void)number;
+    engine->check_remains = 1;
+}
+
+/* The script is told after the TERM, which is not meant for what its on_stop starts. */
 void stop_begin(struct engine *engine, const char *reason)
 {
-    struct event event;
-
     if (engine->state >= ENGINE_STOPPING)
         return;
     log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
     verdict_forget(engine, ASK_MAIN_END);
     engine->main_retry_at = NEVER;
-    memset(&event, 0, sizeof event);
-    event.kind = EVENT_STOP;
-    snprintf(event.of.text, sizeof event.of.text, "%s", reason);
-    keeper_put(engine, &event, HOOK_STOP);
-    if (engine->options.leave_orphans && engine->main_pid == 0)
+    if (leaves_orphans(engine)) {
+        tell_stop(engine, reason);
         engine_enter(engine, ENGINE_LEAVING);
-    else
+    } else {
         engine_enter(engine, engine->options.grace > 0 ? ENGINE_STOPPING : ENGINE_KILLING);
+        tell_stop(engine, reason);
+    }
 }
 
 void stop_interrupted(struct engine *engine)
@@ -116,6 +144,7 @@ void stop_enter_killing(struct engine *engine)
 {
     engine->state_deadline = clock_after(kill_patience);
     engine->check_remains = 1;
+    verdict_forget(engine, ASK_STOP);
     remains_kill(engine);
 }
 
@@ -127,7 +156,7 @@ void stop_give_up(struct engine *engine)
 
 void stop_check_remains(struct engine *engine)
 {
-    if (!remains_any(engine))
+    if (!remains_any(engine) && !verdict_is_open(engine, ASK_STOP))
         engine_enter(engine, ENGINE_LEAVING);
     else if (engine->state == ENGINE_KILLING)
         remains_kill(engine); /* what was made since */
@@ -174,9 +203,24 @@ void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answe
     stop_check_policy(engine);
 }
 
-/* The policy ends by itself once its channel is closed; its end is waited for, so that it can write its last line. */
+/*
+ * The policy ends by itself once its channel is closed; its end is waited for, so that it can write its last line.
+ * One that had to be killed in a blocked os.execute leaves a child behind, which is killed, too.
+ */
 void stop_check_policy(struct engine *engine)
 {
-    if (!verdict_is_open(engine, ASK_EXIT) && engine->leaving_pid == 0)
-        engine_enter(engine, ENGINE_DONE);
+    if (verdict_is_open(engine, ASK_EXIT) || engine->leaving_pid != 0)
+        return;
+    if (leaves_orphans(engine) || !remains_any(engine)) {
+        stop_leave(engine);
+        return;
+    }
+    if (engine->state_deadline == NEVER)
+        engine->state_deadline = clock_after(kill_patience);
+    remains_kill(engine);
+}
+
+void stop_leave(struct engine *engine)
+{
+    engine_enter(engine, ENGINE_DONE);
 }

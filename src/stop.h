@@ -20,6 +20,9 @@ void stop_while_loading(struct engine *engine, int number);
 /* The script did not load (or left by os.exit): nothing was started; ends with `code`. */
 void stop_load_failed(struct engine *engine, int code);
 
+/* on_stop has returned: until then, the end waits within the grace. */
+void stop_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
+
 /* on_exit's answer. */
 void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 
@@ -31,5 +34,6 @@ void stop_grace_over(struct engine *engine);
 void stop_give_up(struct engine *engine);
 void stop_check_remains(struct engine *engine);
 void stop_check_policy(struct engine *engine);
+void stop_leave(struct engine *engine);
 
 #endif

@@ -33,26 +33,42 @@ int terminal_to_give(struct engine *engine)
     return engine->terminal_fd;
 }
 
+/* The shell takes the terminal; it stays the shell's when the job goes on in the background. */
 void terminal_suspend(struct engine *engine)
 {
     log_line(&engine->log, LOG_LEVEL_TRACE, "suspending");
+    engine->terminal_given = 0;
     kill(getpid(), SIGSTOP);
 }
 
+/*
+ * Ctrl-Z in the foreground, or a read from the background: the job is stopped with its main child. When the shell has
+ * made this job the foreground while it ran, only this process's group is: the main child gets the terminal now.
+ */
 void terminal_main_stopped(struct engine *engine)
 {
     siginfo_t child;
 
-    if (engine->is_init || !engine->terminal_given || engine->main_pid == 0)
+    if (engine->is_init || engine->terminal_fd < 0 || engine->main_pid == 0)
         return;
     child.si_pid = 0;
-    if (waitid(P_PID, (id_t)engine->main_pid, &child, WSTOPPED | WNOHANG) == 0 && child.si_pid != 0)
+    if (waitid(P_PID, (id_t)engine->main_pid, &child, WSTOPPED | WNOHANG) != 0 || child.si_pid == 0)
+        return;
+    if (!engine->terminal_given && child.si_status == SIGSTOP)
+        return;
+    if (is_ours(engine->terminal_fd))
+        terminal_continued(engine);
+    else
         terminal_suspend(engine);
 }
 
 void terminal_continued(struct engine *engine)
 {
-    if (engine->terminal_fd < 0 || engine->main_pid == 0 || engine->is_init || !is_ours(engine->terminal_fd))
+    if (engine->terminal_fd < 0 || engine->main_pid == 0 || engine->is_init)
+        return;
+    if (tcgetpgrp(engine->terminal_fd) == engine->main_pid)
+        engine->terminal_given = 1;
+    if (!is_ours(engine->terminal_fd))
         return;
     engine->terminal_given = 1;
     tcsetpgrp(engine->terminal_fd, engine->main_pid);

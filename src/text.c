@@ -17,7 +17,7 @@ static int digits(const char **text, int64_t max, int64_t *number)
     for (; *at >= '0' && *at <= '9'; at++) {
         const int digit = *at - '0';
 
-        if (value > (max - digit) / 10)
+        if (digit > max || value > (max - digit) / 10)
             return -1;
         value = value * 10 + digit;
     }
@@ -103,32 +103,42 @@ int text_flag(const char *text, int *flag)
     return -1;
 }
 
+static size_t least_of(size_t a, size_t b, size_t c)
+{
+    const size_t least = a < b ? a : b;
+
+    return least < c ? least : c;
+}
+
+static int same(char left, char right)
+{
+    return tolower((unsigned char)left) == tolower((unsigned char)right);
+}
+
 size_t text_distance(const char *left, const char *right)
 {
-    size_t row[WORD_MAX + 1];
+    size_t rows[3][WORD_MAX + 1]; /* of the table, the last three */
+    const size_t height = strlen(left);
     const size_t width = strlen(right);
 
-    if (width > WORD_MAX || strlen(left) > WORD_MAX)
+    if (width > WORD_MAX || height > WORD_MAX)
         return SIZE_MAX;
     for (size_t j = 0; j <= width; j++)
-        row[j] = j;
-    for (size_t i = 1; left[i - 1]; i++) {
-        size_t diagonal = row[0];
+        rows[0][j] = j;
+    for (size_t i = 1; i <= height; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3];
+        const size_t *swapped = rows[(i + 1) % 3];
 
         row[0] = i;
         for (size_t j = 1; j <= width; j++) {
-            const int differ = tolower((unsigned char)left[i - 1]) != tolower((unsigned char)right[j - 1]);
-            size_t best = diagonal + (size_t)differ;
-
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
+            row[j] = least_of(above[j] + 1, row[j - 1] + 1, above[j - 1] + !same(left[i - 1], right[j - 1]));
+            if (i > 1 && j > 1 && same(left[i - 1], right[j - 2]) && same(left[i - 2], right[j - 1])
+                && swapped[j - 2] + 1 < row[j])
+                row[j] = swapped[j - 2] + 1;
         }
     }
-    return row[width];
+    return rows[height % 3][width];
 }
 
 const char *text_nearest(const char *word, const char *const *words)

@@ -22,11 +22,14 @@ int text_flag(const char *text, int *flag);
 
 /*
  * The member of `words` (NULL-terminated) that is nearest to `word`, or NULL when none is near enough to be a
- * likely slip: at most a third of the letters differ (Levenshtein distance, case ignored).
+ * likely slip: at most a third of the letters differ (text_distance).
  */
 const char *text_nearest(const char *word, const char *const *words);
 
-/* Levenshtein distance without regard to case; words longer than 63 letters are infinitely far (SIZE_MAX). */
+/*
+ * Letters to insert, remove, change or swap with their neighbour (optimal string alignment), without regard to case.
+ * Words longer than 63 letters are infinitely far (SIZE_MAX).
+ */
 size_t text_distance(const char *left, const char *right);
 
 #endif

@@ -13,15 +13,24 @@ static const struct {
 } kinds[] = {
     [ASK_SIGNAL] = { forward_answered, "on_signal" },
     [ASK_MAIN_END] = { stop_main_answered, "on_reap" },
+    [ASK_STOP] = { stop_answered, "on_stop" },
     [ASK_EXIT] = { stop_exit_answered, "on_exit" },
     [ASK_RELOAD] = { keeper_reload_answered, "on_reload" },
 };
+
+static void put(struct engine *engine, struct ask *ask)
+{
+    if (ask->asked == engine->policy.pid)
+        return;
+    ask->asked = engine->policy.pid;
+    channel_put(&engine->policy.channel, &ask->event, MUST_KEEP);
+}
 
 int verdict_ask(struct engine *engine, struct ask *ask)
 {
     struct ask *place = NULL;
 
-    if (!engine_has_script(engine))
+    if (!engine_has_script(engine) || engine->options.hook_timeout == 0)
         return -1;
     for (int i = 0; i < ASKS_MAX && !place; i++)
         if (engine->asks[i].kind == ASK_NONE)
@@ -33,9 +42,10 @@ int verdict_ask(struct engine *engine, struct ask *ask)
     ask->serial = ask->event.ask = engine->last_ask;
     ask->deadline = clock_after(engine->options.hook_timeout);
     ask->waiting = 0;
+    ask->asked = 0;
     *place = *ask;
     if (engine->policy.state == POLICY_READY)
-        channel_put(&engine->policy.channel, &ask->event, MUST_KEEP);
+        put(engine, place);
     return 0;
 }
 
@@ -121,7 +131,7 @@ void verdict_ask_again(struct engine *engine)
 {
     for (int i = 0; i < ASKS_MAX; i++)
         if (engine->asks[i].kind != ASK_NONE && engine->asks[i].kind != ASK_RELOAD)
-            channel_put(&engine->policy.channel, &engine->asks[i].event, MUST_KEEP);
+            put(engine, &engine->asks[i]);
 }
 
 void verdict_forget(struct engine *engine, enum ask_kind kind)

@@ -222,8 +222,18 @@ void watchdog_install(lua_State *L, struct watchdog *watchdog)
 
 /* ---- A call of the script. ---- */
 
+/*
+ * A call has asked for more memory than there is. Usually what it had made is garbage now. But when earlier calls keep
+ * nearly all, every later call would fail, too: then the policy ends, and a fresh one takes its place.
+ */
+static void look_for_room(lua_State *L, struct watchdog *watchdog)
+{
+    lua_gc(L, LUA_GCCOLLECT);
+    watchdog->full = watchdog->used > watchdog->limit - watchdog->limit / 8;
+}
+
 /* false, message, traceback; the coroutine is closed. */
-static int report_failure(lua_State *L, lua_State *co, struct watchdog *watchdog)
+static int report_failure(lua_State *L, lua_State *co, struct watchdog *watchdog, int status)
 {
     const int exited = watchdog->unwinding == UNWIND_EXIT;
 
@@ -240,22 +250,9 @@ static int report_failure(lua_State *L, lua_State *co, struct watchdog *watchdog
     luaL_traceback(L, co, lua_tostring(L, -1), 0);
     lua_remove(L, -2); // false message traceback
     lua_resetthread(co);
-    if (watchdog->limit && watchdog->used > watchdog->limit / 2)
-        lua_gc(L, LUA_GCCOLLECT);
+    if (status == LUA_ERRMEM)
+        look_for_room(L, watchdog);
     return 3;
-}
-
-/*
- * What earlier calls have left behind may be more than the limit: then no call can go on, and the policy ends, so that
- * a fresh one takes its place.
- */
-static void check_room(lua_State *L, const struct watchdog *watchdog)
-{
-    if (!watchdog->limit || watchdog->used < watchdog->limit)
-        return;
-    lua_gc(L, LUA_GCCOLLECT);
-    if (watchdog->used >= watchdog->limit)
-        luaL_error(L, "what the script keeps is more than --hook-memory allows");
 }
 
 int watchdog_resume(lua_State *L, struct watchdog *watchdog)
@@ -266,7 +263,8 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
     int status;
 
     luaL_argexpected(L, co, 1, "coroutine");
-    check_room(L, watchdog);
+    if (watchdog->full)
+        return luaL_error(L, "what the script keeps needs nearly all of --hook-memory");
     luaL_checkstack(co, arguments, "too many arguments");
     lua_xmove(L, co, arguments);
     watchdog->ticks = 0;
@@ -276,7 +274,7 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
     watchdog->running = NULL;
     watchdog->limited = 0;
     if (status != LUA_OK && status != LUA_YIELD)
-        return report_failure(L, co, watchdog);
+        return report_failure(L, co, watchdog, status);
     if (watchdog->unwinding != UNWIND_NONE) { /* it has ended by itself at the last moment */
         watchdog->unwinding = UNWIND_NONE;
         lua_sethook(co, NULL, 0, 0);

@@ -30,6 +30,7 @@ struct watchdog {
     size_t used;  /* bytes of the Lua state */
     size_t limit; /* 0: none */
     int limited;  /* the limit is in force: a script's code is running */
+    int full;     /* nearly all of it is in use for good */
 };
 
 /* An allocator (lua_Alloc) that keeps the limit; `context` is the struct watchdog. */

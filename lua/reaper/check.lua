@@ -4,28 +4,46 @@ local core = require "reaper.core"
 
 local check = {}
 
+local own = debug.getinfo(1, "S").source:gsub("check%.lua$", "")
+
+--- Raises where a public function was called: in the first Lua function that is none of these modules.
+function check.raise(message)
+  local level = 1
+  local info
+  repeat
+    level = level + 1
+    info = debug.getinfo(level, "S")
+  until not info or (info.what ~= "C" and info.source:sub(1, #own) ~= own)
+  error(message, level)
+end
+
 -- The type as Lua's own messages name it.
 local function got(value)
-  return value == nil and "no value" or math.type(value) == "float" and "number" or type(value)
+  return value == nil and "no value" or type(value)
 end
 
---- Raises "bad argument 'name' to 'function' (expected, got …)" at the caller of the public function.
-function check.fail(where, name, expected, value, level)
-  error(("bad argument '%s' to '%s' (%s expected, got %s)"):format(name, where, expected, got(value)), (level or 2) + 1)
+--- Raises "bad argument 'name' to 'function' (why)".
+function check.refuse(where, name, why)
+  check.raise(("bad argument '%s' to '%s' (%s)"):format(name, where, why))
 end
 
-function check.type(where, name, value, wanted, level)
+--- Raises "bad argument 'name' to 'function' (expected, got …)".
+function check.fail(where, name, expected, value)
+  check.refuse(where, name, ("%s expected, got %s"):format(expected, got(value)))
+end
+
+function check.type(where, name, value, wanted)
   if type(value) ~= wanted then
-    check.fail(where, name, wanted, value, (level or 2) + 1)
+    check.fail(where, name, wanted, value)
   end
   return value
 end
 
 --- A string without a zero byte, which no system call could take.
-function check.text(where, name, value, level)
-  check.type(where, name, value, "string", (level or 2) + 1)
+function check.text(where, name, value)
+  check.type(where, name, value, "string")
   if value:find("\0", 1, true) then
-    error(("bad argument '%s' to '%s' (it contains a zero byte)"):format(name, where), (level or 2) + 1)
+    check.refuse(where, name, "it contains a zero byte")
   end
   return value
 end
@@ -33,37 +51,37 @@ end
 --- A number of seconds: not negative, not nan; infinite only where `infinite` says so.
 function check.seconds(where, name, value, infinite)
   if type(value) ~= "number" then
-    check.fail(where, name, "a number of seconds", value, 3)
+    check.fail(where, name, "a number of seconds", value)
   end
   if value ~= value or value < 0 or (value == math.huge and not infinite) then
-    error(("bad argument '%s' to '%s' (%s is negative or no number of seconds)"):format(name, where, value), 3)
+    check.refuse(where, name, value .. " is negative or no number of seconds")
   end
   return value
 end
 
-function check.integer(where, name, value, least, most, level)
+function check.integer(where, name, value, least, most)
+  local expected = ("an integer from %d to %d"):format(least, most)
+  if type(value) ~= "number" then
+    check.fail(where, name, expected, value)
+  end
   local number = math.tointeger(value)
-  if type(value) ~= "number" or not number or number < least or number > most then
-    local expected = ("an integer from %d to %d"):format(least, most)
-    if type(value) ~= "number" then
-      check.fail(where, name, expected, value, (level or 2) + 1)
-    end
-    error(("bad argument '%s' to '%s' (%s expected, got %s)"):format(name, where, expected, value), (level or 2) + 1)
+  if not number or number < least or number > most then
+    check.refuse(where, name, ("%s expected, got %s"):format(expected, value))
   end
   return number
 end
 
 --- A signal by name or number; gives the number.
-function check.signal(where, name, value, level)
+function check.signal(where, name, value)
   local number, message = core.signal(value)
   if not number or number == 0 then
-    error(("bad argument '%s' to '%s' (%s)"):format(name, where, message or "0 is not a signal"), (level or 2) + 1)
+    check.refuse(where, name, number and "0 is not a signal" or message)
   end
   return number
 end
 
 --- Raises for the first key of `t` that is not in the list; `positional`: a sequence may stand beside the keys.
-function check.keys(where, t, known, positional, level)
+function check.keys(where, t, known, positional)
   local set = {}
   for _, key in ipairs(known) do
     set[key] = true
@@ -72,7 +90,7 @@ function check.keys(where, t, known, positional, level)
     if not set[key] and not (positional and math.type(key) == "integer" and key >= 1 and key <= #t) then
       local nearest = type(key) == "string" and core.nearest(key, known)
       local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
-      error(("unknown key '%s' in '%s'%s"):format(tostring(key), where, hint), (level or 2) + 1)
+      check.raise(("unknown key '%s' in '%s'%s"):format(tostring(key), where, hint))
     end
   end
 end

@@ -66,7 +66,7 @@ local function replace(name, list)
 end
 
 local function check_name(where, name)
-  check.type(where, "hook", name, "string", 3)
+  check.type(where, "hook", name, "string")
   if not listeners[name] then
     local nearest = core.nearest(name, hooks.names)
     error(("bad argument 'hook' to '%s' (there is no hook '%s'%s)"):format(where, name,
@@ -135,6 +135,8 @@ end
 --- Reports an error of the script: to on_error, or on stderr. An on_error that fails is reported on stderr.
 function hooks.report(name, message, traceback)
   message = tostring(message)
+  -- The frames below the hook are the loop's own.
+  traceback = traceback and (traceback:match("^(.-)\n%s*reaper/loop%.lua") or traceback)
   local first = listeners.on_error[1]
   if not first or name == "on_error" then
     return print_error(message, name, traceback)

@@ -63,7 +63,7 @@ function reaper.every(seconds, f)
   check.seconds("reaper.every", "seconds", seconds)
   check.type("reaper.every", "f", f, "function")
   if seconds == 0 then
-    error("bad argument 'seconds' to 'reaper.every' (more than 0 expected)", 2)
+    check.refuse("reaper.every", "seconds", "more than 0 expected")
   end
   local timer = setmetatable({}, Timer)
   local due = core.now()
@@ -112,19 +112,19 @@ local function setting_text(key, value)
   elseif type(value) == "number" then
     return ("%.9f"):format(value)
   end
-  return check.type("reaper.configure", key, value, "string", 4)
+  return check.type("reaper.configure", key, value, "string")
 end
 
 local function configure(key, text)
   local ok, json = core.configure(key, text)
   if not ok then
-    error("bad argument '" .. key .. "' to 'reaper.configure' (" .. json .. ")", 3)
+    check.refuse("reaper.configure", key, json)
   end
   log.json = json
 end
 
 local function configure_list(key, pairs_of)
-  check.type("reaper.configure", key, pairs_of, "table", 3)
+  check.type("reaper.configure", key, pairs_of, "table")
   for from, to in pairs(pairs_of) do
     configure(key, setting_text(key, from) .. ":" .. setting_text(key, to == false and 0 or to))
   end

@@ -29,7 +29,7 @@ end
 local function check_self(self, where)
   local state = private[self]
   if not state then
-    error(("bad argument 'self' to '%s' (a process expected; call it with a colon)"):format(where), 3)
+    check.refuse(where, "self", "a process expected; call it with a colon")
   end
   return state
 end
@@ -149,7 +149,7 @@ end
 --- Runs COMMAND again. True; or nil, message, errno.
 local function start_main(self)
   if self ~= process.main then
-    error("bad argument 'self' to 'process:start' (only reaper.main can be started again)", 2)
+    check.refuse("process:start", "self", "only reaper.main can be started again")
   end
   local pid, pidfd, errno = core.request(core.ORDER_MAIN_START)
   if not pid then
@@ -238,19 +238,19 @@ local function read_words(where, spec)
     if math.type(word) == "integer" then
       word = tostring(word)
     end
-    argv[i] = check.text(where, ("[%d]"):format(i), word, 4)
+    argv[i] = check.text(where, ("[%d]"):format(i), word)
   end
   if #argv == 0 then
-    error(("bad argument '[1]' to '%s' (a command expected, got no value)"):format(where), 4)
+    check.fail(where, "[1]", "a command")
   end
   return argv
 end
 
 local function add_variables(where, variables, env)
   for name, value in pairs(env) do
-    check.text(where, "env", name, 5)
+    check.text(where, "env", name)
     if name == "" or name:find("=", 1, true) then
-      error(("bad argument 'env' to '%s' ('%s' is not a name of a variable)"):format(where, name), 5)
+      check.refuse(where, "env", ("'%s' is not a name of a variable"):format(name))
     end
     if type(value) == "number" then
       value = tostring(value)
@@ -258,7 +258,7 @@ local function add_variables(where, variables, env)
     if value == false then
       variables[name] = nil
     else
-      variables[name] = check.text(where, "env." .. name, value, 5)
+      variables[name] = check.text(where, "env." .. name, value)
     end
   end
 end
@@ -284,7 +284,7 @@ local function read_env(where, spec)
     end
   end
   if spec.env ~= nil then
-    add_variables(where, variables, check.type(where, "env", spec.env, "table", 4))
+    add_variables(where, variables, check.type(where, "env", spec.env, "table"))
   end
   variables.REAPER_NAME = spec.name
   local list = {}
@@ -304,7 +304,7 @@ local function read_limit(where, name, value)
     if given == math.huge then
       return -1
     end
-    return check.integer(where, "rlimit." .. name, given, 0, math.maxinteger, 6)
+    return check.integer(where, "rlimit." .. name, given, 0, math.maxinteger)
   end
   return amount(soft), amount(hard)
 end
@@ -314,8 +314,8 @@ local function read_limits(where, rlimit)
   if rlimit == nil then
     return flat
   end
-  check.type(where, "rlimit", rlimit, "table", 4)
-  check.keys(where .. " rlimit", rlimit, limit_names, false, 4)
+  check.type(where, "rlimit", rlimit, "table")
+  check.keys(where .. " rlimit", rlimit, limit_names, false)
   for name, value in pairs(rlimit) do
     local soft, hard = read_limit(where, name, value)
     table.move({ core.limits[name], soft, hard }, 1, 3, #flat + 1, flat)
@@ -326,7 +326,7 @@ end
 local function descriptor_of(where, name, value)
   local fd = math.type(value) == "integer" and value or core.fileno(value)
   if not fd or fd < 0 then
-    check.fail(where, name, "an open file or a descriptor's number", value, 5)
+    check.fail(where, name, "an open file or a descriptor's number", value)
   end
   return fd
 end
@@ -382,23 +382,44 @@ local function add_standard(where, plumbing, key, value)
     plumbing.stderr_is_stdout = true
     return true
   elseif type(value) == "string" then
-    return add_file(plumbing, target, check.text(where, key, value, 5))
-  elseif math.type(value) == "integer" or core.fileno(value) then
-    connect(plumbing, target, descriptor_of(where, key, value))
-    return true
+    return add_file(plumbing, target, value)
   end
-  check.fail(where, key, key == "stdin" and "\"inherit\", \"null\", \"pipe\", a path or a file"
-    or "\"inherit\", \"null\", \"pipe\", a path, a file or a function", value, 5)
+  connect(plumbing, target, descriptor_of(where, key, value))
+  return true
 end
 
 local function add_fds(where, plumbing, fds)
-  if fds == nil then
-    return
-  end
-  check.type(where, "fds", fds, "table", 4)
-  for target, source in pairs(fds) do
-    check.integer(where, "fds", target, 0, 1 << 20, 5)
+  for target, source in pairs(fds or {}) do
     connect(plumbing, target, descriptor_of(where, ("fds[%d]"):format(target), source))
+  end
+end
+
+local stream_forms = {
+  stdin = "\"inherit\", \"null\", \"pipe\", a path or a file",
+  stdout = "\"inherit\", \"null\", \"pipe\", a path, a file or a function",
+}
+stream_forms.stderr = stream_forms.stdout
+
+local function check_stream(where, key, value)
+  if type(value) == "string" then
+    check.text(where, key, value)
+  elseif value ~= nil and not core.fileno(value) and (math.type(value) ~= "integer" or value < 0)
+    and (type(value) ~= "function" or key == "stdin") then
+    check.fail(where, key, stream_forms[key], value)
+  end
+end
+
+-- Before anything is opened.
+local function check_descriptors(where, spec)
+  for _, key in ipairs { "stdin", "stdout", "stderr" } do
+    check_stream(where, key, spec[key])
+  end
+  if spec.fds ~= nil then
+    check.type(where, "fds", spec.fds, "table")
+  end
+  for target, source in pairs(spec.fds or {}) do
+    check.integer(where, "fds", target, 0, 1 << 20)
+    descriptor_of(where, ("fds[%d]"):format(target), source)
   end
 end
 
@@ -435,30 +456,30 @@ local function lay_pipes(where, spec)
 end
 
 local function check_spec(where, spec, extra)
-  check.type(where, "options", spec, "table", 3)
+  check.type(where, "options", spec, "table")
   local known = table.move(spawn_keys, 1, #spawn_keys, 1, {})
   table.move(extra, 1, #extra, #known + 1, known)
-  check.keys(where, spec, known, true, 3)
+  check.keys(where, spec, known, true)
   for _, key in ipairs { "name", "cwd", "user", "group" } do
     if spec[key] ~= nil then
       if math.type(spec[key]) == "integer" and (key == "user" or key == "group") then
         spec[key] = tostring(spec[key])
       end
-      check.text(where, key, spec[key], 3)
+      check.text(where, key, spec[key])
     end
   end
   if spec.name and (#spec.name == 0 or #spec.name >= core.NAME_SIZE) then
-    error(("bad argument 'name' to '%s' (1 to %d bytes expected)"):format(where, core.NAME_SIZE - 1), 3)
+    check.refuse(where, "name", ("1 to %d bytes expected"):format(core.NAME_SIZE - 1))
   end
   for _, key in ipairs { "session", "clear_env", "capture" } do
     if spec[key] ~= nil then
-      check.type(where, key, spec[key], "boolean", 3)
+      check.type(where, key, spec[key], "boolean")
     end
   end
 end
 
 local function optional_integer(where, spec, key, least, most)
-  return spec[key] ~= nil and check.integer(where, key, spec[key], least, most, 4) or nil
+  return spec[key] ~= nil and check.integer(where, key, spec[key], least, most) or nil
 end
 
 local function make_request(where, spec, plumbing)
@@ -503,6 +524,7 @@ local function spawn(where, spec, extra)
   end
   -- Wrong arguments raise before anything is opened.
   make_request(where, spec, new_plumbing())
+  check_descriptors(where, spec)
   local plumbing, message, errno = lay_pipes(where, spec)
   if not plumbing then
     return nil, message, errno

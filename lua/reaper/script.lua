@@ -92,8 +92,11 @@ when_started(core.EVENT_OVERFLOW, function(count)
   hooks.call("on_overflow", nil, count)
 end)
 
-when_started(core.EVENT_STOP, function(reason)
-  hooks.call("on_stop", nil, reason)
+-- The engine waits for its end within the grace.
+when_started(core.EVENT_STOP, function(ask, reason)
+  hooks.call("on_stop", function()
+    answer(ask, core.ANSWER_DEFAULT)
+  end, reason)
 end)
 
 -- on_signal: nothing for the default, false to drop it, a signal to forward that one.
@@ -179,8 +182,8 @@ local function load(chunk)
 end
 
 local function fail(message)
+  core.order(core.ORDER_FAILED) -- first, since nobody may be reading what is said
   log("error", "the script does not load: " .. message)
-  core.order(core.ORDER_FAILED)
   return LOAD_FAILED
 end
 

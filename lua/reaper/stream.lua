@@ -7,8 +7,9 @@ local loop = require "reaper.loop"
 
 local stream = {}
 
-local EAGAIN = 11
+local EAGAIN, EBADF = 11, 9
 local LINE_MAX = 1 << 20 -- a longer line comes in pieces
+local LINES_A_TURN = 200
 
 local Reader = {}
 Reader.__index = Reader
@@ -17,7 +18,7 @@ Reader.__name = "reaper.reader"
 --- The read end of a child's stdout or stderr.
 -- @param pid the child, @param key "stdout" or "stderr"
 function stream.reader(pid, key, fd)
-  return setmetatable({ pid = pid, key = key, fd = fd, buffer = "", at = 1 }, Reader)
+  return setmetatable({ pid = pid, key = key, fd = fd, buffer = "", at = 1, given = 0 }, Reader)
 end
 
 -- The pipe has been read to its end: the engine need not keep its copy.
@@ -84,17 +85,31 @@ local function check_free(self, where)
   end
 end
 
--- The next line without asking who reads.
+-- Lets the others run.
+local function pause()
+  loop.wait(function(co)
+    loop.add_timer(0, function()
+      loop.wake(co)
+    end)
+  end)
+end
+
+-- The next line without asking who reads. A child that writes without end keeps nobody else from running: it is
+-- waited for also when there is something already, and between many short lines.
 local function next_line(self)
   while true do
     local line = take_line(self)
     if line then
+      self.given = self.given + 1
+      if self.given % LINES_A_TURN == 0 then
+        pause()
+      end
       return line
     end
-    local got = fill(self)
-    if got == nil then
+    if self.fd then
       wait_readable(self)
-    elseif not got and self.at > #self.buffer then
+    end
+    if fill(self) == false and self.at > #self.buffer then
       return nil
     end
   end
@@ -126,11 +141,10 @@ function Reader:read_all()
   repeat
     parts[#parts + 1] = self.buffer:sub(self.at)
     self.buffer, self.at = "", 1
-    local got = fill(self)
-    if got == nil then
+    if self.fd then
       wait_readable(self)
     end
-  until got == false
+  until fill(self) == false
   self.user = nil
   return table.concat(parts)
 end
@@ -167,33 +181,39 @@ function Reader:close()
   close(self)
 end
 
+-- Of a child that has ended and that nobody knows any more: those that live are known (reaper.children).
+Reader.__gc = close
+
 local Writer = {}
 Writer.__index = Writer
 Writer.__name = "reaper.writer"
 
 --- The write end of a child's stdin.
 function stream.writer(fd)
-  return setmetatable({ fd = fd }, Writer)
+  return setmetatable({ fd = fd, queue = {} }, Writer)
 end
 
---- Writes all of the text, waiting while the pipe is full. True; or nil, message, errno (32 when nobody reads).
-function Writer:write(text)
-  check.type("write", "text", text, "string")
-  if not self.fd then
-    return nil, "the pipe is closed", 9
-  end
-  loop.check_wait("write")
+local function wait_writable(self)
+  loop.wait(function(co)
+    self.waiting = co
+    loop.watch(self.fd, "w", function()
+      loop.unwatch(self.fd)
+      self.waiting = nil
+      loop.wake(co)
+    end)
+  end)
+end
+
+local function write_all(self, text)
   while text ~= "" do
+    if not self.fd then
+      return nil, "the pipe is closed", EBADF
+    end
     local done, message, errno = core.write(self.fd, text, true)
     if done then
       text = text:sub(done + 1)
     elseif errno == EAGAIN then
-      loop.wait(function(co)
-        loop.watch(self.fd, "w", function()
-          loop.unwatch(self.fd)
-          loop.wake(co)
-        end)
-      end)
+      wait_writable(self)
     else
       return nil, message, errno
     end
@@ -201,12 +221,45 @@ function Writer:write(text)
   return true
 end
 
+--- Writes all of the text, waiting while the pipe is full. True; or nil, message, errno (32 when nobody reads).
+function Writer:write(text)
+  check.type("write", "text", text, "string")
+  if not self.fd then
+    return nil, "the pipe is closed", EBADF
+  end
+  loop.check_wait("write")
+  while self.busy do -- one after the other, so that each text stays whole
+    loop.wait(function(co)
+      table.insert(self.queue, co)
+    end)
+  end
+  self.busy = true
+  local ok, message, errno = write_all(self, text)
+  self.busy = false
+  local next_one = table.remove(self.queue, 1)
+  if next_one then
+    loop.wake(next_one)
+  end
+  return ok, message, errno
+end
+
 --- The child reads the end.
 function Writer:close()
-  if self.fd then
-    core.close(self.fd)
-    self.fd = nil
+  if not self.fd then
+    return
   end
+  local waiting = self.waiting
+  if waiting then
+    self.waiting = nil
+    loop.unwatch(self.fd)
+    loop.add_timer(0, function()
+      loop.wake(waiting)
+    end)
+  end
+  core.close(self.fd)
+  self.fd = nil
 end
+
+Writer.__gc = Writer.close
 
 return stream

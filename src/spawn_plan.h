@@ -1,0 +1,44 @@
+/*
+ * spawn_plan.h: what the caller (spawn.c) prepares for the new process (spawn_child.c). Nobody else needs it.
+ */
+#ifndef REAPER_SPAWN_PLAN_H
+#define REAPER_SPAWN_PLAN_H
+
+#include <limits.h>
+
+#include "spawn.h"
+
+/* Sanitizers keep books about stacks that they do not know; these functions run on one of ours. */
+#define ON_OWN_STACK __attribute__((no_sanitize("address", "undefined")))
+
+enum { STACK_SIZE = 128 * 1024 };
+
+/* What the new process writes into the report pipe: first its pid, then, unless exec closes the pipe, a failure. */
+struct report {
+    int pid;
+    int stage;
+    int error;
+    int interpreter;
+};
+
+/* The new process sees the caller's memory (CLONE_VM), so everything that needs memory is made before. */
+struct plan {
+    const struct spawn_request *request;
+    const char *path;  /* where to search argv[0] */
+    char **shell_argv; /* /bin/sh FILE ARG…, for a text without #! */
+    int report_fd;
+    int notify_fd;
+    int base; /* descriptors from here on are no target */
+    char *stack;
+    int flags;    /* of the clone that makes the new process */
+    int *sources; /* the sources of request->fds, moved out of the targets' way */
+    char file[PATH_MAX];
+};
+
+/* The new process: an entry for clone, with the plan. Does not return when all goes well. */
+int spawn_child(void *plan);
+
+/* The process between in a double fork: its child is an orphan at once, and the engine adopts it. */
+int spawn_relay(void *plan);
+
+#endif
