@@ -32,8 +32,9 @@ enum {
 
 static const int64_t sweep_latest = 20 * MILLISECOND;
 static const int64_t sweep_slice = 2 * MILLISECOND;
-static const int64_t sweep_dear = MILLISECOND / 20; /* some hundred children */
-static const int64_t wait_cost = 200;               /* of wait4 on a pid, about; nanoseconds */
+static const int64_t sweep_cheap = MILLISECOND / 50; /* up to this a sweep follows at once: deaths stay in order */
+static const int64_t sweep_dear = MILLISECOND / 20;  /* some thousand children */
+static const int64_t wait_cost = 200;                 /* of wait4 on a pid, about; nanoseconds */
 
 struct death {
     pid_t pid;
@@ -211,29 +212,31 @@ static void look(const struct engine *engine, struct death *death, pid_t pid)
                     && death->look.ppid == getpid();
 }
 
-/* Reaps one: `pid`, or any with -1. The pid, 0 when none is dead, -1 when there is none. */
-static pid_t reap_one(struct engine *engine, pid_t pid, struct deaths *deaths)
+/* Reaps `pid` if it is a dead child. True when it was one. */
+static int reap_one(struct engine *engine, pid_t pid, struct deaths *deaths)
 {
     struct death *death = &deaths->list[deaths->count];
-    siginfo_t peek;
 
-    death->looked = 0;
-    if (pid > 0) {
-        look(engine, death, pid);
-    } else if (wants_look(engine)) {
-        peek.si_pid = 0;
-        if (waitid(P_ALL, 0, &peek, WEXITED | WNOWAIT | WNOHANG | __WALL) != 0 || peek.si_pid == 0)
-            return 0;
-        pid = peek.si_pid;
-        look(engine, death, pid);
-    }
+    look(engine, death, pid);
     do
         death->pid = wait4(pid, &death->status, WNOHANG | __WALL, &death->usage);
     while (death->pid < 0 && errno == EINTR);
     /* With ptrace a positive pid can be a stop, which is not a death. */
-    if (death->pid > 0 && (WIFEXITED(death->status) || WIFSIGNALED(death->status)))
-        deaths->count++;
-    return death->pid;
+    if (death->pid <= 0 || !(WIFEXITED(death->status) || WIFSIGNALED(death->status)))
+        return 0;
+    deaths->count++;
+    return 1;
+}
+
+/* The pid of a dead child, which stays one until it is reaped: `pid`, or any of all with 0. 0: there is none. */
+static pid_t find_dead(pid_t pid)
+{
+    siginfo_t child;
+
+    child.si_pid = 0;
+    if (waitid(pid > 0 ? P_PID : P_ALL, (id_t)pid, &child, WEXITED | WNOWAIT | WNOHANG | __WALL) != 0)
+        return 0;
+    return child.si_pid;
 }
 
 static void make_room(struct engine *engine, struct deaths *deaths)
@@ -246,35 +249,44 @@ static void make_room(struct engine *engine, struct deaths *deaths)
 static void comb(struct engine *engine, pid_t pid, pid_t step, struct deaths *deaths)
 {
     const int64_t patience = engine->sweep_cost / 4 / wait_cost;
+    int64_t misses = 0;
 
-    for (int64_t misses = 0; misses < patience;) {
-        pid += step;
-        if (pid <= 1)
-            return;
+    for (pid += step; pid > 1 && misses < patience; pid += step) {
         make_room(engine, deaths);
-        misses = reap_one(engine, pid, deaths) > 0 ? 0 : misses + 1;
+        misses = find_dead(pid) != 0 && reap_one(engine, pid, deaths) ? 0 : misses + 1;
     }
+}
+
+/*
+ * A call that finds nothing has walked the whole list; one that finds something, at most that. The estimate grows step
+ * by step, so that a call during which another process had the processor does not count as a long walk.
+ */
+static void note_cost(struct engine *engine, int64_t cost, int found)
+{
+    const int64_t most = 2 * engine->sweep_cost + sweep_cheap / 8;
+
+    if (cost > most)
+        cost = most;
+    if (!found || cost > engine->sweep_cost)
+        engine->sweep_cost = cost;
 }
 
 /* Reaps any that is dead, and where that is dear those that died with it. True when there was one. */
 static int reap_some(struct engine *engine, struct deaths *deaths)
 {
-    int64_t cost;
-    int64_t begin;
-    pid_t pid;
+    const int64_t begin = clock_now();
+    const pid_t pid = find_dead(0);
 
+    note_cost(engine, clock_now() - begin, pid > 0);
+    if (pid == 0)
+        return 0;
     make_room(engine, deaths);
-    begin = clock_now();
-    pid = reap_one(engine, -1, deaths);
-    cost = clock_now() - begin;
-    /* A call that finds nothing has walked the whole list; one that finds something, at most that. */
-    if (pid <= 0 || cost > engine->sweep_cost)
-        engine->sweep_cost = cost;
-    if (pid > 0 && engine->sweep_cost > sweep_dear) {
+    reap_one(engine, pid, deaths);
+    if (engine->sweep_cost > sweep_dear) {
         comb(engine, pid, 1, deaths);
         comb(engine, pid, -1, deaths);
     }
-    return pid > 0;
+    return 1;
 }
 
 static void finish(struct engine *engine, struct deaths *deaths)
@@ -298,6 +310,8 @@ static void sweep(struct engine *engine, struct deaths *deaths)
         now = clock_now();
     }
     rest = more ? now - begin : SWEEP_SHARE * engine->sweep_cost;
+    if (engine->sweep_cost <= sweep_cheap)
+        rest = 0;
     engine->sweep_allowed = now + (rest < sweep_latest ? rest : sweep_latest);
     if (more)
         engine->sweep_at = engine->sweep_allowed;
@@ -313,8 +327,14 @@ void reap_sweep(struct engine *engine)
     finish(engine, &deaths);
 }
 
-static void reap_named(struct engine *engine, pid_t pid, struct deaths *deaths)
+/*
+ * Between two deaths that are named others may have been passed over. A sweep finds the dead in their order, so where it
+ * is cheap only the first is taken by its name, and none while a sweep is unfinished.
+ */
+static void reap_named(struct engine *engine, pid_t pid, int first, struct deaths *deaths)
 {
+    if (engine->sweep_cost <= sweep_cheap && (!first || engine->sweep_at != NEVER))
+        return;
     make_room(engine, deaths);
     reap_one(engine, pid, deaths);
 }
@@ -342,9 +362,9 @@ void reap_and_forward(struct engine *engine)
         learn_what_is_wanted(engine);
         for (size_t i = 0; i < count; i++) {
             if (records[i].ssi_signo == SIGCHLD || reap_is_about_a_child(&records[i])) {
-                about_children = 1;
                 if (reap_is_about_a_child(&records[i]) && records[i].ssi_pid > 0)
-                    reap_named(engine, (pid_t)records[i].ssi_pid, &deaths);
+                    reap_named(engine, (pid_t)records[i].ssi_pid, !about_children, &deaths);
+                about_children = 1;
             }
             if (!reap_is_about_a_child(&records[i])) {
                 tell_deaths(engine, &deaths);

@@ -381,9 +381,21 @@ local function wait_at_most(seconds, condition)
   end
 end
 
+-- Process 1 goes first, so that unshare collects it: left to the machine's init, it can stay a zombie for seconds.
+local function end_first(self)
+  local first = not ended(self) and self.namespace and processes.find(self.namespace, 1)
+  if first and belongs(self, first.pid) then
+    uv.kill(first.pid, "sigkill")
+    wait_at_most(2, function()
+      return ended(self)
+    end)
+  end
+end
+
 -- libuv does not reap before its loop runs, so the pid is still this process's own when it is killed. The namespace
 -- dies with unshare, a moment later.
 local function end_outer(self)
+  end_first(self)
   if not ended(self) then
     uv.process_kill(self.handle, "sigkill")
   end

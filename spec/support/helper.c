@@ -552,11 +552,15 @@ static int orphan_main(void *argument)
 static int parent_main(void *argument)
 {
     struct batch *batch = argument;
+    siginfo_t dead;
     const int flags = batch->forked ? SIGCHLD : SIGCHLD | CLONE_VM | CLONE_VFORK;
 
     prctl(PR_SET_NAME, batch->comm);
     batch->orphan = clone(orphan_main, batch->orphan_stack + STACK_SIZE, flags, batch);
     batch->failure = batch->orphan < 0 ? errno : 0;
+    /* CLONE_VFORK lets this one go on before its child is a zombie, and the next orphan could be dead before it. */
+    if (batch->sequence && batch->failure == 0)
+        waitid(P_PID, (id_t)batch->orphan, &dead, WEXITED | WNOWAIT);
     return 0;
 }
 
