@@ -75,12 +75,12 @@ test:
 # that the specs see them. A report of any process makes it fail.
 asan:
 	@tools/need.sh build test
-	@$(MAKE) --no-print-directory BUILD=build/asan OUTPUT=build/reaper-lua-asan CFLAGS='$(SANITIZE)' all
+	@$(MAKE) --no-print-directory BUILD=build/asan OUTPUT=build/asan/reaper-lua CFLAGS='$(SANITIZE)' all
 	@$(MAKE) --no-print-directory $(HELPERS)
 	rm -f build/asan-report.*
 	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_abort=0:log_path=$(CURDIR)/build/asan-report \
-		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/build/asan-report SPEC_SLOW=4 \
-		REAPER=build/reaper-lua-asan $(BUSTED)
+		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/build/asan-report SPEC_SLOW=4 SPEC_SANITIZED=1 \
+		REAPER=build/asan/reaper-lua $(BUSTED)
 	@! cat build/asan-report.* 2>/dev/null
 
 lint:

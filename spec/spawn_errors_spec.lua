@@ -53,6 +53,8 @@ describe("reaper.spawn raises", function()
       "'stdin' to 'reaper.spawn' (\"inherit\", \"null\", \"pipe\", a path or a file expected, got function)" },
     { "{ 'true', stdout = {} }",
       "'stdout' to 'reaper.spawn' (\"inherit\", \"null\", \"pipe\", a path, a file or a function expected, got" },
+    { "{ 'true', stdout = 'stdout' }", "'stdout' to 'reaper.spawn' (\"inherit\", \"null\", \"pipe\", a path, "
+      .. "a file or a function expected; a file of that name is './stdout')" },
     { "{ 'true', stderr = 'a\\0b' }", "'stderr' to 'reaper.spawn' (it contains a zero byte)" },
   }
   for _, row in ipairs(rows) do
@@ -77,6 +79,14 @@ describe("reaper.spawn raises", function()
       assert.are.equal(row[2], message_of(("reaper.spawn(%s)"):format(row[1])))
     end)
   end
+
+  it("for nothing that was given in a table that it leaves as it was", function()
+    assert.are.equal("integer\tnil\tinherit\n", script.printed([[
+      local options = { "true", user = 0, stdout = "inherit" }
+      assert(reaper.run(options))
+      print(math.type(options.user), options.capture, options.stdout)
+    ]]))
+  end)
 
   it("and has started nothing and opened nothing then", function()
     assert.are.equal("0\t0\t0\n", script.printed([[

@@ -121,6 +121,18 @@ describe("the stop", function()
       end)
     end
 
+    it("is not cut short by a first TERM, whatever came long before the stop", function()
+      local c = start(mode, "1", { "/bin/sh", "-c", "trap : INT; " .. daemon("--ignore-term --log {folder}/log")
+        .. "; echo ready; while ! test -e {folder}/go; do sleep 0.02; done" })
+      c:kill("INT")
+      local begin = uv.hrtime()
+      c:until_true(function() return (uv.hrtime() - begin) / 1e9 > 1.1 end, 5, "more than the grace")
+      assert(io.open(c:file("go"), "w")):close()
+      c:until_true(function() return c:read("log") == "got 15\n" end, 5, "the stop")
+      c:kill("TERM")
+      c:err_expect("the grace period of 1 s is over", 5)
+    end)
+
     it("is not cut short by other signals", function()
       local c = start(mode, "1", leaving(daemon("--ignore-term --log {folder}/log")))
       c:kill("TERM")

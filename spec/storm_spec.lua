@@ -68,7 +68,9 @@ describe("a storm of orphans", function()
     c:until_true(function()
       return c:zombies() == 0
     end)
-    assert.is_true(memory_of(c) < 16 * 1024 * 1024)
+    if not container.sanitized then -- a sanitizer's own books take more
+      assert.is_true(memory_of(c) < 16 * 1024 * 1024)
+    end
     c:kill("CONT", policy.pid)
     local overflow = tonumber((c:expect("overflow\t(%d+)\n", 20)))
     c:kill("USR1")

@@ -292,6 +292,16 @@ describe("started from an interactive shell", function()
     assert.are.equal(0, c:wait(5))
   end)
 
+  it("leaves the terminal to a script that has started it in the background", function()
+    container.binary = "/bin/sh"
+    local script = ("%s -- sh -c 'echo up >{folder}/up; sleep 5' & until test -s {folder}/up; do sleep 0.02; done; "
+      .. "echo reading; read x </dev/tty; echo got-$x-$((1+1))"):format(program)
+    local c = start{ mode = "subreaper", raw = { "-c", script } }
+    see(c, "reading")
+    type_line(c, "word")
+    see(c, "got-word-2")
+  end)
+
   it("is ended by Ctrl-D at a COMMAND that reads", function()
     local c = start_shell(shells[1])
     type_line(c, program .. " -- cat; echo code$?")

@@ -109,7 +109,8 @@ struct engine {
     enum engine_state state;
     int64_t state_deadline;
     signal_set early; /* signals that came while the script was loading */
-    int interrupts;   /* TERM and INT received */
+    int interrupts;   /* TERM and INT received; from the beginning of the stop only those of this stop */
+    int64_t interrupted_at; /* when the last of them came */
 
     /* The main child. */
     pid_t main_pid;    /* 0 when it is not alive */

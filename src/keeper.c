@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "forward.h"
+#include "handover.h"
 #include "orders.h"
 #include "reap.h"
 #include "stop.h"
@@ -21,69 +22,6 @@ static const int64_t stable_after = 10 * NANOSECONDS; /* a policy that ran so lo
 static const int64_t stuck_after = 10 * NANOSECONDS;
 
 enum { ORDERS_A_TURN = 64, ORDERS_AT_MOST = 4096 };
-
-/* ---- Handing over. ---- */
-
-struct hand_over {
-    struct channel *channel;
-    int with_outputs;
-};
-
-static void hand_over_child(struct child *child, void *context)
-{
-    const struct hand_over *const to = context;
-    struct event event;
-    int fds[MESSAGE_FDS_MAX];
-    int count = 0;
-    int pidfd = -1;
-
-    if (child->exec_failed)
-        return;
-    memset(&event, 0, sizeof event);
-    event.kind = EVENT_CHILD;
-    event.pid = child->pid;
-    memcpy(event.name, child->name, sizeof event.name);
-    if (!child->dead)
-        pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-    if (pidfd >= 0) {
-        event.flags |= EVENT_HAS_PIDFD;
-        fds[count++] = pidfd;
-    }
-    event.status = child->dead;
-    for (int i = 0; i < 2 && to->with_outputs; i++) {
-        if (child->output[i] < 0)
-            continue;
-        event.flags |= (uint16_t)(i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR);
-        fds[count++] = child->output[i];
-    }
-    channel_put_fds(to->channel, &event, fds, count);
-    if (pidfd >= 0)
-        close(pidfd);
-}
-
-/* A candidate gets the outputs only when it takes over: two readers of one pipe would each see half of it. */
-static void hand_over(struct engine *engine, struct policy_slot *slot, int with_outputs)
-{
-    struct hand_over to = { &slot->channel, with_outputs };
-
-    children_each(&engine->children, hand_over_child, &to);
-}
-
-static void put_start(struct engine *engine, struct policy_slot *slot)
-{
-    struct event event;
-
-    memset(&event, 0, sizeof event);
-    event.kind = EVENT_START;
-    event.pid = engine->main_pid;
-    event.number = slot->reason;
-    if (engine->main_pid > 0 && engine->main_pidfd >= 0) {
-        event.flags = EVENT_HAS_PIDFD;
-        channel_put_fds(&slot->channel, &event, &engine->main_pidfd, 1);
-    } else {
-        channel_put(&slot->channel, &event, MUST_KEEP);
-    }
-}
 
 /* ---- Starting. ---- */
 
@@ -119,7 +57,7 @@ static int start_policy(struct engine *engine, struct policy_slot *slot, enum st
     slot->state = POLICY_LOADING;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "policy %d started", (int)slot->pid);
-    hand_over(engine, slot, reason != START_RELOAD);
+    hand_over_children(engine, slot, reason != START_RELOAD);
     return 0;
 }
 
@@ -205,7 +143,7 @@ static void take_up(struct engine *engine, struct policy_slot *slot)
     slot->state = POLICY_READY;
     slot->ready_at = clock_now();
     engine_apply_options(engine);
-    put_start(engine, slot);
+    hand_over_start(engine, slot);
     verdict_ask_again(engine);
     channel_splice(&slot->channel, &engine->collected);
 }
@@ -252,7 +190,7 @@ static void promote(struct engine *engine)
     engine->policy = engine->candidate;
     keeper_empty_slot(&engine->candidate, &engine->base);
     engine->policy_delay = 0;
-    hand_over(engine, &engine->policy, 1);
+    hand_over_children(engine, &engine->policy, 1);
     take_up(engine, &engine->policy);
     log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
 }

@@ -79,6 +79,8 @@ void stop_begin(struct engine *engine, const char *reason)
     if (engine->state >= ENGINE_STOPPING)
         return;
     log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
+    /* A TERM that made the main child end is the first of this stop; one of long ago has nothing to do with it. */
+    engine->interrupts = engine->interrupts > 0 && clock_now() - engine->interrupted_at <= engine->options.grace;
     verdict_forget(engine, ASK_MAIN_END);
     engine->main_retry_at = NEVER;
     if (leaves_orphans(engine)) {
@@ -93,6 +95,7 @@ void stop_begin(struct engine *engine, const char *reason)
 void stop_interrupted(struct engine *engine)
 {
     engine->interrupts++;
+    engine->interrupted_at = clock_now();
     if (engine->interrupts < 2)
         return;
     if (engine->state == ENGINE_STOPPING)

@@ -23,11 +23,19 @@ void terminal_find(struct engine *engine)
             engine->terminal_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/*
+ * A shell without job control starts `reaper-lua … &` in its own group, with /dev/null as stdin: then the foreground is
+ * not only ours. A COMMAND that reads from the terminal after all is given it when it asks (terminal_main_stopped).
+ */
+static int may_give(const struct engine *engine)
+{
+    return engine->terminal_given
+           || (is_ours(engine->terminal_fd) && (engine->is_init || tcgetpgrp(STDIN_FILENO) > 0));
+}
+
 int terminal_to_give(struct engine *engine)
 {
-    if (engine->terminal_fd < 0)
-        return -1;
-    if (!engine->terminal_given && !is_ours(engine->terminal_fd))
+    if (engine->terminal_fd < 0 || !may_give(engine))
         return -1;
     engine->terminal_given = 1;
     return engine->terminal_fd;

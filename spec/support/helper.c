@@ -146,9 +146,9 @@ static uint64_t get_mask(void)
     return mask;
 }
 
-static void ignore_signals(uint64_t set)
+static void set_dispositions(uint64_t set, void (*handler)(int))
 {
-    const struct kernel_action action = { .handler = SIG_IGN };
+    const struct kernel_action action = { .handler = handler };
 
     for (int number = 1; number <= LAST_SIGNAL; number++)
         if ((set & bit(number)) != 0 && number != SIGKILL && number != SIGSTOP &&
@@ -321,7 +321,7 @@ static _Noreturn void start_program(const struct setup *setup, char **argv)
     for (int descriptor = 0; descriptor < 64; descriptor++)
         if ((setup->closed >> descriptor & 1) != 0)
             close(descriptor);
-    ignore_signals(setup->ignored);
+    set_dispositions(setup->ignored, SIG_IGN);
     set_mask(setup->blocked);
     exec_program(argv);
 }
@@ -424,6 +424,9 @@ static int run_limit(int argc, char **argv)
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     syscall(SYS_close_range, 3U, ~0U, 0U);
+    /* make, by the C library's posix_spawn, leaves signals 32 and 33 ignored. */
+    set_dispositions(~UINT64_C(0), SIG_DFL);
+    set_mask(0);
     alarm((unsigned int)seconds);
     exec_program(argv + 3);
 }

@@ -34,6 +34,12 @@ local function innermost(status, key)
   return tonumber(status:match("\n" .. key .. ":[^\n]-(%d+)\n"))
 end
 
+-- True when it blocks all signals that can be blocked.
+function processes.blocks_signals(pid)
+  local mask = (read(pid, "status") or ""):match("\nSigBlk:%s*(%x+)")
+  return mask == "fffffffffffbfeff"
+end
+
 -- One process: pid and parent_pid as the machine counts, nspid, pgrp and sid as its own namespace does.
 local function describe(pid)
   local stat, status = read(pid, "stat"), read(pid, "status")

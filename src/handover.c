@@ -1,0 +1,66 @@
+#define _GNU_SOURCE
+#include "handover.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct hand_over {
+    struct channel *channel;
+    int with_outputs;
+};
+
+static void hand_over_child(struct child *child, void *context)
+{
+    const struct hand_over *const to = context;
+    struct event event;
+    int fds[MESSAGE_FDS_MAX];
+    int count = 0;
+    int pidfd = -1;
+
+    if (child->exec_failed)
+        return;
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_CHILD;
+    event.pid = child->pid;
+    memcpy(event.name, child->name, sizeof event.name);
+    if (!child->dead)
+        pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    if (pidfd >= 0) {
+        event.flags |= EVENT_HAS_PIDFD;
+        fds[count++] = pidfd;
+    }
+    event.status = child->dead;
+    for (int i = 0; i < 2 && to->with_outputs; i++) {
+        if (child->output[i] < 0)
+            continue;
+        event.flags |= (uint16_t)(i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR);
+        fds[count++] = child->output[i];
+    }
+    channel_put_fds(to->channel, &event, fds, count);
+    if (pidfd >= 0)
+        close(pidfd);
+}
+
+void hand_over_children(struct engine *engine, struct policy_slot *slot, int with_outputs)
+{
+    struct hand_over to = { &slot->channel, with_outputs };
+
+    children_each(&engine->children, hand_over_child, &to);
+}
+
+void hand_over_start(struct engine *engine, struct policy_slot *slot)
+{
+    struct event event;
+
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_START;
+    event.pid = engine->main_pid;
+    event.number = slot->reason;
+    if (engine->main_pid > 0 && engine->main_pidfd >= 0) {
+        event.flags = EVENT_HAS_PIDFD;
+        channel_put_fds(&slot->channel, &event, &engine->main_pidfd, 1);
+    } else {
+        channel_put(&slot->channel, &event, MUST_KEEP);
+    }
+}
