@@ -78,7 +78,7 @@ asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan OUTPUT=build/asan/reaper-lua CFLAGS='$(SANITIZE)' all
 	@$(MAKE) --no-print-directory $(HELPERS)
 	rm -f build/asan-report.*
-	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_abort=0:log_path=$(CURDIR)/build/asan-report \
+	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0:log_path=$(CURDIR)/build/asan-report \
 		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/build/asan-report SPEC_SLOW=4 SPEC_SANITIZED=1 \
 		REAPER=build/asan/reaper-lua $(BUSTED)
 	@! cat build/asan-report.* 2>/dev/null

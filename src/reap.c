@@ -328,8 +328,8 @@ void reap_sweep(struct engine *engine)
 }
 
 /*
- * Between two deaths that are named others may have been passed over. A sweep finds the dead in their order, so where it
- * is cheap only the first is taken by its name, and none while a sweep is unfinished.
+ * Between two deaths that are named others may have been passed over. A sweep finds the dead in their order, so where
+ * it is cheap only the first is taken by its name, and none while a sweep is unfinished.
  */
 static void reap_named(struct engine *engine, pid_t pid, int first, struct deaths *deaths)
 {

@@ -24,8 +24,8 @@ void terminal_find(struct engine *engine)
 }
 
 /*
- * A shell without job control starts `reaper-lua … &` in its own group, with /dev/null as stdin: then the foreground is
- * not only ours. A COMMAND that reads from the terminal after all is given it when it asks (terminal_main_stopped).
+ * A shell without job control starts `reaper-lua … &` in its own group, with /dev/null as stdin: then the foreground
+ * is not only ours. A COMMAND that reads from the terminal after all is given it when it asks (terminal_main_stopped).
  */
 static int may_give(const struct engine *engine)
 {

@@ -26,6 +26,7 @@ need_test() {
     have lua5.4 || need lua5.4
     have_file /usr/bin/busted || need lua-busted
     have_file /usr/lib/*/lua/5.4/luv.so /usr/local/lib/lua/5.4/luv.so || need lua-luv
+    have ps || need procps
     have tini || need tini
     have nginx || need nginx-light
 }
