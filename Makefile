@@ -18,7 +18,7 @@ COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 SOURCES = $(wildcard src/*.c)
 LUA_FILES = $(wildcard lua/reaper/*.lua)
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/lua_files.o
-HELPERS = build/spec-helper build/spec-sandbox
+HELPERS = build/spec-helper build/spec-sandbox build/raw.so
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
@@ -60,6 +60,9 @@ $(sort $(BUILD) build):
 # The helpers are never sanitized: they make processes in ways that sanitizers do not follow.
 build/spec-%: spec/support/%.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -o $@ $<
+
+build/raw.so: spec/support/raw.c Makefile | build
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -isystem $(LUA_INCLUDE) -fPIC -shared -o $@ $<
 
 demo:
 	@tools/need.sh build demo

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -22,6 +23,8 @@ struct chunk {
 };
 
 enum { CHUNK_EVENTS = (PACKET_SIZE - (int)sizeof(struct chunk)) / (int)sizeof(struct event) };
+
+static const int64_t try_again_after = 10 * MILLISECOND;
 
 /* Room for the control message of one packet. */
 union control {
@@ -150,9 +153,7 @@ void channel_put(struct channel *channel, const struct event *event, enum priori
         channel->dropped_ever++;
         return;
     }
-    if (channel->dropped && append_overflow(channel) != 0)
-        return;
-    if (append(channel, event) != 0) {
+    if ((channel->dropped && append_overflow(channel) != 0) || append(channel, event) != 0) {
         channel->dropped++;
         channel->dropped_ever++;
         return;
@@ -241,6 +242,17 @@ int channel_stalled(struct channel *channel)
     return stalled;
 }
 
+/* A full socket polls writable when there is room again. What else fails passes (ENOBUFS, ETOOMANYREFS). */
+static void put_off(struct channel *channel, int error)
+{
+    if (error == EPIPE || error == ECONNRESET)
+        channel->shut = 1;
+    if (error == EAGAIN || channel->shut)
+        channel->full = 1;
+    else
+        channel->flush_at = clock_after(try_again_after);
+}
+
 void channel_flush(struct channel *channel)
 {
     channel->flush_at = NEVER;
@@ -252,8 +264,7 @@ void channel_flush(struct channel *channel)
         if (send_chunk(channel->fd, channel->head) < 0) {
             if (errno == EINTR)
                 continue;
-            /* ENOBUFS and ENOMEM pass: the packet is tried again when the policy has read something. */
-            channel->full = 1;
+            put_off(channel, errno);
             return;
         }
         pop_chunk(channel);
@@ -275,7 +286,7 @@ static int take_fds(struct msghdr *message, int fds[MESSAGE_FDS_MAX])
         count = (int)((at->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         memcpy(fds, CMSG_DATA(at), sizeof(int) * (size_t)count);
     }
-    return count;
+    return count; /* msg_controllen has no room for more than MESSAGE_FDS_MAX */
 }
 
 static ssize_t receive(int socket, void *buffer, size_t size, int fds[MESSAGE_FDS_MAX], int *fd_count)
@@ -286,7 +297,7 @@ static ssize_t receive(int socket, void *buffer, size_t size, int fds[MESSAGE_FD
         .msg_iov = &part,
         .msg_iovlen = 1,
         .msg_control = control.room,
-        .msg_controllen = sizeof control.room,
+        .msg_controllen = CMSG_LEN(sizeof(int) * MESSAGE_FDS_MAX), /* CMSG_SPACE would let one more through */
     };
     ssize_t got;
 
@@ -299,15 +310,27 @@ static ssize_t receive(int socket, void *buffer, size_t size, int fds[MESSAGE_FD
     return got;
 }
 
+/* The engine holds a duplicate of the other end, so an end of the stream is a shutdown, not a death. */
+static int is_shut(int fd)
+{
+    struct pollfd entry = { .fd = fd, .events = POLLRDHUP };
+
+    return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLRDHUP | POLLHUP));
+}
+
 int channel_receive(struct channel *channel, struct order *order, int fds[MESSAGE_FDS_MAX], int *fd_count)
 {
     ssize_t got;
 
-    if (channel->fd < 0)
+    if (channel->fd < 0 || channel->shut)
         return 0;
     got = receive(channel->fd, order, sizeof *order, fds, fd_count);
-    if (got <= 0)
+    if (got < 0)
         return 0;
+    if (got == 0 && is_shut(channel->fd)) {
+        channel->shut = 1;
+        return 0;
+    }
     if (got != sizeof *order || order->kind == ORDER_NONE || order->kind >= ORDER_COUNT) {
         close_fds(fds, *fd_count);
         order->number = (int32_t)got;

@@ -25,6 +25,7 @@ struct channel {
     uint64_t dropped_ever; /* since the start */
     int64_t flush_at;      /* when what waits is sent at the latest; NEVER when nothing waits or the socket is full */
     int64_t sent_at;       /* of the last packet */
+    int shut;              /* the policy has shut it: it is to be replaced */
     int full;              /* the socket took no more: wait until it is writable */
     int collecting;        /* no socket yet: everything waits in the backlog */
     int outq;              /* bytes unread after the last packet was sent */
@@ -55,8 +56,8 @@ void channel_put_fds(struct channel *channel, const struct event *event, const i
 void channel_flush(struct channel *channel);
 
 /*
- * The next order. 1: *order is set and fds[0…*fd_count-1] belong to the caller; 0: there is none; -1: it was malformed
- * and is gone (its size is in order->number). The text of an order is always terminated.
+ * The next order. 1: *order is set and fds[0…*fd_count-1] belong to the caller; 0: there is none (or `shut` is set);
+ * -1: it was malformed and is gone (its size is in order->number). The text of an order is always terminated.
  */
 int channel_receive(struct channel *channel, struct order *order, int fds[MESSAGE_FDS_MAX], int *fd_count);
 

@@ -135,11 +135,13 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->start = start;
     engine->base = *options;
     engine->signals = *signals;
-    engine->main_pidfd = engine->terminal_fd = engine->leaving_pidfd = -1;
+    engine->main_pidfd = engine->terminal_fd = -1;
+    for (int i = 0; i < LEAVING_MAX; i++)
+        engine->leaving[i].pidfd = -1;
     engine->main_status = engine->main_code = engine->exit_code = -1;
     engine->oom.fd = -1;
     engine->state_deadline = engine->main_retry_at = engine->policy_start_at = NEVER;
-    engine->leaving_deadline = engine->sweep_at = NEVER;
+    engine->leaving_deadline = engine->sweep_at = engine->check_at = NEVER;
     engine->started_at = clock_now();
     keeper_empty_slot(&engine->policy, options);
     keeper_empty_slot(&engine->candidate, options);
@@ -148,6 +150,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     options_reapply_arguments(&engine->options, start->argc, start->argv);
     apply_log_options(engine);
     engine_fill_standard_descriptors();
+    log_open(&engine->log);
     become_reaper(engine);
     if (engine->options.parent_death)
         set_parent_death(engine);
@@ -167,6 +170,7 @@ static int64_t next_deadline(const struct engine *engine)
     int64_t next = engine->check_remains ? 0 : engine->state_deadline;
 
     next = sooner(next, engine->sweep_at);
+    next = sooner(next, engine->check_at);
     next = sooner(next, engine->main_retry_at);
     next = sooner(next, engine->policy_start_at);
     next = sooner(next, engine->leaving_deadline);
@@ -186,11 +190,17 @@ static void run_if_due(struct engine *engine, int64_t now, int64_t *deadline, vo
         action(engine);
 }
 
+static void look_again(struct engine *engine)
+{
+    engine->check_remains = 1;
+}
+
 static void expire(struct engine *engine)
 {
     const int64_t now = clock_now();
 
     run_if_due(engine, now, &engine->sweep_at, reap_sweep);
+    run_if_due(engine, now, &engine->check_at, look_again);
     verdict_expire(engine);
     run_if_due(engine, now, &engine->main_retry_at, command_start);
     run_if_due(engine, now, &engine->policy_start_at, keeper_start_again);
@@ -230,11 +240,14 @@ static void check_died(struct engine *engine)
         states[engine->state].died(engine);
 }
 
-enum { POLL_SIGNALS, POLL_POLICY, POLL_CANDIDATE, POLL_ENDS, POLL_ENDS_LAST = POLL_ENDS + 2, POLL_WATCHED };
+enum { POLL_SIGNALS, POLL_POLICY, POLL_CANDIDATE, POLL_ENDS, POLL_ENDS_LAST = POLL_ENDS + 1 + LEAVING_MAX, POLL_WATCHED };
 
 static struct pollfd poll_channel(const struct channel *channel)
 {
-    const struct pollfd entry = { .fd = channel->fd, .events = (short)(channel->full ? POLLIN | POLLOUT : POLLIN) };
+    const struct pollfd entry = {
+        .fd = channel->shut ? -1 : channel->fd,
+        .events = (short)(channel->full ? POLLIN | POLLOUT : POLLIN),
+    };
 
     return entry;
 }
@@ -251,7 +264,8 @@ static void wait_for_something(struct engine *engine, struct pollfd *fds)
     fds[POLL_CANDIDATE] = poll_channel(&engine->candidate.channel);
     fds[POLL_ENDS] = (struct pollfd){ .fd = engine->policy.pidfd, .events = POLLIN };
     fds[POLL_ENDS + 1] = (struct pollfd){ .fd = engine->candidate.pidfd, .events = POLLIN };
-    fds[POLL_ENDS_LAST] = (struct pollfd){ .fd = engine->leaving_pidfd, .events = POLLIN };
+    for (int i = 0; i < LEAVING_MAX; i++)
+        fds[POLL_ENDS + 2 + i] = (struct pollfd){ .fd = engine->leaving[i].pidfd, .events = POLLIN };
     for (int i = 0; i < engine->watched_count; i++)
         fds[count++] = (struct pollfd){ .fd = engine->watched[i], .events = POLLIN };
     if (delay < 0)

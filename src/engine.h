@@ -46,6 +46,7 @@ enum engine_state {
 enum { POLICY_SIGNAL = SIGNAL_MAX };
 
 struct engine;
+struct deaths;
 
 /* What main.c gives; outlives the engine. */
 struct engine_start {
@@ -77,7 +78,7 @@ struct policy_slot {
     int64_t ready_at; /* when it was loaded */
     int64_t look_at;  /* when to look whether it reads its events */
     int64_t unread_since;
-    int told_stuck;
+    int told_stuck, told_shut;
 };
 
 enum ask_kind { ASK_NONE, ASK_SIGNAL, ASK_MAIN_END, ASK_STOP, ASK_EXIT, ASK_RELOAD };
@@ -95,7 +96,13 @@ struct ask {
     uint64_t value;
 };
 
-enum { WATCHED_MAX = 64 };
+/* A policy that was dismissed and has not ended yet. */
+struct leaving {
+    pid_t pid; /* 0: none */
+    int pidfd;
+};
+
+enum { WATCHED_MAX = 64, LEAVING_MAX = 4 };
 
 struct engine {
     const struct engine_start *start;
@@ -130,8 +137,7 @@ struct engine {
     struct channel collected;    /* deaths that the next policy is told when it is loaded */
     int64_t policy_start_at;     /* when to start it again; NEVER */
     int64_t policy_delay;
-    pid_t leaving_pid;           /* a policy that was dismissed and has not ended yet */
-    int leaving_pidfd;
+    struct leaving leaving[LEAVING_MAX];
     int64_t leaving_deadline;
 
     struct ask asks[ASKS_MAX];
@@ -141,12 +147,14 @@ struct engine {
     int64_t sweep_at;      /* when to sweep; NEVER */
     int64_t sweep_allowed; /* not before this moment, to keep sweeping below a tenth of the time */
     int64_t sweep_cost;    /* nanoseconds of a walk over all children */
+    const struct deaths *telling; /* those that are being told, or NULL */
     struct oom_watch oom;
 
     /* The stop. */
     int exit_code;    /* asked for by the script, or -1 */
     int left_code;    /* what the program ends with */
     int check_remains; /* something has changed: see what is left */
+    int64_t check_at;  /* when to look again at what cannot be watched; NEVER */
     int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
     int watched_count;
 

@@ -38,6 +38,7 @@ static void hand_over_child(struct child *child, void *context)
         fds[count++] = child->output[i];
     }
     channel_put_fds(to->channel, &event, fds, count);
+    channel_flush(to->channel); /* before the next one: the duplicates in the backlog use up descriptors */
     if (pidfd >= 0)
         close(pidfd);
 }

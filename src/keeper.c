@@ -112,6 +112,16 @@ void keeper_reload(struct engine *engine)
 
 /* ---- Orders. ---- */
 
+/* A policy that has shut its socket, by mistake of some C module, can neither be told anything nor order anything. */
+static void replace_shut(struct engine *engine, struct policy_slot *slot)
+{
+    if (!slot->channel.shut || slot->told_shut)
+        return;
+    slot->told_shut = 1;
+    log_line(&engine->log, LOG_LEVEL_ERROR, "the policy has shut its channel: replacing it");
+    kill(slot->pid, SIGKILL);
+}
+
 static void read_orders_of(struct engine *engine, struct policy_slot *slot, enum keeper_amount amount)
 {
     const int limit = amount == KEEPER_ALL_ORDERS ? ORDERS_AT_MOST : ORDERS_A_TURN;
@@ -123,8 +133,10 @@ static void read_orders_of(struct engine *engine, struct policy_slot *slot, enum
         const pid_t pid = slot->pid;
         const int got = channel_receive(&slot->channel, &order, fds, &fd_count);
 
-        if (got == 0)
+        if (got == 0) {
+            replace_shut(engine, slot);
             return;
+        }
         if (got < 0)
             log_line(&engine->log, LOG_LEVEL_ERROR, "a malformed packet of %d bytes from the policy was dropped",
                      order.number);
@@ -157,13 +169,26 @@ void keeper_empty_slot(struct policy_slot *slot, const struct options *options)
     slot->options = *options;
 }
 
-/* It has until the hook timeout to end by itself. */
+static void close_pidfd(int *pidfd)
+{
+    if (*pidfd >= 0)
+        close(*pidfd);
+    *pidfd = -1;
+}
+
+/* It has until the hook timeout to end by itself. Those that left before have been killed. */
 static void leave(struct engine *engine, struct policy_slot *slot)
 {
-    engine->leaving_pid = slot->pid;
-    engine->leaving_pidfd = slot->pidfd;
-    engine->leaving_deadline = clock_after(engine->options.hook_timeout);
+    struct leaving *place = &engine->leaving[0];
+
+    for (int i = 0; i < LEAVING_MAX; i++)
+        if (engine->leaving[i].pid == 0)
+            place = &engine->leaving[i];
+    close_pidfd(&place->pidfd);
+    place->pid = slot->pid;
+    place->pidfd = slot->pidfd;
     slot->pidfd = -1;
+    engine->leaving_deadline = clock_after(engine->options.hook_timeout);
 }
 
 /* The old policy leaves; what it has not read is told to the new one. */
@@ -172,8 +197,8 @@ static void dismiss_old(struct engine *engine)
     struct policy_slot *old = &engine->policy;
 
     keeper_kill_leaving(engine);
+    read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned; they may end it, too */
     if (old->state != POLICY_NONE) {
-        read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned */
         channel_salvage(&old->channel, &engine->collected, verdict_serial_is_open, engine);
         channel_close(&old->channel);
         leave(engine, old);
@@ -187,6 +212,8 @@ static void promote(struct engine *engine)
     if (engine->candidate.state == POLICY_NONE)
         return;
     dismiss_old(engine);
+    if (engine->candidate.state == POLICY_NONE || engine->candidate.channel.fd < 0)
+        return; /* an order of the old one has ended everything */
     engine->policy = engine->candidate;
     keeper_empty_slot(&engine->candidate, &engine->base);
     engine->policy_delay = 0;
@@ -237,13 +264,6 @@ void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned
 
 /* ---- Ended. ---- */
 
-static void close_pidfd(int *pidfd)
-{
-    if (*pidfd >= 0)
-        close(*pidfd);
-    *pidfd = -1;
-}
-
 static void forget_slot(struct policy_slot *slot)
 {
     channel_close(&slot->channel);
@@ -285,15 +305,34 @@ static void candidate_lost(struct engine *engine, const char *how)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
 }
 
+static int find_leaving(const struct engine *engine, pid_t pid)
+{
+    for (int i = 0; i < LEAVING_MAX; i++)
+        if (pid > 0 && engine->leaving[i].pid == pid)
+            return i;
+    return -1;
+}
+
+static int has_left(struct engine *engine, pid_t pid)
+{
+    const int at = find_leaving(engine, pid);
+
+    if (at < 0)
+        return 0;
+    engine->leaving[at].pid = 0;
+    close_pidfd(&engine->leaving[at].pidfd);
+    if (!keeper_is_leaving(engine))
+        engine->leaving_deadline = NEVER;
+    return 1;
+}
+
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 {
     char how[64];
 
     reap_describe(status, how, sizeof how);
-    if (pid == engine->leaving_pid) {
-        engine->leaving_pid = 0;
-        engine->leaving_deadline = NEVER;
-        close_pidfd(&engine->leaving_pidfd);
+    if (has_left(engine, pid)) {
+        return 1;
     } else if (pid == engine->policy.pid) {
         policy_lost(engine, how);
     } else if (pid == engine->candidate.pid) {
@@ -306,7 +345,15 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 
 int keeper_is_policy(const struct engine *engine, pid_t pid)
 {
-    return pid > 0 && (pid == engine->policy.pid || pid == engine->candidate.pid || pid == engine->leaving_pid);
+    return pid > 0 && (pid == engine->policy.pid || pid == engine->candidate.pid || find_leaving(engine, pid) >= 0);
+}
+
+int keeper_is_leaving(const struct engine *engine)
+{
+    for (int i = 0; i < LEAVING_MAX; i++)
+        if (engine->leaving[i].pid > 0)
+            return 1;
+    return 0;
 }
 
 void keeper_dismiss(struct engine *engine)
@@ -326,9 +373,11 @@ void keeper_dismiss(struct engine *engine)
 
 void keeper_kill_leaving(struct engine *engine)
 {
-    if (engine->leaving_pid > 0)
-        kill(engine->leaving_pid, SIGKILL);
+    for (int i = 0; i < LEAVING_MAX; i++)
+        if (engine->leaving[i].pid > 0)
+            kill(engine->leaving[i].pid, SIGKILL);
     engine->leaving_deadline = NEVER;
+    stop_leave_soon(engine);
 }
 
 /* ---- Talking. ---- */

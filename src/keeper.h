@@ -25,6 +25,9 @@ void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum a
 /* True when `pid` is one of ours and has been dealt with. */
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status);
 
+/* True while a policy that was dismissed has not ended. */
+int keeper_is_leaving(const struct engine *engine);
+
 /* True when `pid` is a policy that lives: KILL spares it and nothing waits for it. */
 int keeper_is_policy(const struct engine *engine, pid_t pid);
 

@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -128,17 +129,17 @@ static void compose(struct line *line, const struct log *log, enum log_level lev
  * A pipe that polls writable has room for PIPE_BUF bytes, but another writer may take it between the two calls:
  * RWF_NOWAIT closes that gap where the file supports it. O_NONBLOCK would change the file for all who share it.
  */
-static int put_without_waiting(const struct line *line)
+static int put_without_waiting(int fd, const struct line *line)
 {
-    struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+    struct pollfd room = { .fd = fd, .events = POLLOUT };
     const struct iovec part = { (void *)line->text, line->used };
     ssize_t written;
 
     if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
         return -1;
-    written = pwritev2(STDERR_FILENO, &part, 1, -1, RWF_NOWAIT);
+    written = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
     if (written < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ESPIPE))
-        written = write(STDERR_FILENO, line->text, line->used);
+        written = write(fd, line->text, line->used);
     return written < 0 ? -1 : 0;
 }
 
@@ -157,9 +158,23 @@ static int put_waiting(const struct line *line)
     return 0;
 }
 
+void log_open(struct log *log)
+{
+    static const int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int fd;
+
+    if (!isatty(STDERR_FILENO))
+        return;
+    fd = open("/proc/self/fd/2", flags);
+    if (fd < 0)
+        fd = open("/dev/tty", flags);
+    if (fd > STDERR_FILENO)
+        log->fd = fd;
+}
+
 static int put(const struct log *log, const struct line *line)
 {
-    return log->patient ? put_waiting(line) : put_without_waiting(line);
+    return log->patient ? put_waiting(line) : put_without_waiting(log->fd ? log->fd : STDERR_FILENO, line);
 }
 
 static void tell_dropped(struct log *log)

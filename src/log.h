@@ -16,12 +16,19 @@ enum log_level {
 struct log {
     enum log_level threshold; /* lines above it are not written */
     int json;                 /* one JSON object a line instead of text */
+    int fd;                   /* where to write; 0 means stderr (log_open) */
     int patient;              /* may wait for a slow reader: in the policy, never in the engine */
     uint64_t dropped;         /* lines that found no room since the last one that did */
 };
 
 /* The names of the levels, NULL-terminated, in the order of enum log_level. */
 extern const char *const log_level_names[];
+
+/*
+ * A terminal makes a writer wait in ways that poll does not tell: the engine opens it anew, for itself and without
+ * waiting. O_NONBLOCK on descriptor 2 would change it for all who share it.
+ */
+void log_open(struct log *log);
 
 /*
  * Writes one line. A line is cut at PIPE_BUF bytes, so that lines of several writers never mix. Where stderr has no

@@ -54,7 +54,7 @@ static int read_packet(struct policy *policy)
         .msg_iov = &part,
         .msg_iovlen = 1,
         .msg_control = control.room,
-        .msg_controllen = sizeof control.room,
+        .msg_controllen = CMSG_LEN(sizeof(int) * MESSAGE_FDS_MAX),
     };
     ssize_t got;
 

@@ -28,6 +28,7 @@ static const luaL_Reg functions[] = {
     { "nearest", core_nearest },
     { "environment", core_environment },
     { "resume", core_resume },
+    { "give_up", core_give_up },
     { "pipe", core_pipe },
     { "open", core_open },
     { "read", core_read },

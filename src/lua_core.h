@@ -33,6 +33,7 @@ int core_now(lua_State *L);
 int core_nearest(lua_State *L);
 int core_environment(lua_State *L);
 int core_resume(lua_State *L);
+int core_give_up(lua_State *L);
 int core_pipe(lua_State *L);
 int core_open(lua_State *L);
 int core_read(lua_State *L);

@@ -43,13 +43,12 @@ int core_signal(lua_State *L)
         return 2;
     }
     nearest = lua_type(L, 1) == LUA_TSTRING ? signal_nearest(text) : NULL;
-    luaL_tolstring(L, 1, NULL); // given
     luaL_pushfail(L);
     if (nearest)
         lua_pushfstring(L, "\"%s\" is not a signal; did you mean %s?", text, nearest);
     else
         lua_pushfstring(L, "%s is not a signal (a name such as \"TERM\" or \"RTMIN+3\", or a number from 1 to %d)",
-                        lua_tostring(L, -2), SIGNAL_MAX);
+                        lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1), SIGNAL_MAX);
     return 2;
 }
 
@@ -136,6 +135,12 @@ int core_environment(lua_State *L)
 int core_resume(lua_State *L)
 {
     return watchdog_resume(L, &policy_of(L)->watchdog);
+}
+
+/* core.give_up(co): see watchdog_close. */
+int core_give_up(lua_State *L)
+{
+    return watchdog_close(L, &policy_of(L)->watchdog);
 }
 
 /* ---- Descriptors. ---- */

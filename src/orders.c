@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "keeper.h"
+#include "reap.h"
 #include "stop.h"
 #include "verdict.h"
 
@@ -54,14 +55,20 @@ static void wait_for(struct engine *engine, struct delivery *delivery)
 static void spawned(struct engine *engine, struct delivery *delivery)
 {
     const struct order *const order = delivery->order;
-    struct child *child = order->pid > 0 ? children_add(&engine->children, order->pid) : NULL;
+    struct child *child = NULL;
     int next = 0;
 
+    if (reap_is_ours(engine, order->pid))
+        child = children_add(&engine->children, order->pid);
+    else
+        log_line(&engine->log, LOG_LEVEL_ERROR, "the policy says that it has spawned %d, which is no child",
+                 order->pid);
     if (!child)
         return;
     snprintf(child->name, sizeof child->name, "%.*s", NAME_SIZE - 1, order->text);
     for (int i = 0; i < 2; i++) {
-        if (!(order->flags & (i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR)) || next == delivery->fd_count)
+        if (!(order->flags & (i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR)) || next == delivery->fd_count
+            || child->output[i] >= 0)
             continue;
         child->output[i] = delivery->fds[next];
         delivery->fds[next++] = -1;
@@ -81,7 +88,10 @@ static void exec_failed(struct engine *engine, struct delivery *delivery)
 
 static void output_closed(struct engine *engine, struct delivery *delivery)
 {
-    children_output_closed(&engine->children, delivery->order->pid, delivery->order->number - 1);
+    const int number = delivery->order->number;
+
+    if (number == 1 || number == 2)
+        children_output_closed(&engine->children, delivery->order->pid, number - 1);
 }
 
 static void exit_with(struct engine *engine, struct delivery *delivery)
@@ -142,7 +152,7 @@ static void main_start(struct engine *engine, struct delivery *delivery)
         return;
     }
     event.status = errno;
-    channel_put(&delivery->slot->channel, &event, MUST_KEEP);
+    channel_put(&delivery->slot->channel, &event, MAY_DROP);
 }
 
 static void stats(struct engine *engine, struct delivery *delivery)
@@ -153,7 +163,8 @@ static void stats(struct engine *engine, struct delivery *delivery)
     event.of.statistics = engine->statistics;
     event.of.statistics.uptime_ns = clock_now() - engine->started_at;
     event.of.statistics.dropped = (int64_t)(engine->policy.channel.dropped_ever + engine->collected.dropped_ever);
-    channel_put(&delivery->slot->channel, &event, MUST_KEEP);
+    /* A script waits for each reply, so only one that does not read can have filled the backlog with them. */
+    channel_put(&delivery->slot->channel, &event, MAY_DROP);
 }
 
 static order_function *const functions[ORDER_COUNT] = {

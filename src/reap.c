@@ -185,12 +185,28 @@ static void tell_death(struct engine *engine, const struct death *death)
     }
 }
 
+int reap_is_ours(const struct engine *engine, pid_t pid)
+{
+    siginfo_t child;
+
+    if (pid <= 0)
+        return 0;
+    for (size_t i = 0; engine->telling && i < engine->telling->count; i++)
+        if (engine->telling->list[i].pid == pid)
+            return 1;
+    if (waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
+        return 1;
+    return kill(pid, 0) == 0; /* of a double fork: it is adopted in a moment */
+}
+
 /* A child that a policy spawned said so before its exec, so its order is in the socket before its death is seen. */
 static void tell_deaths(struct engine *engine, struct deaths *deaths)
 {
     if (deaths->count == 0)
         return;
+    engine->telling = deaths;
     keeper_read_orders(engine, KEEPER_ALL_ORDERS);
+    engine->telling = NULL;
     for (size_t i = 0; i < deaths->count; i++)
         tell_death(engine, &deaths->list[i]);
     deaths->total += deaths->count;

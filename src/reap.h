@@ -15,6 +15,9 @@ int reap_is_about_a_child(const struct signalfd_siginfo *record);
  */
 void reap_and_forward(struct engine *engine);
 
+/* True when `pid` is a child of the engine or may become one, or was one whose death is being told. */
+int reap_is_ours(const struct engine *engine, pid_t pid);
+
 /* Reaps what the signals did not name, because they coalesce. */
 void reap_sweep(struct engine *engine);
 

@@ -13,6 +13,8 @@
 
 enum { CENSUS_ROUNDS = 10 };
 
+static const int64_t unwatched_again = NANOSECONDS / 20; /* where there are no pidfds */
+
 /* All processes of one look into /proc. `ours`: it is to be stopped with us. */
 struct entry {
     pid_t pid, ppid;
@@ -44,20 +46,38 @@ static int count_in(const struct proc_stat *stat, void *context)
     return 0;
 }
 
+/* /proc lists processes by ascending pid. */
+static int compare_pids(const void *left, const void *right)
+{
+    const struct entry *const a = left;
+    const struct entry *const b = right;
+
+    return a->pid < b->pid ? -1 : a->pid > b->pid;
+}
+
+static const struct entry *find_entry(const struct census *census, pid_t pid)
+{
+    const struct entry key = { .pid = pid };
+
+    return census->count > 0 ? bsearch(&key, census->list, census->count, sizeof key, compare_pids) : NULL;
+}
+
 /* As process 1 all that can be seen is ours; otherwise what descends from this process. */
 static void mark_ours(struct census *census)
 {
     const pid_t self = getpid();
+    const struct entry *parent;
     int more = 1;
 
     for (size_t i = 0; i < census->count; i++)
         census->list[i].ours = census->engine->is_init ? census->list[i].pid != self : census->list[i].ppid == self;
     while (more && !census->engine->is_init) {
         more = 0;
-        for (size_t i = 0; i < census->count; i++)
-            for (size_t j = 0; j < census->count && !census->list[i].ours; j++)
-                if (census->list[j].ours && census->list[i].ppid == census->list[j].pid)
-                    more = census->list[i].ours = 1;
+        for (size_t i = 0; i < census->count; i++) {
+            parent = census->list[i].ours ? NULL : find_entry(census, census->list[i].ppid);
+            if (parent && parent->ours)
+                more = census->list[i].ours = 1;
+        }
     }
 }
 
@@ -147,19 +167,6 @@ static void wake_stopped(const struct engine *engine)
     free(census.list);
 }
 
-/* /proc lists processes by ascending pid. */
-static int compare_pids(const void *left, const void *right)
-{
-    const struct entry *const a = left;
-    const struct entry *const b = right;
-
-    return a->pid < b->pid ? -1 : a->pid > b->pid;
-}
-
-static int was_counted(const struct census *before, const struct entry *entry)
-{
-    return before->count > 0 && bsearch(entry, before->list, before->count, sizeof *entry, compare_pids) != NULL;
-}
 
 /*
  * A process that forks between the census and its signal leaves a child that nobody has signalled, so there is another
@@ -178,7 +185,7 @@ static void signal_census(const struct engine *engine, int number)
         }
         fresh = 0;
         for (size_t i = 0; i < census.count; i++) {
-            if (!counts(engine, &census.list[i]) || was_counted(&before, &census.list[i]))
+            if (!counts(engine, &census.list[i]) || find_entry(&before, census.list[i].pid))
                 continue;
             signal_entry(&census.list[i], number);
             fresh++;
@@ -221,7 +228,9 @@ static int watch_others(struct engine *engine)
         pidfd = (int)syscall(SYS_pidfd_open, census.list[i].pid, 0);
         if (pidfd >= 0)
             engine->watched[engine->watched_count++] = pidfd;
-        left |= pidfd >= 0;
+        else if (errno != ESRCH)
+            engine->check_at = clock_after(unwatched_again);
+        left |= pidfd >= 0 || errno != ESRCH;
     }
     free(census.list);
     return left;

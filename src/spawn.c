@@ -113,7 +113,7 @@ static int start(struct plan *plan, int *pidfd)
     *pidfd = -1;
     if (clone_with_pidfd(plan, plan->flags | sibling, pidfd) >= 0)
         return 0;
-    if (!sibling || errno == EAGAIN || errno == ENOMEM)
+    if (!sibling || errno == EAGAIN || errno == ENOMEM || errno == EMFILE || errno == ENFILE)
         return -1;
     *pidfd = -1;
     between = clone(spawn_relay, plan->stack + 2 * STACK_SIZE, plan->flags, plan);
@@ -168,7 +168,7 @@ static int run_plan(struct plan *plan, struct spawn_result *result)
     if (started == 0)
         read_reports(report[0], result);
     close(report[0]);
-    if (result->pidfd < 0 && started == 0 && result->error == 0)
+    if (result->pidfd < 0 && started == 0 && result->error == 0 && result->pid > 0)
         result->pidfd = (int)syscall(SYS_pidfd_open, result->pid, 0);
     return 0;
 }
@@ -183,6 +183,10 @@ int spawn(const struct spawn_request *request, struct spawn_result *result)
     if (make_plan(&plan, request) != 0 || run_plan(&plan, result) != 0)
         result->error = errno;
     drop_plan(&plan);
+    if (result->error == 0 && result->pid <= 0) { /* it had no descriptor left to report with */
+        result->stage = SPAWN_DESCRIPTORS;
+        result->error = EMFILE;
+    }
     if (result->error == 0)
         return 0;
     if (result->pidfd >= 0)

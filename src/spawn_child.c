@@ -52,7 +52,8 @@ ON_OWN_STACK static void attach_outputs(const int *tell_fds, struct order *order
     control->header.cmsg_len = CMSG_LEN(sizeof(int) * count);
 }
 
-ON_OWN_STACK static void notify(const struct plan *plan, uint16_t kind)
+/* 0, or -1 with errno. */
+ON_OWN_STACK static int notify(const struct plan *plan, uint16_t kind)
 {
     const struct spawn_request *request = plan->request;
     struct order order;
@@ -60,8 +61,10 @@ ON_OWN_STACK static void notify(const struct plan *plan, uint16_t kind)
     struct msghdr message;
     union control control;
 
+    ssize_t sent;
+
     if (plan->notify_fd < 0)
-        return;
+        return 0;
     memset(&order, 0, sizeof order);
     memset(&message, 0, sizeof message);
     memset(&control, 0, sizeof control);
@@ -74,8 +77,10 @@ ON_OWN_STACK static void notify(const struct plan *plan, uint16_t kind)
             memcpy(order.text, request->name, strnlen(request->name, NAME_SIZE - 1));
         attach_outputs(request->tell_fds, &order, &message, &control);
     }
-    while (sendmsg(plan->notify_fd, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        continue;
+    do
+        sent = sendmsg(plan->notify_fd, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -1 : 0;
 }
 
 ON_OWN_STACK static void fail(const struct plan *plan, enum spawn_stage stage, int error)
@@ -91,7 +96,7 @@ ON_OWN_STACK static void fail(const struct plan *plan, enum spawn_stage stage, i
 
 ON_OWN_STACK static int move_up(int fd, int base)
 {
-    return fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, base);
+    return fd < 0 || fd >= base ? fd : fcntl(fd, F_DUPFD_CLOEXEC, base);
 }
 
 /* Every source moves above all targets first, so that no dup2 overwrites what another one still needs. */
@@ -261,8 +266,12 @@ ON_OWN_STACK int spawn_child(void *context)
 
     plan->report_fd = move_up(plan->report_fd, plan->base);
     plan->notify_fd = move_up(plan->notify_fd, plan->base);
+    if (plan->report_fd < 0 || (request->notify_fd >= 0 && plan->notify_fd < 0))
+        _exit(127); /* the caller sees that there was no report */
     tell(plan->report_fd, &born, sizeof born);
-    notify(plan, ORDER_SPAWNED);
+    /* An engine that does not hear of it, because this policy has just been replaced, would take it for an orphan. */
+    if (notify(plan, ORDER_SPAWNED) != 0)
+        fail(plan, SPAWN_FORK, errno);
     if ((request->session ? setsid() : setpgid(0, 0)) < 0)
         fail(plan, SPAWN_SESSION, errno);
     if (terminal >= 0)

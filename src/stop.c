@@ -103,6 +103,7 @@ void stop_interrupted(struct engine *engine)
     else if (engine->state == ENGINE_LEAVING && verdict_is_open(engine, ASK_EXIT)) {
         verdict_forget(engine, ASK_EXIT);
         keeper_dismiss(engine);
+        stop_check_policy(engine);
     }
 }
 
@@ -212,7 +213,7 @@ void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answe
  */
 void stop_check_policy(struct engine *engine)
 {
-    if (verdict_is_open(engine, ASK_EXIT) || engine->leaving_pid != 0)
+    if (verdict_is_open(engine, ASK_EXIT) || keeper_is_leaving(engine))
         return;
     if (leaves_orphans(engine) || !remains_any(engine)) {
         stop_leave(engine);
@@ -221,6 +222,13 @@ void stop_check_policy(struct engine *engine)
     if (engine->state_deadline == NEVER)
         engine->state_deadline = clock_after(kill_patience);
     remains_kill(engine);
+}
+
+/* A policy that was killed is not waited for without end: it may be in uninterruptible sleep. */
+void stop_leave_soon(struct engine *engine)
+{
+    if (engine->state == ENGINE_LEAVING && engine->state_deadline == NEVER)
+        engine->state_deadline = clock_after(kill_patience);
 }
 
 void stop_leave(struct engine *engine)

@@ -36,4 +36,7 @@ void stop_check_remains(struct engine *engine);
 void stop_check_policy(struct engine *engine);
 void stop_leave(struct engine *engine);
 
+/* What is waited for while leaving has been killed. */
+void stop_leave_soon(struct engine *engine);
+
 #endif

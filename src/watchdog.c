@@ -79,12 +79,16 @@ static void make_timer(struct watchdog *watchdog)
 {
     struct sigaction action;
     struct sigevent event;
+    sigset_t unblocked;
 
     memset(&action, 0, sizeof action);
     action.sa_sigaction = tick;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(SIGPROF, &action, NULL);
+    sigemptyset(&unblocked);
+    sigaddset(&unblocked, SIGPROF);
+    sigprocmask(SIG_UNBLOCK, &unblocked, NULL);
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGPROF;
@@ -208,6 +212,23 @@ static int coroutine_wrap(lua_State *L)
     return 1;
 }
 
+/* coroutine.close: the original, its first upvalue, with the watch-dog on what the __close handlers do. */
+static int coroutine_close(lua_State *L)
+{
+    struct watchdog *watchdog = watchdog_of(L);
+    lua_State *co = lua_tothread(L, 1);
+    const int arguments = lua_gettop(L);
+
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    watchdog->running = co ? co : L;
+    lua_call(L, arguments, LUA_MULTRET);
+    watchdog->running = L;
+    if (watchdog->unwinding != UNWIND_NONE)
+        return watchdog_unwind(L, watchdog, (enum unwinding)watchdog->unwinding);
+    return lua_gettop(L);
+}
+
 void watchdog_install(lua_State *L, struct watchdog *watchdog)
 {
     lua_pushlightuserdata(L, watchdog);
@@ -217,10 +238,60 @@ void watchdog_install(lua_State *L, struct watchdog *watchdog)
     lua_setfield(L, -2, "resume");
     lua_pushcfunction(L, coroutine_wrap);
     lua_setfield(L, -2, "wrap");
+    lua_getfield(L, -1, "close");
+    lua_pushcclosure(L, coroutine_close, 1);
+    lua_setfield(L, -2, "close");
     lua_pop(L, 1);
 }
 
 /* ---- A call of the script. ---- */
+
+/* The limits hold for what `co` does from now on. */
+static void enter(struct watchdog *watchdog, lua_State *co)
+{
+    watchdog->ticks = 0;
+    watchdog->limited = 1;
+    watchdog->running = co;
+}
+
+/* Back in what ran before. */
+static void leave(struct watchdog *watchdog, const struct watchdog *outer)
+{
+    watchdog->running = outer->running;
+    watchdog->limited = outer->limited;
+    watchdog->ticks = outer->ticks;
+}
+
+/* Closes a coroutine that has ended or is given up. Its __close handlers are the script's, so the limits hold. */
+static void reset(lua_State *co, struct watchdog *watchdog)
+{
+    const struct watchdog outer = *watchdog;
+
+    enter(watchdog, co);
+    lua_resetthread(co);
+    leave(watchdog, &outer);
+    watchdog->unwinding = UNWIND_NONE;
+    lua_sethook(co, NULL, 0, 0);
+    lua_settop(co, 0);
+}
+
+static int protected_tostring(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
+/* Replaces the value on top by a string: its own __tostring may fail. */
+static void make_string(lua_State *L)
+{
+    lua_pushcfunction(L, protected_tostring);
+    lua_pushvalue(L, -2); // value function value
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        lua_pushfstring(L, "(an error that is a %s)", luaL_typename(L, -1));
+    }
+    lua_remove(L, -2);
+}
 
 /*
  * A call has asked for more memory than there is. Usually what it had made is garbage now. But when earlier calls keep
@@ -240,16 +311,15 @@ static int report_failure(lua_State *L, lua_State *co, struct watchdog *watchdog
     watchdog->unwinding = UNWIND_NONE;
     lua_sethook(co, NULL, 0, 0);
     if (exited) {
-        lua_resetthread(co);
+        reset(co, watchdog);
         lua_pushnil(L);
         return 1;
     }
     lua_pushboolean(L, 0);
-    lua_xmove(co, L, 1); // false message
-    luaL_tolstring(L, -1, NULL);
-    luaL_traceback(L, co, lua_tostring(L, -1), 0);
-    lua_remove(L, -2); // false message traceback
-    lua_resetthread(co);
+    lua_xmove(co, L, 1); // false value
+    make_string(L);      // false message
+    luaL_traceback(L, co, lua_tostring(L, -1), 0); // false message traceback
+    reset(co, watchdog);
     if (status == LUA_ERRMEM)
         look_for_room(L, watchdog);
     return 3;
@@ -259,6 +329,7 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
 {
     lua_State *co = lua_tothread(L, 1);
     const int arguments = lua_gettop(L) - 1;
+    const struct watchdog outer = *watchdog; /* a call may begin another: what a woken reader does, for one */
     int results = 0;
     int status;
 
@@ -267,12 +338,9 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
         return luaL_error(L, "what the script keeps needs nearly all of --hook-memory");
     luaL_checkstack(co, arguments, "too many arguments");
     lua_xmove(L, co, arguments);
-    watchdog->ticks = 0;
-    watchdog->limited = 1;
-    watchdog->running = co;
+    enter(watchdog, co);
     status = lua_resume(co, L, arguments, &results);
-    watchdog->running = NULL;
-    watchdog->limited = 0;
+    leave(watchdog, &outer);
     if (status != LUA_OK && status != LUA_YIELD)
         return report_failure(L, co, watchdog, status);
     if (watchdog->unwinding != UNWIND_NONE) { /* it has ended by itself at the last moment */
@@ -283,4 +351,13 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
     lua_pushboolean(L, 1);
     lua_xmove(co, L, results);
     return results + 1;
+}
+
+int watchdog_close(lua_State *L, struct watchdog *watchdog)
+{
+    lua_State *co = lua_tothread(L, 1);
+
+    luaL_argexpected(L, co, 1, "coroutine");
+    reset(co, watchdog);
+    return 0;
 }

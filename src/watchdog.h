@@ -51,4 +51,7 @@ void watchdog_install(lua_State *L, struct watchdog *watchdog);
  */
 int watchdog_resume(lua_State *L, struct watchdog *watchdog);
 
+/* close(co): gives up a call that has yielded. */
+int watchdog_close(lua_State *L, struct watchdog *watchdog);
+
 #endif

@@ -42,7 +42,7 @@ local function settle(co, ok, first, ...)
   if ok then
     first = "coroutine.yield: only a coroutine of your own may yield; to wait, use reaper.sleep or process:wait"
     finish(co, false, first, debug.traceback(co, first))
-    coroutine.close(co)
+    core.give_up(co)
   elseif ok == nil then
     finish(co, nil) -- os.exit
   else
@@ -211,7 +211,10 @@ end
 -- Deals with the events that have been read.
 local function dispatch(handlers, kind, ...)
   if kind then
-    handlers[kind](...)
+    local handler = handlers[kind]
+    if handler then -- not for a reply that nobody waits for
+      handler(...)
+    end
     return dispatch(handlers, core.next())
   end
 end

@@ -180,6 +180,8 @@ end
 local function adopt_output(self, key, fd)
   if not fd then
     return
+  elseif self[key] then -- this script has spawned it itself while it was loaded, and reads it already
+    return core.close(fd)
   end
   self[key] = stream.reader(self.pid, key, fd)
   adopted_outputs[#adopted_outputs + 1] = self[key]

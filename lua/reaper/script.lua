@@ -129,7 +129,7 @@ local function answer_exit(ask, value)
     return answer(ask, core.ANSWER_CODE, code)
   end
   hooks.report("on_exit", ("on_exit returned %s, which is not an exit code (an integer from 0 to 255); it is ignored")
-    :format(tostring(value)))
+    :format(type(value) == "number" and value or type(value)))
   answer(ask, core.ANSWER_DEFAULT)
 end
 

@@ -21,14 +21,22 @@ function stream.reader(pid, key, fd)
   return setmetatable({ pid = pid, key = key, fd = fd, buffer = "", at = 1, given = 0 }, Reader)
 end
 
--- The pipe has been read to its end: the engine need not keep its copy.
+-- Not at once: each would run inside the one that wakes it.
+local function wake_later(co)
+  loop.add_timer(0, function()
+    loop.wake(co)
+  end)
+end
+
+-- The pipe has been read to its end, or nobody wants the rest: the engine need not keep its copy.
 local function close(self)
   if not self.fd then
     return
   end
-  if self.watched then
+  if self.waiting then
     loop.unwatch(self.fd)
-    self.watched = nil
+    wake_later(self.waiting)
+    self.waiting = nil
   end
   core.close(self.fd)
   self.fd = nil
@@ -70,10 +78,10 @@ end
 -- Waits until the pipe is readable.
 local function wait_readable(self)
   loop.wait(function(co)
-    self.watched = true
+    self.waiting = co
     loop.watch(self.fd, "r", function()
       loop.unwatch(self.fd)
-      self.watched = nil
+      self.waiting = nil
       loop.wake(co)
     end)
   end)
@@ -234,11 +242,14 @@ function Writer:write(text)
     end)
   end
   self.busy = true
-  local ok, message, errno = write_all(self, text)
+  local whole, ok, message, errno = pcall(write_all, self, text)
   self.busy = false
   local next_one = table.remove(self.queue, 1)
   if next_one then
-    loop.wake(next_one)
+    wake_later(next_one)
+  end
+  if not whole then
+    error(ok, 0)
   end
   return ok, message, errno
 end
@@ -252,9 +263,7 @@ function Writer:close()
   if waiting then
     self.waiting = nil
     loop.unwatch(self.fd)
-    loop.add_timer(0, function()
-      loop.wake(waiting)
-    end)
+    wake_later(waiting)
   end
   core.close(self.fd)
   self.fd = nil

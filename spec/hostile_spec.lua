@@ -1,0 +1,88 @@
+-- A policy that mistreats its engine: packets that no policy sends, replies that it does not read, a socket that it
+-- shuts.
+
+local container = require "spec.support.container"
+
+local modules = container.helper:gsub("spec%-helper$", "?.so")
+local RAW = ("package.cpath = %q local raw = require 'raw'\n"):format(modules)
+
+local function count_descriptors(c)
+  local count = 0
+  for _ in io.popen(("ls /proc/%d/fd"):format(c.pid)):lines() do
+    count = count + 1
+  end
+  return count
+end
+
+local function status_of(c, key)
+  for line in io.lines(("/proc/%d/status"):format(c.pid)) do
+    local value = line:match("^" .. key .. ":%s*(%d+)")
+    if value then
+      return tonumber(value)
+    end
+  end
+end
+
+-- The engine still does its work.
+local function assert_works(c)
+  c:kill("USR1")
+  c:expect("got 10\n")
+  c:kill("TERM")
+  assert.equal(0, c:wait())
+end
+
+local function start(script)
+  local c = container.start { script = script, command = { container.helper, "signals" } }
+  c:expect("ready\n")
+  return c
+end
+
+describe("the engine", function()
+  after_each(container.close_all)
+
+  local floods = {
+    { "empty packets with descriptors", "raw.send(0, 3)" },
+    { "orders with more descriptors than an order has", "raw.send(128, 8, 8)" },
+    { "the same spawn again and again", "raw.send(128, 2, 6, 1, 128 + 256)" },
+    { "spawns that never were", "raw.send(128, 2, 6, 99999 + i, 128 + 256)" },
+    { "failures of spawns that never were", "raw.send(128, 0, 7, 99999 + i)" },
+    { "questions whose answers it does not wait for", "raw.send(128, 0, 13)" },
+    { "packets that are too long", "raw.send(1000, 1, 6)" },
+  }
+  for _, flood in ipairs(floods) do
+    it("keeps nothing of " .. flood[1], function()
+      local c = start(RAW .. ([[
+        function on_start()
+          for i = 1, 300 do %s end
+          print("stats", reaper.stats().reaped)
+        end]]):format(flood[2]))
+      c:expect("stats\t0\n")
+      assert.is_true(count_descriptors(c) < 20, "it has " .. count_descriptors(c))
+      assert.is_nil(c:err():find("crash", 1, true))
+      assert_works(c)
+    end)
+  end
+
+  it("replaces a policy that has shut its socket, and does not spin", function()
+    local c = start(RAW .. [[
+      function on_start(_, again) print("start", again) if not again then raw.shut() end end]])
+    c:expect("start\tcrash\n")
+    assert.truthy(c:err():find("has shut its channel", 1, true))
+    assert_works(c)
+  end)
+
+  it("keeps no more than its backlog of replies that nobody reads", function()
+    local c = start([[
+      local core = require "reaper.core"
+      function on_start()
+        for i = 1, 150000 do core.order(core.ORDER_STATS, 7) end
+        print("sent")
+        os.execute("sleep 1000")
+      end]])
+    c:expect("sent\n", 20)
+    if not container.sanitized then
+      assert.is_true(status_of(c, "VmRSS") < 16 * 1024)
+    end
+    assert_works(c)
+  end)
+end)
