@@ -14,6 +14,7 @@
 #include "command.h"
 #include "forward.h"
 #include "keeper.h"
+#include "leaving.h"
 #include "reap.h"
 #include "remains.h"
 #include "stop.h"
@@ -204,7 +205,7 @@ static void expire(struct engine *engine)
     verdict_expire(engine);
     run_if_due(engine, now, &engine->main_retry_at, command_start);
     run_if_due(engine, now, &engine->policy_start_at, keeper_start_again);
-    run_if_due(engine, now, &engine->leaving_deadline, keeper_kill_leaving);
+    run_if_due(engine, now, &engine->leaving_deadline, leaving_kill);
     run_if_due(engine, now, &engine->state_deadline, states[engine->state].deadline);
     if (engine->policy.look_at <= now)
         keeper_look(engine, &engine->policy);

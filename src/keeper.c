@@ -11,6 +11,7 @@
 
 #include "forward.h"
 #include "handover.h"
+#include "leaving.h"
 #include "orders.h"
 #include "reap.h"
 #include "stop.h"
@@ -169,39 +170,17 @@ void keeper_empty_slot(struct policy_slot *slot, const struct options *options)
     slot->options = *options;
 }
 
-static void close_pidfd(int *pidfd)
-{
-    if (*pidfd >= 0)
-        close(*pidfd);
-    *pidfd = -1;
-}
-
-/* It has until the hook timeout to end by itself. Those that left before have been killed. */
-static void leave(struct engine *engine, struct policy_slot *slot)
-{
-    struct leaving *place = &engine->leaving[0];
-
-    for (int i = 0; i < LEAVING_MAX; i++)
-        if (engine->leaving[i].pid == 0)
-            place = &engine->leaving[i];
-    close_pidfd(&place->pidfd);
-    place->pid = slot->pid;
-    place->pidfd = slot->pidfd;
-    slot->pidfd = -1;
-    engine->leaving_deadline = clock_after(engine->options.hook_timeout);
-}
-
 /* The old policy leaves; what it has not read is told to the new one. */
 static void dismiss_old(struct engine *engine)
 {
     struct policy_slot *old = &engine->policy;
 
-    keeper_kill_leaving(engine);
+    leaving_kill(engine);
     read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned; they may end it, too */
     if (old->state != POLICY_NONE) {
         channel_salvage(&old->channel, &engine->collected, verdict_serial_is_open, engine);
         channel_close(&old->channel);
-        leave(engine, old);
+        leaving_add(engine, old);
         verdict_policy_lost(engine);
     }
     engine->policy_start_at = NEVER;
@@ -267,7 +246,9 @@ void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned
 static void forget_slot(struct policy_slot *slot)
 {
     channel_close(&slot->channel);
-    close_pidfd(&slot->pidfd);
+    if (slot->pidfd >= 0)
+        close(slot->pidfd);
+    slot->pidfd = -1;
     slot->state = POLICY_NONE;
     slot->pid = 0;
     slot->look_at = NEVER;
@@ -305,33 +286,12 @@ static void candidate_lost(struct engine *engine, const char *how)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
 }
 
-static int find_leaving(const struct engine *engine, pid_t pid)
-{
-    for (int i = 0; i < LEAVING_MAX; i++)
-        if (pid > 0 && engine->leaving[i].pid == pid)
-            return i;
-    return -1;
-}
-
-static int has_left(struct engine *engine, pid_t pid)
-{
-    const int at = find_leaving(engine, pid);
-
-    if (at < 0)
-        return 0;
-    engine->leaving[at].pid = 0;
-    close_pidfd(&engine->leaving[at].pidfd);
-    if (!keeper_is_leaving(engine))
-        engine->leaving_deadline = NEVER;
-    return 1;
-}
-
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 {
     char how[64];
 
     reap_describe(status, how, sizeof how);
-    if (has_left(engine, pid)) {
+    if (leaving_ended(engine, pid)) {
         return 1;
     } else if (pid == engine->policy.pid) {
         policy_lost(engine, how);
@@ -345,15 +305,7 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 
 int keeper_is_policy(const struct engine *engine, pid_t pid)
 {
-    return pid > 0 && (pid == engine->policy.pid || pid == engine->candidate.pid || find_leaving(engine, pid) >= 0);
-}
-
-int keeper_is_leaving(const struct engine *engine)
-{
-    for (int i = 0; i < LEAVING_MAX; i++)
-        if (engine->leaving[i].pid > 0)
-            return 1;
-    return 0;
+    return pid > 0 && (pid == engine->policy.pid || pid == engine->candidate.pid || leaving_is(engine, pid));
 }
 
 void keeper_dismiss(struct engine *engine)
@@ -365,19 +317,10 @@ void keeper_dismiss(struct engine *engine)
     }
     if (engine->policy.pid == 0)
         return;
-    keeper_kill_leaving(engine);
+    leaving_kill(engine);
     channel_flush(&engine->policy.channel);
-    leave(engine, &engine->policy);
+    leaving_add(engine, &engine->policy);
     forget_slot(&engine->policy);
-}
-
-void keeper_kill_leaving(struct engine *engine)
-{
-    for (int i = 0; i < LEAVING_MAX; i++)
-        if (engine->leaving[i].pid > 0)
-            kill(engine->leaving[i].pid, SIGKILL);
-    engine->leaving_deadline = NEVER;
-    stop_leave_soon(engine);
 }
 
 /* ---- Talking. ---- */

@@ -25,9 +25,6 @@ void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum a
 /* True when `pid` is one of ours and has been dealt with. */
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status);
 
-/* True while a policy that was dismissed has not ended. */
-int keeper_is_leaving(const struct engine *engine);
-
 /* True when `pid` is a policy that lives: KILL spares it and nothing waits for it. */
 int keeper_is_policy(const struct engine *engine, pid_t pid);
 
@@ -46,9 +43,6 @@ void keeper_put(struct engine *engine, const struct event *event, enum hook_bit 
 
 /* Closes the channel, so that the policy ends by itself; until then keeper_is_policy() holds. */
 void keeper_dismiss(struct engine *engine);
-
-/* Ends at once a policy that was dismissed and has not gone in time. */
-void keeper_kill_leaving(struct engine *engine);
 
 /* Has the policy read nothing for too long? */
 void keeper_look(struct engine *engine, struct policy_slot *slot);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "keeper.h"
+#include "leaving.h"
 #include "reap.h"
 #include "remains.h"
 #include "verdict.h"
@@ -213,7 +214,7 @@ void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answe
  */
 void stop_check_policy(struct engine *engine)
 {
-    if (verdict_is_open(engine, ASK_EXIT) || keeper_is_leaving(engine))
+    if (verdict_is_open(engine, ASK_EXIT) || leaving_any(engine))
         return;
     if (leaves_orphans(engine) || !remains_any(engine)) {
         stop_leave(engine);

@@ -75,11 +75,11 @@ local function take_line(self)
   return line
 end
 
--- Waits until the pipe is readable.
-local function wait_readable(self)
+-- Waits until the pipe is readable ("r") or writable ("w").
+local function wait_ready(self, mode)
   loop.wait(function(co)
     self.waiting = co
-    loop.watch(self.fd, "r", function()
+    loop.watch(self.fd, mode, function()
       loop.unwatch(self.fd)
       self.waiting = nil
       loop.wake(co)
@@ -115,7 +115,7 @@ local function next_line(self)
       return line
     end
     if self.fd then
-      wait_readable(self)
+      wait_ready(self, "r")
     end
     if fill(self) == false and self.at > #self.buffer then
       return nil
@@ -150,7 +150,7 @@ function Reader:read_all()
     parts[#parts + 1] = self.buffer:sub(self.at)
     self.buffer, self.at = "", 1
     if self.fd then
-      wait_readable(self)
+      wait_ready(self, "r")
     end
   until fill(self) == false
   self.user = nil
@@ -201,17 +201,6 @@ function stream.writer(fd)
   return setmetatable({ fd = fd, queue = {} }, Writer)
 end
 
-local function wait_writable(self)
-  loop.wait(function(co)
-    self.waiting = co
-    loop.watch(self.fd, "w", function()
-      loop.unwatch(self.fd)
-      self.waiting = nil
-      loop.wake(co)
-    end)
-  end)
-end
-
 local function write_all(self, text)
   while text ~= "" do
     if not self.fd then
@@ -221,7 +210,7 @@ local function write_all(self, text)
     if done then
       text = text:sub(done + 1)
     elseif errno == EAGAIN then
-      wait_writable(self)
+      wait_ready(self, "w")
     else
       return nil, message, errno
     end

@@ -1,0 +1,55 @@
+-- What the README and the man page show is what the program does.
+
+local container = require "spec.support.container"
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+-- The indented blocks and the fenced Lua blocks of the README.
+local readme = read("README.md")
+local lua_blocks = {}
+for block in readme:gmatch("```lua\n(.-)```") do
+  lua_blocks[#lua_blocks + 1] = block
+end
+
+describe("the README", function()
+  after_each(container.close_all)
+
+  it("shows the scripts that are in examples", function()
+    assert.equal(read("examples/first.lua"), lua_blocks[1])
+    assert.equal(read("examples/restart.lua"), lua_blocks[2])
+  end)
+
+  it("shows what its first script prints", function()
+    local words = assert(readme:match("%./reaper%-lua examples/first%.lua %-%- sh %-c '([^']+)'"))
+    local shown = assert(readme:match("ends with exit code 3:\n\n(.-\n)\n")):gsub("    (.-\n)", "%1")
+    local code, out = container.run { script = lua_blocks[1], command = { "sh", "-c", words } }
+    assert.equal(3, code)
+    -- The harness is process 1 in a namespace of its own, too, so even the pids are the same.
+    assert.equal(shown, out)
+  end)
+
+  it("shows a script that restarts COMMAND when it fails", function()
+    local code, out, err = container.run { script = lua_blocks[2], command = { "sh", "-c",
+      "echo run; test -e {folder}/second && exit 0; touch {folder}/second; exit 7" } }
+    assert.equal("run\nrun\n", out)
+    assert.truthy(err:find("COMMAND failed: exit 7 failures=1", 1, true), err)
+    assert.equal(0, code)
+  end)
+end)
+
+describe("every option of --help", function()
+  local _, help = container.run { raw = { "--help" } }
+  container.close_all()
+
+  for option in help:gmatch("%-%-(%l[%l-]+)") do
+    it("--" .. option .. " is in the README and in the man page", function()
+      assert.truthy(readme:find("--" .. option, 1, true))
+      assert.truthy(read("doc/reaper-lua.1"):find("-" .. option, 1, true))
+    end)
+  end
+end)
