@@ -128,6 +128,16 @@ describe("--log-format json", function()
       { lines[1].text, lines[1].number, lines[1].half, lines[1].yes, lines[1]["k\n"] })
   end)
 
+  it("says so when its fields or its message are too long for a line", function()
+    local lines = json_lines{ args = {}, command = { "/bin/true" }, script = [[
+      reaper.log("info", "long", { text = ("x"):rep(5000) })
+      reaper.log("info", ("m"):rep(5000), { text = "short" })
+    ]] }
+    assert.are.same({ "long", true }, { lines[1].message, lines[1].cut })
+    assert.are.equal("short", lines[2].text)
+    assert.matches("^m+%.%.%.$", lines[2].message)
+  end)
+
   it("gives a traceback as one line", function()
     local lines, code = json_lines{ args = {}, script = "local function f() error('\"boom\"\\n') end f() error()",
       command = { "/bin/true" } }

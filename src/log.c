@@ -116,8 +116,8 @@ static void compose(struct line *line, const struct log *log, enum log_level lev
         add_text(line, "\",\"message\":\"");
         add_json(line, message);
         add_text(line, "\"");
-        if (line->used + strlen(fields) + 2 < sizeof line->text)
-            add_text(line, fields);
+        /* Half a field would be no JSON. */
+        add_text(line, line->used + strlen(fields) + 2 < sizeof line->text ? fields : ",\"cut\":true");
         add_text(line, "}");
     }
     if (line->cut)
