@@ -82,7 +82,6 @@ void stop_begin(struct engine *engine, const char *reason)
     log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
     /* A TERM that made the main child end is the first of this stop; one of long ago has nothing to do with it. */
     engine->interrupts = engine->interrupts > 0 && clock_now() - engine->interrupted_at <= engine->options.grace;
-    verdict_forget(engine, ASK_MAIN_END);
     engine->main_retry_at = NEVER;
     if (leaves_orphans(engine)) {
         tell_stop(engine, reason);
