@@ -29,7 +29,7 @@ end
 ]]
 
 -- COMMAND makes an orphan that exits with the code of each line that it reads.
-local COMMAND = { "sh", "-c", [[while read code; do (sh -c "exit $code" &) ; done; sleep 1000]] }
+local COMMAND = { "sh", "-c", [[while read code; do (sh -c "echo ended $code; exit $code" &) ; done; sleep 1000]] }
 
 local function pid_of(c, comm, args)
   local _, all = c:find(comm)
@@ -115,6 +115,7 @@ describe("a policy that dies", function()
       local policy = assert(c:find("reaper-policy"))
       c:kill("STOP", policy.pid)
       orphan(c, 31)
+      c:expect("ended 31")
       c:until_true(function()
         return c:zombies() == 0 and not pid_of(c, "sh", "exit 31")
       end)
@@ -130,8 +131,9 @@ describe("a policy that dies", function()
       ]] }
       c:err_expect("in 0.1 s.*in 0.2 s.*in 0.4 s")
       orphan(c, 3)
+      c:expect("ended 3")
       c:until_true(function()
-        return c:zombies() == 0
+        return c:zombies() == 0 and not pid_of(c, "sh", "exit 3")
       end)
       assert.is_nil(c:ended())
     end)
