@@ -292,8 +292,7 @@ int core_want_info(lua_State *L)
 
 /* ---- Orders. ---- */
 
-/* An engine that has gone is noticed by the next poll. */
-static void send_order(const struct policy *policy, const struct order *order)
+void policy_send(const struct policy *policy, const struct order *order)
 {
     if (policy->fd < 0)
         return;
@@ -312,7 +311,7 @@ int core_order(lua_State *L)
     order.pid = (int32_t)luaL_optinteger(L, 3, 0);
     order.number = (int32_t)luaL_optinteger(L, 4, 0);
     order.flags = (uint16_t)luaL_optinteger(L, 5, 0);
-    send_order(policy_of(L), &order);
+    policy_send(policy_of(L), &order);
     return 0;
 }
 
@@ -375,7 +374,7 @@ int core_request(lua_State *L)
     order.kind = (uint16_t)luaL_checkinteger(L, 1);
     order.ask = ++policy->last_request;
     luaL_checkstack(L, 8, NULL);
-    send_order(policy, &order);
+    policy_send(policy, &order);
     found = policy->fd >= 0 ? wait_for_reply(policy, order.ask) : NULL;
     if (!found)
         return push_failure(L, ENOTCONN, "the engine");
@@ -395,6 +394,6 @@ int core_exit(lua_State *L)
     memset(&order, 0, sizeof order);
     order.kind = ORDER_EXIT;
     order.number = (int32_t)luaL_checkinteger(L, 1);
-    send_order(policy, &order);
+    policy_send(policy, &order);
     return watchdog_unwind(L, &policy->watchdog, UNWIND_EXIT);
 }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -52,15 +51,6 @@ int core_signal(lua_State *L)
     return 2;
 }
 
-static void apply_options(struct policy *policy)
-{
-    policy->options = policy->configured;
-    options_reapply_arguments(&policy->options, policy->argc, policy->argv);
-    policy->log.threshold = policy->options.threshold;
-    policy->log.json = policy->options.json;
-    watchdog_set(&policy->watchdog, policy->options.hook_timeout, policy->options.hook_memory);
-}
-
 /* core.configure(key, text): true; or nil, message. The engine holds the setting from now on. */
 int core_configure(lua_State *L)
 {
@@ -84,9 +74,8 @@ int core_configure(lua_State *L)
     }
     memcpy(order.text, key, strlen(key) + 1);
     memcpy(order.text + strlen(key) + 1, value, strlen(value) + 1);
-    while (policy->fd >= 0 && send(policy->fd, &order, sizeof order, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        continue;
-    apply_options(policy);
+    policy_send(policy, &order);
+    policy_apply_options(policy);
     lua_pushboolean(L, 1);
     lua_pushboolean(L, policy->options.json);
     return 2;

@@ -84,6 +84,15 @@ static void become_policy_process(const struct policy_start *start)
     signals_set_mask(start->signals->mask, NULL);
 }
 
+void policy_apply_options(struct policy *policy)
+{
+    policy->options = policy->configured;
+    options_reapply_arguments(&policy->options, policy->argc, policy->argv);
+    policy->log.threshold = policy->options.threshold;
+    policy->log.json = policy->options.json;
+    watchdog_set(&policy->watchdog, policy->options.hook_timeout, policy->options.hook_memory);
+}
+
 static int set_up(struct policy *policy, const struct policy_start *start)
 {
     memset(policy, 0, sizeof *policy);
@@ -93,11 +102,8 @@ static int set_up(struct policy *policy, const struct policy_start *start)
     policy->fd = start->channel_fd;
     policy->signals = *start->signals;
     policy->configured = *start->options;
-    policy->options = *start->options;
-    options_reapply_arguments(&policy->options, start->argc, start->argv);
-    policy->log.threshold = policy->options.threshold;
-    policy->log.json = policy->options.json;
     policy->log.patient = 1;
+    policy_apply_options(policy);
     policy->polled = calloc(POLLED_FIRST, sizeof *policy->polled);
     policy->polled_room = POLLED_FIRST;
     policy->polled_count = 1;
@@ -312,7 +318,6 @@ int policy_run(const struct policy_start *start)
     setvbuf(stdout, NULL, _IOLBF, 0); /* what a hook prints is to be seen now, also through a pipe */
     if (set_up(&policy, start) != 0)
         return LOAD_FAILED;
-    watchdog_set(&policy.watchdog, policy.options.hook_timeout, policy.options.hook_memory);
     code = run_lua(&policy);
     tear_down(&policy);
     return code;

@@ -65,6 +65,12 @@ struct policy_start {
 /* Runs the policy until its channel is closed. The exit code of its process: 0, or 125 when the script did not load. */
 int policy_run(const struct policy_start *start);
 
+/* Puts in force what the script has configured, under the command line. */
+void policy_apply_options(struct policy *policy);
+
+/* Sends an order; none with --check. An engine that has gone is noticed by the next poll. */
+void policy_send(const struct policy *policy, const struct order *order);
+
 /* The policy behind a function of reaper.core (its first upvalue). */
 struct policy *policy_of(lua_State *L);
 

@@ -1,5 +1,7 @@
 #include "verdict.h"
 
+#include <stddef.h>
+
 #include "forward.h"
 #include "keeper.h"
 #include "stop.h"
@@ -152,10 +154,5 @@ int verdict_is_open(const struct engine *engine, enum ask_kind kind)
 
 int verdict_serial_is_open(const void *engine, uint32_t serial)
 {
-    const struct engine *const owner = engine;
-
-    for (int i = 0; i < ASKS_MAX; i++)
-        if (owner->asks[i].kind != ASK_NONE && owner->asks[i].serial == serial)
-            return 1;
-    return 0;
+    return find((struct engine *)engine, serial) != NULL;
 }

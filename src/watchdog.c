@@ -102,7 +102,6 @@ void watchdog_set(struct watchdog *watchdog, int64_t timeout, uint64_t memory)
     struct itimerspec times;
 
     watchdog->limit = (size_t)memory;
-    watchdog->timeout = timeout;
     if (!watchdog->has_timer && timeout > 0)
         make_timer(watchdog);
     if (!watchdog->has_timer)
@@ -218,15 +217,16 @@ static int coroutine_close(lua_State *L)
     struct watchdog *watchdog = watchdog_of(L);
     lua_State *co = lua_tothread(L, 1);
     const int arguments = lua_gettop(L);
+    int status;
 
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     watchdog->running = co ? co : L;
-    lua_call(L, arguments, LUA_MULTRET);
+    status = lua_pcall(L, arguments, LUA_MULTRET, 0);
     watchdog->running = L;
     if (watchdog->unwinding != UNWIND_NONE)
         return watchdog_unwind(L, watchdog, (enum unwinding)watchdog->unwinding);
-    return lua_gettop(L);
+    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
 void watchdog_install(lua_State *L, struct watchdog *watchdog)

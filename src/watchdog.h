@@ -24,7 +24,6 @@ struct watchdog {
     lua_State *volatile running; /* the innermost coroutine of the script, or NULL */
     volatile sig_atomic_t unwinding;
     volatile sig_atomic_t ticks; /* since the call began */
-    int64_t timeout;             /* nanoseconds; 0: never */
     timer_t timer;
     int has_timer;
     size_t used;  /* bytes of the Lua state */

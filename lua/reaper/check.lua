@@ -80,6 +80,12 @@ function check.signal(where, name, value)
   return number
 end
 
+--- "; did you mean 'x'?" with the word of the list that was probably meant, or "".
+function check.hint(word, known)
+  local nearest = type(word) == "string" and core.nearest(word, known)
+  return nearest and ("; did you mean '%s'?"):format(nearest) or ""
+end
+
 --- Raises for the first key of `t` that is not in the list; `positional`: a sequence may stand beside the keys.
 function check.keys(where, t, known, positional)
   local set = {}
@@ -88,9 +94,7 @@ function check.keys(where, t, known, positional)
   end
   for key in pairs(t) do
     if not set[key] and not (positional and math.type(key) == "integer" and key >= 1 and key <= #t) then
-      local nearest = type(key) == "string" and core.nearest(key, known)
-      local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
-      check.raise(("unknown key '%s' in '%s'%s"):format(tostring(key), where, hint))
+      check.raise(("unknown key '%s' in '%s'%s"):format(tostring(key), where, check.hint(key, known)))
     end
   end
 end

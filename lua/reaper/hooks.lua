@@ -68,9 +68,7 @@ end
 local function check_name(where, name)
   check.type(where, "hook", name, "string")
   if not listeners[name] then
-    local nearest = core.nearest(name, hooks.names)
-    error(("bad argument 'hook' to '%s' (there is no hook '%s'%s)"):format(where, name,
-      nearest and "; did you mean '" .. nearest .. "'?" or ""), 3)
+    check.refuse(where, "hook", ("there is no hook '%s'%s"):format(name, check.hint(name, hooks.names)))
   end
 end
 
@@ -97,8 +95,7 @@ end
 -- One function or unknown name of the script.
 local function adopt_one(name, value)
   if not listeners[name] then
-    local nearest = core.nearest(name, hooks.names)
-    log("warning", ("unknown hook '%s'%s"):format(name, nearest and "; did you mean '" .. nearest .. "'?" or ""))
+    log("warning", ("unknown hook '%s'%s"):format(name, check.hint(name, hooks.names)))
   elseif type(value) ~= "function" then
     error(("the hook '%s' is a %s, not a function"):format(name, type(value)), 0)
   else

@@ -66,9 +66,8 @@ local function write(_, level, message, fields)
     known = known or name == level
   end
   if not known then
-    local nearest = core.nearest(level, levels)
-    error(("bad argument 'level' to 'reaper.log' ('%s' is none of %s%s)"):format(level, table.concat(levels, ", "),
-      nearest and "; did you mean '" .. nearest .. "'?" or ""), 2)
+    check.refuse("reaper.log", "level", ("'%s' is none of %s%s"):format(level, table.concat(levels, ", "),
+      check.hint(level, levels)))
   end
   if fields ~= nil then
     check.type("reaper.log", "fields", fields, "table")
