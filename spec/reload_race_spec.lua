@@ -143,6 +143,25 @@ describe("a hook", function()
     assert.equal(0, c:wait())
   end)
 
+  local hidden = {
+    { "behind a coroutine.close that raised", [[
+      local outer = coroutine.running()
+      coroutine.wrap(function() pcall(coroutine.close, outer) while true do end end)()]] },
+    { "in the __close handler of a wrapped coroutine that raised", [[
+      coroutine.wrap(function()
+        local x <close> = setmetatable({}, { __close = function() while true do end end })
+        error("first")
+      end)()]] },
+  }
+  for _, row in ipairs(hidden) do
+    it("is cut " .. row[1], function()
+      local c = container.start { args = { "--hook-timeout", "0.2" }, script = "function on_start()\n" .. row[2]
+        .. "\nend\nfunction on_error(message) print('cut', message) reaper.exit(0) end" }
+      c:expect("cut\t[^\n]*computed for too long")
+      assert.equal(0, c:wait())
+    end)
+  end
+
   it("may raise a value that cannot be shown", function()
     local code, out = container.run { script = [[
       function on_start(_, again)

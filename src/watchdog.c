@@ -181,14 +181,19 @@ static int coroutine_resume(lua_State *L)
 
 static int wrapped(lua_State *L)
 {
+    struct watchdog *watchdog = watchdog_of(L);
     lua_State *co = lua_tothread(L, lua_upvalueindex(1));
     const int results = resume_with(L, co, lua_gettop(L));
 
     if (results >= 0)
         return results;
     if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) {
+        watchdog->running = co;
         lua_resetthread(co);
+        watchdog->running = L;
         lua_xmove(co, L, 1); // message, perhaps changed by a __close
+        if (watchdog->unwinding != UNWIND_NONE)
+            return watchdog_unwind(L, watchdog, (enum unwinding)watchdog->unwinding);
     }
     if (lua_type(L, -1) == LUA_TSTRING) {
         luaL_where(L, 1);
