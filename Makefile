@@ -16,15 +16,20 @@ LINK = $(LUA_LIBRARY) -Wl,-E -lm -ldl
 COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c)
-LUA_FILES = $(wildcard lua/reaper/*.lua)
-OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o) $(BUILD)/lua_files.o
-HELPERS = build/spec-helper build/spec-sandbox build/raw.so
+EMBEDDED = $(filter-out lua/reaper/program.lua,$(wildcard lua/reaper/*.lua))
+LIBRARY_ONLY = src/library.c
+BINARY_ONLY = src/main.c src/policy.c src/watchdog.c src/lua_script.c src/lua_embed.c
+OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
+LIBRARY = $(BUILD)/reaper/core.so
+LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
+HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/luaposix/posix/unistd.so
+SPECS ?= spec
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
-.PHONY: all help demo test lint asan install uninstall clean need-build
+.PHONY: all library help demo test lint asan install uninstall clean need-build
 
-all: need-build $(OUTPUT)
+all: need-build $(OUTPUT) $(LIBRARY)
 
 help:
 	@echo 'make             build ./reaper-lua (installs Lua 5.4 headers where it can)'
@@ -34,6 +39,8 @@ help:
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
 	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove what was built'
+
+library: $(LIBRARY)
 
 need-build:
 	@tools/need.sh build
@@ -45,17 +52,25 @@ $(OUTPUT): $(OBJECTS)
 $(BUILD)/%.o: src/%.c Makefile | $(BUILD)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(BUILD)/lua_files.c: $(LUA_FILES) tools/embed.sh | $(BUILD)
-	tools/embed.sh $(LUA_FILES) > $@.new
+# Lua comes with the program that loads it; all names but luaopen_reaper_core stay inside.
+$(LIBRARY): $(LIBRARY_OBJECTS) | $(BUILD)/reaper
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@.new $^
+	mv $@.new $@
+
+$(BUILD)/library/%.o: src/%.c Makefile | $(BUILD)/library
+	$(COMPILE) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+$(BUILD)/lua_files.c: $(EMBEDDED) tools/embed.sh | $(BUILD)
+	tools/embed.sh $(EMBEDDED) > $@.new
 	mv $@.new $@
 
 $(BUILD)/lua_files.o: $(BUILD)/lua_files.c
 	$(COMPILE) -c -o $@ $<
 
-$(sort $(BUILD) build):
+$(sort $(BUILD) $(BUILD)/library $(BUILD)/reaper build):
 	mkdir -p $@
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(LIBRARY_OBJECTS:.o=.d)
 
 # The helpers are never sanitized: they make processes in ways that sanitizers do not follow.
 build/spec-%: spec/support/%.c Makefile | build
@@ -63,6 +78,10 @@ build/spec-%: spec/support/%.c Makefile | build
 
 build/raw.so: spec/support/raw.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -isystem $(LUA_INCLUDE) -fPIC -shared -o $@ $<
+
+# luaposix, of which Debian 12 has no build for Lua 5.4. Where it cannot be had, the specs that need it say so.
+build/luaposix/posix/unistd.so: tools/luaposix.sh tools/debian-source.sh | build
+	tools/luaposix.sh build/luaposix || echo "luaposix cannot be had: the specs that need it are pending"
 
 demo:
 	@tools/need.sh build demo
@@ -72,7 +91,7 @@ demo:
 test:
 	@tools/need.sh build test
 	@$(MAKE) --no-print-directory all $(HELPERS)
-	REAPER=$(REAPER) $(BUSTED)
+	REAPER=$(REAPER) $(BUSTED) $(SPECS)
 
 # Leaks are not looked for (LeakSanitizer traces its process, which process 1 cannot allow), and faults stay signals, so
 # that the specs see them. A report of any process makes it fail.
@@ -83,7 +102,7 @@ asan:
 	rm -f build/asan-report.*
 	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0:log_path=$(CURDIR)/build/asan-report \
 		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/build/asan-report SPEC_SLOW=4 SPEC_SANITIZED=1 \
-		REAPER=build/asan/reaper-lua $(BUSTED)
+		SPEC_BUILD=build/asan SPEC_PRELOAD=$$($(CC) -print-file-name=libasan.so) REAPER=build/asan/reaper-lua $(BUSTED) $(SPECS)
 	@! cat build/asan-report.* 2>/dev/null
 
 lint:

@@ -221,7 +221,7 @@ describe("a setting", function()
     { "{ xyzzy = 1 }", "unknown setting \"xyzzy\"" },
     { "{ grace = -1 }", "bad argument 'grace' to 'reaper.configure'" },
     { "{ grace = 'x' }", "\"x\" is not a number of seconds" },
-    { "{ grace = {} }", "bad argument 'grace' to 'reaper.configure' (string expected, got table)" },
+    { "{ grace = {} }", "bad argument 'grace' to 'reaper.configure' (a number of seconds expected, got table)" },
     { "{ kill_group = 'maybe' }", "\"maybe\" is neither yes" },
     { "{ parent_death = 'TREM' }", "\"TREM\" is not a signal; did you mean TERM?" },
     { "{ map_exit = 3 }", "bad argument 'map_exit' to 'reaper.configure' (table expected, got number)" },

@@ -61,6 +61,16 @@ int engine_has_script(const struct engine *engine)
     return engine->base.script || engine->base.eval;
 }
 
+int engine_has_policy(const struct engine *engine)
+{
+    return engine_has_script(engine) || engine_has_program(engine);
+}
+
+int engine_has_program(const struct engine *engine)
+{
+    return engine->start->program && engine->main_pid > 0;
+}
+
 /* SIG when the parent dies; when it has died already, the kernel will not tell. */
 static void set_parent_death(struct engine *engine)
 {
@@ -123,8 +133,10 @@ static void leave_folder(struct engine *engine)
 
 static void become_reaper(struct engine *engine)
 {
+    const struct engine_program *const program = engine->start->program;
+
     engine->is_init = getpid() == 1;
-    if (!engine->is_init && prctl(PR_SET_CHILD_SUBREAPER, 1UL) != 0)
+    if (!engine->is_init && (!program || program->subreaper) && prctl(PR_SET_CHILD_SUBREAPER, 1UL) != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot become a subreaper: %s; orphans go to process 1",
                  strerror(errno));
 }
@@ -223,8 +235,9 @@ static void plan_look(struct engine *engine)
     struct policy_slot *slot = &engine->policy;
     int64_t after = look_every;
 
-    if (slot->state != POLICY_READY || slot->look_at != NEVER || !channel_unread(&slot->channel))
-        return;
+    if (slot->state != POLICY_READY || slot->look_at != NEVER || engine->start->program
+        || !channel_unread(&slot->channel))
+        return; /* a program reads when it likes */
     if (engine->options.policy_timeout > 0)
         after = sooner(after, engine->options.policy_timeout);
     slot->look_at = clock_after(after);
@@ -337,7 +350,9 @@ int engine_run(const struct engine_start *start, const struct options *options, 
     set_up(&engine, start, options, signals);
     if (open_signals(&engine) != 0)
         return 125;
-    if (engine_has_script(&engine))
+    if (start->program)
+        keeper_take_program(&engine);
+    else if (engine_has_script(&engine))
         keeper_start_first(&engine);
     else
         engine_begin(&engine);

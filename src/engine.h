@@ -48,12 +48,22 @@ enum { POLICY_SIGNAL = SIGNAL_MAX };
 struct engine;
 struct deaths;
 
-/* What main.c gives; outlives the engine. */
+/* A Lua program that has loaded the library: main child and policy in one. It was forked before the engine runs. */
+struct engine_program {
+    pid_t pid;
+    struct channel channel;
+    unsigned hooks;
+    pid_t told;    /* whose deaths are told, as wait4(2) takes it; all are reaped */
+    int subreaper; /* become one, where this is not process 1 */
+};
+
+/* What main.c or library.c gives; outlives the engine. */
 struct engine_start {
     int argc;
     char **argv;
     char **environment;
     pid_t parent; /* getppid() of the first moment */
+    const struct engine_program *program; /* or NULL */
     /* Runs in the new policy process and gives its exit code, with which that process ends. */
     int (*become_policy)(const struct engine *engine, int channel_fd);
     void (*exit)(int code);
@@ -152,7 +162,8 @@ struct engine {
 
     /* The stop. */
     int exit_code;    /* asked for by the script, or -1 */
-    int left_code;    /* what the program ends with */
+    int left_code;    /* what reaper-lua ends with */
+    int left_named;   /* on_exit has named it */
     int check_remains; /* something has changed: see what is left */
     int64_t check_at;  /* when to look again at what cannot be watched; NEVER */
     int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
@@ -188,5 +199,11 @@ int engine_code_of(int status);
 
 /* True when there is a script, so that there is or will be a policy. */
 int engine_has_script(const struct engine *engine);
+
+/* True when there is a policy, or a program that takes its place. */
+int engine_has_policy(const struct engine *engine);
+
+/* True while a program lives. It is an ordinary child, so other children cannot be told from it without their pids. */
+int engine_has_program(const struct engine *engine);
 
 #endif

@@ -15,6 +15,7 @@
 #include "orders.h"
 #include "reap.h"
 #include "stop.h"
+#include "terminal.h"
 #include "verdict.h"
 
 static const int64_t delay_first = NANOSECONDS / 10;
@@ -84,6 +85,35 @@ void keeper_start_first(struct engine *engine)
     stop_load_failed(engine, 125);
 }
 
+/* As COMMAND does, it gets a process group of its own and the terminal's foreground. */
+static void take_terminal(struct engine *engine, pid_t pid)
+{
+    int terminal;
+
+    setpgid(pid, pid);
+    terminal = terminal_to_give(engine);
+    if (terminal >= 0)
+        tcsetpgrp(terminal, pid);
+}
+
+void keeper_take_program(struct engine *engine)
+{
+    const struct engine_program *const program = engine->start->program;
+    struct policy_slot *slot = &engine->policy;
+
+    slot->state = POLICY_READY;
+    slot->pid = engine->main_pid = program->pid;
+    slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
+    slot->channel = program->channel;
+    slot->ready_at = clock_now();
+    keeper_slot_listens(engine, slot, program->hooks);
+    take_terminal(engine, slot->pid);
+    engine_begin(engine);
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
+    hand_over_start(engine, slot);
+    channel_flush(&slot->channel);
+}
+
 void keeper_start_again(struct engine *engine)
 {
     const unsigned hooks = engine->policy.hooks;
@@ -119,6 +149,11 @@ static void replace_shut(struct engine *engine, struct policy_slot *slot)
     if (!slot->channel.shut || slot->told_shut)
         return;
     slot->told_shut = 1;
+    if (engine->start->program) { /* it lives on, and listens to nothing */
+        slot->hooks = 0;
+        verdict_policy_lost(engine);
+        return;
+    }
     log_line(&engine->log, LOG_LEVEL_ERROR, "the policy has shut its channel: replacing it");
     kill(slot->pid, SIGKILL);
 }
@@ -221,13 +256,20 @@ static void candidate_ready(struct engine *engine)
         promote(engine);
 }
 
+void keeper_slot_listens(struct engine *engine, struct policy_slot *slot, unsigned hooks)
+{
+    slot->hooks = hooks;
+    if (hooks & HOOK_REAP_INFO)
+        oom_watch_open(&engine->oom);
+    if (hooks & HOOK_REAP && engine_has_program(engine))
+        channel_splice(&slot->channel, &engine->collected);
+}
+
 void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned hooks)
 {
     if (slot->state != POLICY_LOADING || slot->ready_at)
         return;
-    slot->hooks = hooks;
-    if (hooks & HOOK_REAP_INFO)
-        oom_watch_open(&engine->oom);
+    keeper_slot_listens(engine, slot, hooks);
     if (slot == &engine->candidate) {
         slot->ready_at = clock_now();
         candidate_ready(engine);
@@ -286,13 +328,26 @@ static void candidate_lost(struct engine *engine, const char *how)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
 }
 
+/* There will be no other one: nobody listens any more, nobody answers. */
+static void program_ended(struct engine *engine)
+{
+    forget_slot(&engine->policy);
+    engine->policy.hooks = 0;
+    verdict_forget(engine, ASK_STOP);
+    verdict_forget(engine, ASK_EXIT);
+    verdict_policy_lost(engine);
+}
+
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 {
     char how[64];
 
     reap_describe(status, how, sizeof how);
     if (leaving_ended(engine, pid)) {
-        return 1;
+        return pid != engine->main_pid;
+    } else if (pid == engine->main_pid && pid == engine->policy.pid) {
+        program_ended(engine);
+        return 0;
     } else if (pid == engine->policy.pid) {
         policy_lost(engine, how);
     } else if (pid == engine->candidate.pid) {
@@ -321,6 +376,8 @@ void keeper_dismiss(struct engine *engine)
     channel_flush(&engine->policy.channel);
     leaving_add(engine, &engine->policy);
     forget_slot(&engine->policy);
+    if (engine_has_program(engine))
+        engine->policy.hooks = 0; /* signals go to it unasked */
 }
 
 /* ---- Talking. ---- */
@@ -341,14 +398,23 @@ void keeper_put_orphan(struct engine *engine, const struct event *event)
 {
     if (engine->policy.hooks & HOOK_REAP || engine->state == ENGINE_LOADING)
         channel_put(listener(engine), event, MAY_DROP);
+    else if (engine_has_program(engine))
+        channel_put(&engine->collected, event, MAY_DROP); /* until it asks for them */
 }
 
 void keeper_put_spawned(struct engine *engine, const struct event *event)
 {
     struct event told = *event;
 
-    if (!engine_has_script(engine))
+    if (!engine_has_policy(engine) || engine->policy.channel.shut)
         return;
+    if (engine_has_program(engine) && !(engine->policy.hooks & HOOK_REAP)) {
+        if (!(event->flags & EVENT_TOLD))
+            keeper_put_orphan(engine, event);
+        told.flags |= EVENT_TOLD;
+        channel_put(&engine->policy.channel, &told, MUST_KEEP);
+        return;
+    }
     /* A script that is still being loaded may wait for a child that it has spawned. */
     channel_put(engine->policy.state == POLICY_LOADING ? &engine->policy.channel : listener(engine), event,
                 MUST_KEEP);

@@ -15,6 +15,9 @@ void keeper_empty_slot(struct policy_slot *slot, const struct options *options);
 /* Starts the first policy. */
 void keeper_start_first(struct engine *engine);
 
+/* Takes the program that was forked already for main child and policy. It goes on when it has got EVENT_START. */
+void keeper_take_program(struct engine *engine);
+
 /* Starts a lost policy again, its back-off being over. */
 void keeper_start_again(struct engine *engine);
 
@@ -22,7 +25,7 @@ void keeper_start_again(struct engine *engine);
 void keeper_reload(struct engine *engine);
 void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 
-/* True when `pid` is one of ours and has been dealt with. */
+/* True when `pid` is one of ours and has been dealt with. A program's end is that of the main child, too: false. */
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status);
 
 /* True when `pid` is a policy that lives: KILL spares it and nothing waits for it. */
@@ -37,6 +40,9 @@ void keeper_put_spawned(struct engine *engine, const struct event *event);
 
 /* The script of a slot is loaded (ORDER_READY). */
 void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned hooks);
+
+/* The script of a slot listens to other hooks from now on (ORDER_HOOKS). */
+void keeper_slot_listens(struct engine *engine, struct policy_slot *slot, unsigned hooks);
 
 /* Anything else, for a policy that listens (`bit` in its hooks). */
 void keeper_put(struct engine *engine, const struct event *event, enum hook_bit bit);

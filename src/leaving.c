@@ -20,6 +20,15 @@ static int find_leaving(const struct engine *engine, pid_t pid)
     return -1;
 }
 
+/* A program has what it does last before it. */
+static int64_t patience(const struct engine *engine)
+{
+    const struct options *const options = &engine->options;
+
+    return engine_has_program(engine) && options->grace > options->hook_timeout ? options->grace
+                                                                                : options->hook_timeout;
+}
+
 void leaving_add(struct engine *engine, struct policy_slot *slot)
 {
     struct leaving *place = &engine->leaving[0];
@@ -31,7 +40,7 @@ void leaving_add(struct engine *engine, struct policy_slot *slot)
     place->pid = slot->pid;
     place->pidfd = slot->pidfd;
     slot->pidfd = -1;
-    engine->leaving_deadline = clock_after(engine->options.hook_timeout);
+    engine->leaving_deadline = clock_after(patience(engine));
 }
 
 int leaving_any(const struct engine *engine)

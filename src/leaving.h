@@ -4,7 +4,7 @@
 
 #include "engine.h"
 
-/* The policy of the slot has until the hook timeout to end by itself. Those that left before have been killed. */
+/* The policy of the slot has until the hook timeout (a program: or the grace) to end by itself. Those that left before have been killed. */
 void leaving_add(struct engine *engine, struct policy_slot *slot);
 
 /* True while there is one. */

@@ -32,6 +32,12 @@ static void free_first(struct policy *policy)
     free(packet);
 }
 
+void policy_drop_packets(struct policy *policy)
+{
+    while (policy->first)
+        free_first(policy);
+}
+
 static void take_fds(struct packet *packet, struct msghdr *message)
 {
     for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
@@ -42,8 +48,7 @@ static void take_fds(struct packet *packet, struct msghdr *message)
     }
 }
 
-/* Reads one packet into the queue; waits for it. 1, 0 when the engine has closed the channel. */
-static int read_packet(struct policy *policy)
+int policy_read_packet(struct policy *policy)
 {
     static const size_t room = sizeof(struct packet) + PACKET_SIZE;
     struct packet *packet = malloc(room);
@@ -81,87 +86,6 @@ static int read_packet(struct policy *policy)
         policy->first = packet;
     policy->last = packet;
     return 1;
-}
-
-/* ---- Waiting. ---- */
-
-static int milliseconds(lua_Number seconds)
-{
-    const lua_Number rounded = seconds * 1000 + 0.999; /* never early */
-
-    return rounded >= 2147483647.0 ? 2147483647 : (int)rounded;
-}
-
-/*
- * core.poll([timeout]): waits until an event, a watched descriptor or the timeout (seconds; none: for ever) comes.
- * Gives a list of ready descriptors, true when there is none, or false when the engine has gone.
- */
-int core_poll(lua_State *L)
-{
-    struct policy *policy = policy_of(L);
-    const int timeout = lua_isnoneornil(L, 1) ? -1 : milliseconds(luaL_checknumber(L, 1));
-    int ready;
-
-    policy->polled[0].fd = policy->first ? -1 : policy->fd;
-    policy->polled[0].events = POLLIN;
-    ready = poll(policy->polled, (nfds_t)policy->polled_count, policy->first ? 0 : timeout);
-    if (ready > 0 && policy->polled[0].revents) {
-        if (!read_packet(policy)) {
-            lua_pushboolean(L, 0);
-            return 1;
-        }
-        ready--;
-    }
-    if (ready <= 0) {
-        lua_pushboolean(L, 1);
-        return 1;
-    }
-    lua_createtable(L, ready, 0); // list
-    for (size_t i = 1, count = 0; i < policy->polled_count; i++) {
-        if (!policy->polled[i].revents)
-            continue;
-        lua_pushinteger(L, policy->polled[i].fd);
-        lua_rawseti(L, -2, (lua_Integer)++count);
-    }
-    return 1;
-}
-
-static size_t find_polled(const struct policy *policy, int fd)
-{
-    size_t at = 1;
-
-    while (at < policy->polled_count && policy->polled[at].fd != fd)
-        at++;
-    return at;
-}
-
-/* core.watch(fd, "r" | "w" | nil): from now on core.poll waits for it to be readable, writable, or no more. */
-int core_watch(lua_State *L)
-{
-    struct policy *policy = policy_of(L);
-    const int fd = (int)luaL_checkinteger(L, 1);
-    const char *mode = luaL_optstring(L, 2, NULL);
-    const size_t at = find_polled(policy, fd);
-    struct pollfd *grown;
-
-    if (!mode) {
-        if (at < policy->polled_count)
-            policy->polled[at] = policy->polled[--policy->polled_count];
-        return 0;
-    }
-    if (at == policy->polled_room) {
-        grown = realloc(policy->polled, 2 * policy->polled_room * sizeof *grown);
-        if (!grown)
-            return luaL_error(L, "not enough memory");
-        policy->polled = grown;
-        policy->polled_room *= 2;
-    }
-    if (at == policy->polled_count)
-        policy->polled_count++;
-    policy->polled[at].fd = fd;
-    policy->polled[at].events = *mode == 'r' ? POLLIN : POLLOUT;
-    policy->polled[at].revents = 0;
-    return 0;
 }
 
 /* ---- Events. ---- */
@@ -292,12 +216,27 @@ int core_want_info(lua_State *L)
 
 /* ---- Orders. ---- */
 
+int policy_is_connected(const struct policy *policy)
+{
+    return policy->fd >= 0 && policy->pid == getpid();
+}
+
 void policy_send(const struct policy *policy, const struct order *order)
 {
-    if (policy->fd < 0)
+    if (!policy_is_connected(policy))
         return;
     while (send(policy->fd, order, sizeof *order, MSG_NOSIGNAL) < 0 && errno == EINTR)
         continue;
+}
+
+/* core.is_connected(): true; or false and whether this process was forked from the one that is. */
+int core_is_connected(lua_State *L)
+{
+    const struct policy *const policy = policy_of(L);
+
+    lua_pushboolean(L, policy_is_connected(policy));
+    lua_pushboolean(L, policy->fd >= 0);
+    return 2;
 }
 
 /* core.order(kind[, ask[, pid[, number[, flags]]]]) */
@@ -329,7 +268,7 @@ static struct event *wait_for_reply(struct policy *policy, uint32_t ask)
 {
     struct event *reply = NULL;
 
-    while (!reply && read_packet(policy))
+    while (!reply && policy_read_packet(policy))
         reply = find_reply(policy->last, ask);
     return reply;
 }
@@ -375,25 +314,13 @@ int core_request(lua_State *L)
     order.ask = ++policy->last_request;
     luaL_checkstack(L, 8, NULL);
     policy_send(policy, &order);
-    found = policy->fd >= 0 ? wait_for_reply(policy, order.ask) : NULL;
+    found = policy_is_connected(policy) ? wait_for_reply(policy, order.ask) : NULL;
     if (!found)
         return push_failure(L, ENOTCONN, "the engine");
     reply = take_reply(policy->last, found);
+    policy_set_timer(policy, 0); /* other events may have been read */
     if (reply.kind == EVENT_REPLY)
         return push_main_started(L, policy->last, &reply);
     push_statistics(L, &reply.of.statistics);
     return 1;
-}
-
-/* core.exit(code): begins the stop and ends the running call. Does not return. */
-int core_exit(lua_State *L)
-{
-    struct policy *policy = policy_of(L);
-    struct order order;
-
-    memset(&order, 0, sizeof order);
-    order.kind = ORDER_EXIT;
-    order.number = (int32_t)luaL_checkinteger(L, 1);
-    policy_send(policy, &order);
-    return watchdog_unwind(L, &policy->watchdog, UNWIND_EXIT);
 }

@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "lua_values.h"
 #include "message.h"
@@ -11,24 +12,27 @@
 static const luaL_Reg functions[] = {
     { "poll", core_poll },
     { "watch", core_watch },
+    { "set_timer", core_set_timer },
+    { "fd", core_fd },
     { "next", core_next },
     { "order", core_order },
+    { "is_connected", core_is_connected },
     { "request", core_request },
-    { "exit", core_exit },
     { "want_info", core_want_info },
     { "spawn", core_spawn },
     { "find_user", core_find_user },
     { "kill", core_kill },
     { "is_alive", core_is_alive },
     { "processes", core_processes },
+    { "wait4", core_wait4 },
+    { "set_child_subreaper", core_set_child_subreaper },
     { "log", core_log },
     { "signal", core_signal },
     { "configure", core_configure },
+    { "check_setting", core_check_setting },
     { "now", core_now },
     { "nearest", core_nearest },
     { "environment", core_environment },
-    { "resume", core_resume },
-    { "give_up", core_give_up },
     { "pipe", core_pipe },
     { "open", core_open },
     { "read", core_read },
@@ -40,7 +44,7 @@ static const luaL_Reg functions[] = {
 
 struct constant {
     const char *name;
-    int value;
+    lua_Integer value;
 };
 
 static const struct constant constants[] = {
@@ -79,6 +83,17 @@ static const struct constant constants[] = {
     { NULL, 0 },
 };
 
+/* Of wait4(2), under their own names. */
+static const struct constant wait_options[] = {
+    { "WNOHANG", WNOHANG },
+    { "WUNTRACED", WUNTRACED },
+    { "WCONTINUED", WCONTINUED },
+    { "__WALL", __WALL },
+    { "__WCLONE", __WCLONE },
+    { "__WNOTHREAD", __WNOTHREAD },
+    { NULL, 0 },
+};
+
 /* The names of prlimit(1), which are those of getrlimit(2) without RLIMIT_. */
 static const struct constant limits[] = {
     { "as", RLIMIT_AS },
@@ -108,23 +123,35 @@ static void set_constants(lua_State *L, const struct constant *list)
     }
 }
 
-int open_core(lua_State *L, struct policy *policy)
+static void set_list(lua_State *L, const char *name, const struct constant *list)
 {
-    register_values(L);
-    luaL_newlibtable(L, functions); // core
-    lua_pushlightuserdata(L, policy);
-    luaL_setfuncs(L, functions, 1);
-    set_constants(L, constants);
     lua_newtable(L);
-    set_constants(L, limits);
-    lua_setfield(L, -2, "limits");
+    set_constants(L, list);
+    lua_setfield(L, -2, name);
+}
+
+struct policy *policy_of(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+void open_core(lua_State *L)
+{
+    const struct policy *const policy = lua_touserdata(L, -1);
+
+    register_values(L);
+    luaL_newlibtable(L, functions); // policy core
+    lua_insert(L, -2);
+    luaL_setfuncs(L, functions, 1); // core
+    set_constants(L, constants);
+    set_list(L, "limits", limits);
+    set_list(L, "wait_options", wait_options);
     lua_pushliteral(L, REAPER_VERSION);
     lua_setfield(L, -2, "version");
-    lua_pushboolean(L, policy->fd < 0);
+    lua_pushboolean(L, policy->checking);
     lua_setfield(L, -2, "checking");
     lua_pushboolean(L, policy->options.command != NULL);
     lua_setfield(L, -2, "has_command");
     lua_pushboolean(L, policy->options.json);
     lua_setfield(L, -2, "json");
-    return 1;
 }

@@ -6,13 +6,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lua_core.h"
 #include "lua_values.h"
 #include "policy.h"
 #include "proc.h"
+#include "reap.h"
 #include "spawn.h"
 
 /* ---- spawn ---- */
@@ -159,6 +162,14 @@ static int read_user(lua_State *L, int table, struct user *user, struct spawn_re
     return 0;
 }
 
+/* A sibling would be a child of whoever has adopted this process. */
+static int engine_has_gone(const struct policy *policy)
+{
+    struct pollfd entry = { .fd = policy->fd, .events = 0 };
+
+    return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR));
+}
+
 /*
  * core.spawn(request): pid, pidfd or nil; or nil, message, errno. Fields of `request`: argv, env (lists of strings),
  * fds, limits (flat lists), name, cwd, user, group, umask, nice, oom_score_adj, session (0 or 1), tell_stdout,
@@ -174,6 +185,8 @@ int core_spawn(lua_State *L)
 
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checkstack(L, 32, NULL);
+    if (!policy_is_connected(policy) || engine_has_gone(policy))
+        return push_failure(L, ENOTCONN, "the engine");
     request.argv = string_list(L, 1, "argv");
     request.envp = string_list(L, 1, "env");
     request.signals = &policy->signals;
@@ -254,6 +267,41 @@ int core_is_alive(lua_State *L)
     const int pidfd = (int)luaL_optinteger(L, 1, -1);
 
     lua_pushboolean(L, pidfd >= 0 ? !has_ended(pidfd) : kill((pid_t)luaL_checkinteger(L, 2), 0) == 0);
+    return 1;
+}
+
+/* ---- wait4 ---- */
+
+/*
+ * core.wait4([pid[, options]]): pid, status, rusage; 0 with WNOHANG when none has ended; or nil, message, errno. Not
+ * begun again after a signal: a Ctrl-C is the interpreter's to act on.
+ */
+int core_wait4(lua_State *L)
+{
+    const pid_t pid = (pid_t)luaL_optinteger(L, 1, -1);
+    const int options = (int)luaL_optinteger(L, 2, 0);
+    struct rusage rusage;
+    struct usage usage;
+    int status = 0;
+    const pid_t got = wait4(pid, &status, options, &rusage);
+
+    if (got < 0)
+        return push_failure(L, errno, "wait4");
+    lua_pushinteger(L, got);
+    if (got == 0)
+        return 1;
+    usage = reap_usage(&rusage);
+    push_status(L, status);
+    push_usage(L, &usage);
+    return 3;
+}
+
+/* core.set_child_subreaper(boolean): true; or nil, message, errno. */
+int core_set_child_subreaper(lua_State *L)
+{
+    if (prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)lua_toboolean(L, 1)) != 0)
+        return push_failure(L, errno, "prctl");
+    lua_pushboolean(L, 1);
     return 1;
 }
 

@@ -51,6 +51,16 @@ int core_signal(lua_State *L)
     return 2;
 }
 
+void policy_apply_options(struct policy *policy)
+{
+    policy->options = policy->configured;
+    options_reapply_arguments(&policy->options, policy->argc, policy->argv);
+    policy->log.threshold = policy->options.threshold;
+    policy->log.json = policy->options.json;
+    if (policy->options_changed)
+        policy->options_changed(policy);
+}
+
 /* core.configure(key, text): true; or nil, message. The engine holds the setting from now on. */
 int core_configure(lua_State *L)
 {
@@ -81,6 +91,21 @@ int core_configure(lua_State *L)
     return 2;
 }
 
+/* core.check_setting(key, text): true; or nil, message. Nothing is set. */
+int core_check_setting(lua_State *L)
+{
+    struct options scratch = options_default();
+    char why[WHY_SIZE];
+
+    if (options_set(&scratch, luaL_checkstring(L, 1), luaL_checkstring(L, 2), why) != 0) {
+        luaL_pushfail(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* core.now(): seconds of a clock that only goes forward. */
 int core_now(lua_State *L)
 {
@@ -109,27 +134,17 @@ int core_nearest(lua_State *L)
     return 1;
 }
 
-/* core.environment(): the list of "NAME=value" that reaper-lua was started with. */
+/* core.environment(): the list of "NAME=value". A program may have changed it since its start. */
 int core_environment(lua_State *L)
 {
+    lua_Integer count = 0;
+
     lua_newtable(L);
-    for (char **at = policy_of(L)->environment; *at; at++) {
+    for (char **at = environ; at && *at; at++) {
         lua_pushstring(L, *at);
-        lua_rawseti(L, -2, at - policy_of(L)->environment + 1);
+        lua_rawseti(L, -2, ++count);
     }
     return 1;
-}
-
-/* core.resume(co, …): see watchdog_resume. */
-int core_resume(lua_State *L)
-{
-    return watchdog_resume(L, &policy_of(L)->watchdog);
-}
-
-/* core.give_up(co): see watchdog_close. */
-int core_give_up(lua_State *L)
-{
-    return watchdog_close(L, &policy_of(L)->watchdog);
 }
 
 /* ---- Descriptors. ---- */

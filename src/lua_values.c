@@ -1,6 +1,7 @@
 #include "lua_values.h"
 
 #include <lauxlib.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -26,26 +27,42 @@ static void set_seconds(lua_State *L, const char *key, int64_t value, double uni
     lua_setfield(L, -2, key);
 }
 
+/* The last two come from wait4 only. */
+static const char *kind_of(int raw)
+{
+    if (WIFEXITED(raw))
+        return "exit";
+    if (WIFSIGNALED(raw))
+        return "signal";
+    return WIFSTOPPED(raw) ? "stop" : "continue";
+}
+
+static int signal_of(int raw)
+{
+    if (WIFSIGNALED(raw))
+        return WTERMSIG(raw);
+    return WIFSTOPPED(raw) ? WSTOPSIG(raw) : SIGCONT;
+}
+
 void push_status(lua_State *L, int raw)
 {
     const int exited = WIFEXITED(raw);
-    const int code = exited ? WEXITSTATUS(raw) : WTERMSIG(raw);
+    const int ended = exited || WIFSIGNALED(raw);
+    const int code = exited ? WEXITSTATUS(raw) : signal_of(raw);
     char name[SIGNAL_NAME_SIZE];
 
     lua_createtable(L, 0, 7); // status
-    if (exited)
-        lua_pushliteral(L, "exit");
-    else
-        lua_pushliteral(L, "signal");
+    lua_pushstring(L, kind_of(raw));
     lua_setfield(L, -2, "kind");
     set_integer(L, "code", code);
     if (!exited) {
         lua_pushstring(L, signal_name(code, name));
         lua_setfield(L, -2, "signal");
     }
-    set_boolean(L, "core", !exited && WCOREDUMP(raw));
+    set_boolean(L, "core", WIFSIGNALED(raw) && WCOREDUMP(raw));
     set_boolean(L, "ok", exited && code == 0);
-    set_integer(L, "exit_code", exited ? code : 128 + code);
+    if (ended)
+        set_integer(L, "exit_code", exited ? code : 128 + code);
     set_integer(L, "raw", raw);
     luaL_setmetatable(L, status_type);
 }

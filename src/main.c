@@ -27,7 +27,6 @@ static int become_policy(const struct engine *engine, int channel_fd)
     const struct policy_start start = {
         .argc = engine->start->argc,
         .argv = engine->start->argv,
-        .environment = engine->start->environment,
         .options = &engine->base,
         .signals = &engine->signals,
         .channel_fd = channel_fd,
@@ -43,7 +42,6 @@ static int check(int argc, char **argv, const struct options *options, const str
     const struct policy_start start = {
         .argc = argc,
         .argv = argv,
-        .environment = environ,
         .options = options,
         .signals = signals,
         .channel_fd = -1,
@@ -68,7 +66,14 @@ static int complain(const struct options *options, char *why)
 
 static int run(int argc, char **argv, pid_t parent, const struct inherited_signals *signals)
 {
-    const struct engine_start start = { argc, argv, environ, parent, become_policy, exit };
+    const struct engine_start start = {
+        .argc = argc,
+        .argv = argv,
+        .environment = environ,
+        .parent = parent,
+        .become_policy = become_policy,
+        .exit = exit,
+    };
     struct options options = options_default();
     struct options base;
     char why[WHY_SIZE];

@@ -37,9 +37,7 @@ static void failed(struct engine *engine, struct delivery *delivery)
 
 static void hooks(struct engine *engine, struct delivery *delivery)
 {
-    delivery->slot->hooks = (unsigned)delivery->order->number;
-    if (delivery->slot->hooks & HOOK_REAP_INFO)
-        oom_watch_open(&engine->oom);
+    keeper_slot_listens(engine, delivery->slot, (unsigned)delivery->order->number);
 }
 
 static void answer(struct engine *engine, struct delivery *delivery)

@@ -10,41 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "lua_core.h"
 #include "lua_embed.h"
 
-enum { LOAD_FAILED = 125, POLLED_FIRST = 8 };
-
-struct policy *policy_of(lua_State *L)
-{
-    return lua_touserdata(L, lua_upvalueindex(1));
-}
+enum { LOAD_FAILED = 125 };
 
 /* ---- The process. ---- */
-
-static void close_all_but(int first, int second)
-{
-    struct rlimit limit;
-    const int low = first < second ? first : second;
-    const int high = first < second ? second : first;
-
-    if (syscall(SYS_close_range, high + 1, ~0U, 0) == 0) {
-        for (int fd = 3; fd < high; fd++)
-            if (fd != low)
-                close(fd);
-        return;
-    }
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 65536)
-        limit.rlim_cur = 65536;
-    for (int fd = 3; (rlim_t)fd < limit.rlim_cur; fd++)
-        if (fd != first && fd != second)
-            close(fd);
-}
 
 static void nothing(int number)
 {
@@ -84,41 +59,25 @@ static void become_policy_process(const struct policy_start *start)
     signals_set_mask(start->signals->mask, NULL);
 }
 
-void policy_apply_options(struct policy *policy)
+static void set_limits(struct policy *policy)
 {
-    policy->options = policy->configured;
-    options_reapply_arguments(&policy->options, policy->argc, policy->argv);
-    policy->log.threshold = policy->options.threshold;
-    policy->log.json = policy->options.json;
     watchdog_set(&policy->watchdog, policy->options.hook_timeout, policy->options.hook_memory);
 }
 
-static int set_up(struct policy *policy, const struct policy_start *start)
+static void set_up(struct policy *policy, const struct policy_start *start)
 {
     memset(policy, 0, sizeof *policy);
     policy->argc = start->argc;
     policy->argv = start->argv;
-    policy->environment = start->environment;
     policy->fd = start->channel_fd;
+    policy->epoll_fd = policy->timer_fd = -1;
+    policy->pid = getpid();
+    policy->checking = start->channel_fd < 0;
+    policy->options_changed = set_limits;
     policy->signals = *start->signals;
     policy->configured = *start->options;
     policy->log.patient = 1;
     policy_apply_options(policy);
-    policy->polled = calloc(POLLED_FIRST, sizeof *policy->polled);
-    policy->polled_room = POLLED_FIRST;
-    policy->polled_count = 1;
-    return policy->polled ? 0 : -1;
-}
-
-static void tear_down(struct policy *policy)
-{
-    while (policy->first) {
-        struct packet *next = policy->first->next;
-
-        free(policy->first);
-        policy->first = next;
-    }
-    free(policy->polled);
 }
 
 /* ---- The script. ---- */
@@ -244,7 +203,9 @@ static void open_libraries(lua_State *L, struct policy *policy)
 {
     luaL_openlibs(L);
     watchdog_install(L, &policy->watchdog);
-    open_core(L, policy); // core
+    lua_pushlightuserdata(L, policy);
+    open_core(L); // core
+    open_script_core(L, policy);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); // core loaded
     lua_insert(L, -2);
     lua_setfield(L, -2, "reaper.core");
@@ -293,7 +254,6 @@ static int run_lua(struct policy *policy)
         log_line(&policy->log, LOG_LEVEL_ERROR, "not enough memory for a Lua state");
         return LOAD_FAILED;
     }
-    policy->L = L;
     lua_pushcfunction(L, with_traceback);
     lua_pushcfunction(L, protected_run);
     lua_pushlightuserdata(L, policy);
@@ -316,9 +276,8 @@ int policy_run(const struct policy_start *start)
     else
         signals_restore(start->signals);
     setvbuf(stdout, NULL, _IOLBF, 0); /* what a hook prints is to be seen now, also through a pipe */
-    if (set_up(&policy, start) != 0)
-        return LOAD_FAILED;
+    set_up(&policy, start);
     code = run_lua(&policy);
-    tear_down(&policy);
+    policy_drop_packets(&policy);
     return code;
 }

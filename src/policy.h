@@ -1,22 +1,26 @@
 /*
- * policy.h: the policy process. It holds the only Lua state and runs the user's script.
+ * policy.h: the process that holds the Lua state: the policy, which runs the user's script, or a program that has
+ * loaded the library.
  *
- *     policy.c        the process: descriptors, signals, the Lua state, loading the script
+ *     policy.c        a policy: descriptors, signals, the Lua state, loading the script
+ *     lua_script.c    reaper.core, what only a policy has
+ *     watchdog.c      hooks that compute or eat too much
+ *     library.c       a program: luaopen_reaper_core, and the split into engine and program
  *     lua_core.c      the module reaper.core: registration tables only
  *     lua_channel.c   events and orders
- *     lua_process.c   processes: spawn, kill, look
+ *     lua_poll.c      waiting
+ *     lua_process.c   processes: spawn, kill, wait, look
  *     lua_system.c    log, signals, settings, clock, descriptors
  *     lua_values.c    C value to Lua value
- *     watchdog.c      hooks that compute or eat too much
  *
- * What scripts see is written in Lua, in lua/reaper/, on top of reaper.core.
+ * What scripts and programs see is written in Lua, in lua/reaper/, on top of reaper.core.
  */
 #ifndef REAPER_POLICY_H
 #define REAPER_POLICY_H
 
 #include <lua.h>
-#include <poll.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "log.h"
 #include "message.h"
@@ -36,25 +40,25 @@ struct packet {
 struct policy {
     int argc;
     char **argv;
-    char **environment;
-    lua_State *L;
-    int fd;                        /* the channel; -1 with --check */
+    pid_t pid;                     /* of this process: what forks from it must not touch the channel */
+    int fd;                        /* the channel; -1 with --check, and before reaper.start */
+    int checking;                  /* --check */
     struct options configured;     /* what the script has set, over defaults and environment */
     struct options options;        /* in force: those under the command line */
     struct inherited_signals signals;
     struct log log;
-    struct watchdog watchdog;
+    struct watchdog watchdog;      /* of a policy; the hooks of a program are its own affair */
+    void (*options_changed)(struct policy *policy); /* or NULL */
     struct packet *first, *last;
     uint32_t last_request;
     int wants_info;
-    struct pollfd *polled; /* [0] is the channel */
-    size_t polled_count, polled_room;
+    int epoll_fd; /* the channel, the watched descriptors and the timer; -1 until it is needed */
+    int timer_fd; /* readable when the loop is to run again; -1 unless reaper.fd() was called */
 };
 
 struct policy_start {
     int argc;
     char **argv;
-    char **environment;
     const struct options *options;
     const struct inherited_signals *signals;
     int channel_fd; /* -1: only check the script */
@@ -68,8 +72,20 @@ int policy_run(const struct policy_start *start);
 /* Puts in force what the script has configured, under the command line. */
 void policy_apply_options(struct policy *policy);
 
-/* Sends an order; none with --check. An engine that has gone is noticed by the next poll. */
+/* True when there is an engine to speak to: not with --check, not before reaper.start, not in a forked process. */
+int policy_is_connected(const struct policy *policy);
+
+/* Sends an order, when connected. An engine that has gone is noticed by the next poll. */
 void policy_send(const struct policy *policy, const struct order *order);
+
+/* Reads one packet into the queue; waits for it. 1, 0 when the engine has closed the channel. */
+int policy_read_packet(struct policy *policy);
+
+/* Makes the descriptor that reaper.fd() gave readable after `delay` (nanoseconds); NEVER: not for the time's sake. */
+void policy_set_timer(const struct policy *policy, int64_t delay);
+
+/* Frees the packets that have not been dispatched. */
+void policy_drop_packets(struct policy *policy);
 
 /* The policy behind a function of reaper.core (its first upvalue). */
 struct policy *policy_of(lua_State *L);

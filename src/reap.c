@@ -67,7 +67,7 @@ void reap_describe(int status, char *text, size_t size)
                  WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
-static struct usage usage_of(const struct rusage *usage)
+struct usage reap_usage(const struct rusage *usage)
 {
     const struct usage plain = {
         .utime_us = (int64_t)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec,
@@ -84,9 +84,26 @@ static struct usage usage_of(const struct rusage *usage)
     return plain;
 }
 
+/* Whose deaths a program has asked for, as wait4(2) takes it: every one unless there is such a wish. */
+static pid_t told_pid(const struct engine *engine)
+{
+    const struct engine_program *const program = engine->start->program;
+
+    if (!program)
+        return -1;
+    return program->told == 0 ? -program->pid : program->told;
+}
+
+static int is_to_be_told(const struct engine *engine, const struct death *death)
+{
+    const pid_t told = told_pid(engine);
+
+    return told == -1 || told == death->pid || (told < -1 && death->looked && death->look.pgrp == -told);
+}
+
 static int wants_look(const struct engine *engine)
 {
-    return (engine->policy.hooks & HOOK_REAP_INFO) || engine->options.warn
+    return told_pid(engine) < -1 || (engine->policy.hooks & HOOK_REAP_INFO) || engine->options.warn
            || engine->options.threshold >= LOG_LEVEL_TRACE;
 }
 
@@ -118,7 +135,7 @@ static struct event event_of(struct engine *engine, const struct death *death)
     event.kind = EVENT_REAP;
     event.pid = death->pid;
     event.status = death->status;
-    event.of.usage = usage_of(&death->usage);
+    event.of.usage = reap_usage(&death->usage);
     if (death->looked) {
         event.flags |= EVENT_LOOKED;
         event.lifetime_ns = proc_lifetime(&death->look);
@@ -173,6 +190,8 @@ static void tell_death(struct engine *engine, const struct death *death)
         tell_main(engine, &event, death);
     } else if (child) {
         trace(engine, death, "spawned child");
+        if (!is_to_be_told(engine, death))
+            event.flags |= EVENT_TOLD;
         tell_spawned(engine, &event, child);
     } else {
         event.flags |= EVENT_ORPHAN;
@@ -181,7 +200,8 @@ static void tell_death(struct engine *engine, const struct death *death)
             warn_of_orphan(engine, death);
         else
             trace(engine, death, "orphan");
-        keeper_put_orphan(engine, &event);
+        if (is_to_be_told(engine, death))
+            keeper_put_orphan(engine, &event);
     }
 }
 

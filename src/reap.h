@@ -2,6 +2,7 @@
 #ifndef REAPER_REAP_H
 #define REAPER_REAP_H
 
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include "engine.h"
@@ -20,6 +21,9 @@ int reap_is_ours(const struct engine *engine, pid_t pid);
 
 /* Reaps what the signals did not name, because they coalesce. */
 void reap_sweep(struct engine *engine);
+
+/* What of a struct rusage crosses the socket. */
+struct usage reap_usage(const struct rusage *usage);
 
 /* "exit 3", "signal SIGSEGV (core dumped)". */
 void reap_describe(int status, char *text, size_t size);

@@ -157,7 +157,7 @@ static void wake_stopped(const struct engine *engine)
     struct census census;
 
     if (take_census(engine, &census) != 0) {
-        if (signal_everything(engine, SIGCONT) != 0)
+        if (engine_has_program(engine) || signal_everything(engine, SIGCONT) != 0)
             signal_by_pid(engine, SIGCONT);
         return;
     }
@@ -196,9 +196,10 @@ static void signal_census(const struct engine *engine, int number)
     free(before.list);
 }
 
+/* A program that stops everything by itself is spared, and kill(-1) spares nobody. */
 void remains_terminate(struct engine *engine)
 {
-    if (signal_everything(engine, SIGTERM) != 0)
+    if (engine_has_program(engine) || signal_everything(engine, SIGTERM) != 0)
         signal_census(engine, SIGTERM);
     wake_stopped(engine);
 }
@@ -221,7 +222,7 @@ static int watch_others(struct engine *engine)
     int pidfd;
 
     if (take_census(engine, &census) != 0)
-        return 0;
+        return engine_has_program(engine); /* nobody knows, so the grace is waited for */
     for (size_t i = 0; i < census.count && engine->watched_count < WATCHED_MAX; i++) {
         if (!counts(engine, &census.list[i]))
             continue;
@@ -236,16 +237,16 @@ static int watch_others(struct engine *engine)
     return left;
 }
 
-/* Without __WALL the wait does not see policies (POLICY_SIGNAL). */
-static int has_children(void)
+/* Without __WALL the wait does not see policies (POLICY_SIGNAL). A program it does see, so then /proc has to tell. */
+static int has_children(const struct engine *engine)
 {
     siginfo_t child;
 
-    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
+    return !engine_has_program(engine) && waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 int remains_any(struct engine *engine)
 {
     remains_unwatch(engine);
-    return has_children() || watch_others(engine);
+    return has_children(engine) || watch_others(engine);
 }

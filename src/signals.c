@@ -132,7 +132,8 @@ void signals_take(struct inherited_signals *inherited)
 {
     inherited->ignored = 0;
     signals_set_mask(~UINT64_C(0), &inherited->mask);
-    set_action(SIGCHLD, SIG_DFL);
+    if (is_ignored(SIGCHLD))
+        set_action(SIGCHLD, SIG_DFL);
     for (int i = 1; i <= SIGNAL_MAX; i++)
         if (is_ignored(i))
             inherited->ignored |= SIGNAL_BIT(i);

@@ -37,7 +37,7 @@ const char *signal_name(int number, char buffer[SIGNAL_NAME_SIZE]);
 /* The known signal name nearest to `text`, or NULL. */
 const char *signal_nearest(const char *text);
 
-/* Saves what was inherited, sets SIGCHLD to its default and blocks every signal. */
+/* Saves what was inherited, sets an ignored SIGCHLD to its default and blocks every signal. */
 void signals_take(struct inherited_signals *inherited);
 
 /* Blocks exactly `mask`, and puts the mask before it into *old unless that is NULL. Async-signal-safe. */

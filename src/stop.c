@@ -14,6 +14,18 @@
 /* What KILL does not end within this time (a process in uninterruptible sleep) is left to the kernel. */
 static const int64_t kill_patience = 2 * NANOSECONDS;
 
+/* `-e` speaks of the main child's code only. */
+static int code_to_leave_with(const struct engine *engine)
+{
+    int code = engine->main_code;
+
+    if (engine->exit_code >= 0)
+        return engine->exit_code;
+    if (code < 0)
+        code = engine->main_status >= 0 ? engine_code_of(engine->main_status) : 0;
+    return engine->options.exit_map[code] >= 0 ? engine->options.exit_map[code] : code;
+}
+
 /* ---- How it begins. ---- */
 
 void stop_main_ended(struct engine *engine, struct event *event)
@@ -25,9 +37,12 @@ void stop_main_ended(struct engine *engine, struct event *event)
     ask.event = *event;
     if (engine->state == ENGINE_RUNNING && engine_has_script(engine) && verdict_ask(engine, &ask) == 0)
         return;
-    keeper_put_spawned(engine, event);
+    if (engine_has_script(engine))
+        keeper_put_spawned(engine, event);
     if (engine->state == ENGINE_RUNNING)
         stop_begin(engine, "main");
+    else if (engine->state == ENGINE_LEAVING && !engine->left_named)
+        engine->left_code = code_to_leave_with(engine);
 }
 
 void stop_main_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
@@ -47,7 +62,8 @@ void stop_main_answered(struct engine *engine, const struct ask *ask, enum answe
 /* It is the main child's end that leaves them; without COMMAND the stop is as ever. */
 static int leaves_orphans(const struct engine *engine)
 {
-    return engine->options.leave_orphans && engine->base.command && engine->main_pid == 0;
+    return engine->options.leave_orphans && (engine->base.command || engine->start->program)
+           && engine->main_pid == 0;
 }
 
 /* What on_stop sets going, with os.execute say, belongs to the stop: the grace is its time. */
@@ -166,19 +182,7 @@ void stop_check_remains(struct engine *engine)
         remains_kill(engine); /* what was made since */
 }
 
-/* ---- The exit code. ---- */
-
-/* `-e` speaks of the main child's code only. */
-static int code_to_leave_with(const struct engine *engine)
-{
-    int code = engine->main_code;
-
-    if (engine->exit_code >= 0)
-        return engine->exit_code;
-    if (code < 0)
-        code = engine->main_status >= 0 ? engine_code_of(engine->main_status) : 0;
-    return engine->options.exit_map[code] >= 0 ? engine->options.exit_map[code] : code;
-}
+/* ---- The end. ---- */
 
 void stop_enter_leaving(struct engine *engine)
 {
@@ -201,8 +205,10 @@ void stop_enter_leaving(struct engine *engine)
 void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
 {
     (void)ask;
-    if (answer == ANSWER_CODE)
+    if (answer == ANSWER_CODE) {
         engine->left_code = number & 0xff;
+        engine->left_named = 1;
+    }
     keeper_dismiss(engine);
     stop_check_policy(engine);
 }

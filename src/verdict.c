@@ -32,7 +32,7 @@ int verdict_ask(struct engine *engine, struct ask *ask)
 {
     struct ask *place = NULL;
 
-    if (!engine_has_script(engine) || engine->options.hook_timeout == 0
+    if (!engine_has_policy(engine) || engine->options.hook_timeout == 0
         || engine->policy.channel.backlog >= BACKLOG_MAX)
         return -1;
     for (int i = 0; i < ASKS_MAX && !place; i++)

@@ -54,9 +54,15 @@ local function announce()
   end
 end
 
-function hooks.ready()
+--- The engine is about to learn the set, which is given: from now on it is told of changes.
+function hooks.begin()
   announced = true
-  core.order(core.ORDER_READY, 0, 0, hooks.mask())
+  return hooks.mask()
+end
+
+--- The script is loaded.
+function hooks.ready()
+  core.order(core.ORDER_READY, 0, 0, hooks.begin())
 end
 
 -- Lists of listeners are replaced, not changed: a call that is going on keeps the one that it began with.
@@ -133,7 +139,7 @@ end
 function hooks.report(name, message, traceback)
   message = tostring(message)
   -- The frames below the hook are the loop's own.
-  traceback = traceback and (traceback:match("^(.-)\n%s*reaper/loop%.lua") or traceback)
+  traceback = traceback and (traceback:match("^(.-)\n[^\n]*reaper/loop%.lua") or traceback)
   local first = listeners.on_error[1]
   if not first or name == "on_error" then
     return print_error(message, name, traceback)

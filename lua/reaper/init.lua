@@ -6,9 +6,11 @@ local hooks = require "reaper.hooks"
 local log = require "reaper.log"
 local loop = require "reaper.loop"
 local process = require "reaper.process"
+local settings = require "reaper.settings"
 
 local reaper = {
   version = core.version,
+  configure = settings.configure,
   log = log,
   on = hooks.on,
   spawn = process.spawn,
@@ -17,6 +19,10 @@ local reaper = {
   processes = core.processes,
   now = core.now,
 }
+
+for name, value in pairs(core.wait_options) do
+  reaper[name] = value
+end
 
 -- Time.
 
@@ -102,57 +108,29 @@ function reaper.reload()
   core.order(core.ORDER_RELOAD)
 end
 
-local list_settings = { rewrite = true, map_exit = true }
-
-local function setting_text(key, value)
-  if type(value) == "boolean" then
-    return value and "1" or "0"
-  elseif math.type(value) == "integer" then
-    return ("%d"):format(value)
-  elseif type(value) == "number" then
-    return ("%.9f"):format(value)
-  end
-  return check.type("reaper.configure", key, value, "string")
-end
-
-local function configure(key, text)
-  local ok, json = core.configure(key, text)
-  if not ok then
-    check.refuse("reaper.configure", key, json)
-  end
-  log.json = json
-end
-
-local function configure_list(key, pairs_of)
-  check.type("reaper.configure", key, pairs_of, "table")
-  for from, to in pairs(pairs_of) do
-    configure(key, setting_text(key, from) .. ":" .. setting_text(key, to == false and 0 or to))
-  end
-end
-
---- The settings of the command line, from the script. What the command line says itself stays in force.
-function reaper.configure(settings)
-  check.type("reaper.configure", "settings", settings, "table")
-  local keys = {}
-  for key in pairs(settings) do
-    keys[#keys + 1] = check.type("reaper.configure", "key", key, "string")
-  end
-  table.sort(keys)
-  for _, key in ipairs(keys) do
-    if list_settings[key] then
-      configure_list(key, settings[key])
-    else
-      configure(key, setting_text(key, settings[key]))
-    end
-  end
-end
-
 --- Counters: reaped, orphans, dropped, policy_restarts, zombies_peak, uptime (seconds).
 function reaper.stats()
   return core.request(core.ORDER_STATS)
 end
 
--- reaper.main is there when there is a COMMAND.
+-- Waiting without an engine.
+
+--- wait4(2): pid, status, rusage; 0 with WNOHANG when nothing has ended; or nil, message, errno (10: no child).
+function reaper.wait4(pid, options)
+  pid = check.integer("reaper.wait4", "pid", pid == nil and -1 or pid, -0x80000000, 0x7fffffff)
+  options = check.integer("reaper.wait4", "options", options == nil and 0 or options, 0, 0xffffffff)
+  return core.wait4(pid, options)
+end
+
+--- prctl(PR_SET_CHILD_SUBREAPER): whether orphans below this process are adopted by it. True; or nil, message, errno.
+function reaper.set_child_subreaper(on)
+  return core.set_child_subreaper(check.type("reaper.set_child_subreaper", "on", on, "boolean"))
+end
+
+-- In a program there is more, and no main child; in a script reaper.main is there when there is a COMMAND.
+if core.start then
+  return require "reaper.program"(reaper)
+end
 return setmetatable(reaper, {
   __index = function(_, key)
     if key == "main" then

@@ -8,7 +8,23 @@ local loop = {}
 local DONE, WAIT = {}, {} -- what a coroutine of ours yields
 
 local create, running, yield = coroutine.create, coroutine.running, coroutine.yield
-local resume = core.resume
+
+-- In a program there is no watch-dog.
+local function resumed(co, ok, ...)
+  if ok then
+    return true, ...
+  end
+  local text, message = pcall(tostring, (...))
+  message = text and message or ("(an error that is a %s)"):format(type((...)))
+  local traceback = debug.traceback(co, message)
+  coroutine.close(co)
+  return false, message, traceback
+end
+
+local resume = core.resume or function(co, ...)
+  return resumed(co, coroutine.resume(co, ...))
+end
+local give_up = core.give_up or coroutine.close
 
 local current -- the coroutine that is running now
 local pool = {} -- idle coroutines
@@ -42,7 +58,7 @@ local function settle(co, ok, first, ...)
   if ok then
     first = "coroutine.yield: only a coroutine of your own may yield; to wait, use reaper.sleep or process:wait"
     finish(co, false, first, debug.traceback(co, first))
-    core.give_up(co)
+    give_up(co)
   elseif ok == nil then
     finish(co, nil) -- os.exit
   else
@@ -74,28 +90,51 @@ function loop.label()
   return labels[current]
 end
 
---- True where a function that waits may be called.
-function loop.can_wait()
-  return current ~= nil and running() == current
+--- The coroutine of the hook or timer that is running, if any. An error that went through the loop leaves a stale one.
+function loop.in_hook()
+  if current and coroutine.status(current) ~= "running" and coroutine.status(current) ~= "normal" then
+    current = nil
+  end
+  return current
 end
 
---- Makes sure of that: raises otherwise.
+--- Raises where a function that waits cannot be called.
 function loop.check_wait(name)
-  if not loop.can_wait() then
+  local hook = loop.in_hook()
+  if hook and running() ~= hook or not hook and not loop.is_program then
     error(name .. " waits, so it can be called in hooks, timers and the script itself, "
       .. "but not in a coroutine of your own", 3)
   end
 end
 
+-- The program itself waits, so everything else runs from here.
+local function run_until_woken(register)
+  local waiter = {}
+  register(waiter)
+  while not waiter.values do
+    if loop.gone and #loop.timers == 0 then
+      return nil, "the engine has gone"
+    end
+    loop.step()
+  end
+  return table.unpack(waiter.values, 1, waiter.values.n)
+end
+
 --- Waits until somebody calls loop.wake with the value that `register` is given. Gives what wake gives.
 function loop.wait(register)
-  local co = current
-  register(co)
+  if not loop.in_hook() then
+    return run_until_woken(register)
+  end
+  register(current)
   return yield(WAIT)
 end
 
---- Lets a waiting coroutine go on with the values.
+--- Lets a waiting coroutine go on with the values. True when it has ended.
 function loop.wake(co, ...)
+  if type(co) == "table" then
+    co.values = table.pack(...)
+    return true
+  end
   return continue(co, ...)
 end
 
@@ -113,12 +152,20 @@ end
 -- Timers: a binary heap by time; those of the same time in the order of their making.
 
 local heap, serial = {}, 0
+loop.timers = heap
 
 local function earlier(a, b)
   if a.at ~= b.at then
     return a.at < b.at
   end
   return a.serial < b.serial
+end
+
+-- Another event loop waits for us: it has to know when to call us.
+local function set_alarm()
+  if loop.is_watched then
+    core.set_timer(heap[1] and math.max(0, heap[1].at - core.now()))
+  end
 end
 
 local function place(timer, index)
@@ -157,6 +204,7 @@ function loop.add_timer(delay, f)
   local timer = { at = core.now() + delay, serial = serial, f = f }
   heap[#heap + 1] = timer
   sift_up(#heap)
+  set_alarm()
   return timer
 end
 
@@ -176,12 +224,14 @@ function loop.remove_timer(timer)
 end
 
 local function fire_timers()
-  local now = core.now()
+  local now, count = core.now(), 0
   while heap[1] and heap[1].at <= now do
     local timer = heap[1]
     loop.remove_timer(timer)
     timer.f()
+    count = count + 1
   end
+  return count
 end
 
 -- Descriptors.
@@ -206,34 +256,61 @@ local function serve(ready)
       f()
     end
   end
+  return #ready
+end
+
+--- A descriptor that is readable when loop.step has something to do; or nil, message, errno.
+function loop.fd()
+  local fd, message, errno = core.fd()
+  if not fd then
+    return nil, message, errno
+  end
+  loop.is_watched = true
+  set_alarm()
+  return fd
+end
+
+-- Events.
+
+local handlers = {}
+
+--- Calls f with the values of each event of the kind.
+function loop.handle(kind, f)
+  handlers[kind] = f
 end
 
 -- Deals with the events that have been read.
-local function dispatch(handlers, kind, ...)
-  if kind then
-    local handler = handlers[kind]
-    if handler then -- not for a reply that nobody waits for
-      handler(...)
-    end
-    return dispatch(handlers, core.next())
+local function dispatch(count, kind, ...)
+  if not kind then
+    return count
   end
+  local handler = handlers[kind]
+  if handler then -- not for a reply that nobody waits for
+    handler(...)
+  end
+  return dispatch(count + 1, core.next())
 end
 
 --- Waits for the next thing to happen and deals with it.
--- @param handlers event kind → function
--- @return false when the engine has gone
-function loop.step(handlers)
+-- @param most seconds to wait at most; none: for ever
+-- @return how many things there were, or false when the engine has gone
+function loop.step(most)
   local delay = heap[1] and math.max(0, heap[1].at - core.now())
+  if most and most < (delay or math.huge) then
+    delay = most
+  end
   local ready = core.poll(delay)
   if not ready then
+    loop.gone = true
     return false
   end
-  dispatch(handlers, core.next())
+  local count = dispatch(0, core.next())
   if ready ~= true then
-    serve(ready)
+    count = count + serve(ready)
   end
-  fire_timers()
-  return true
+  count = count + fire_timers()
+  set_alarm()
+  return count
 end
 
 return loop

@@ -30,7 +30,7 @@ container.signal_number = signals.number
 -- Everything that may stand in the table given to start, so that a misspelt key is told.
 local KEYS = {}
 for key in ([[mode script script_path args command raw env clear_env ignore block close no_proc full_stderr tty
-  report_left cwd unshare wrap limit]]):gmatch("%S+") do
+  report_left cwd unshare wrap limit program]]):gmatch("%S+") do
   KEYS[key] = true
 end
 
@@ -127,7 +127,7 @@ local function command_line(self, options)
   append(words, "--")
   append_all(words, options.wrap)
   append_all(words, setup_words(self, options))
-  append(words, container.binary)
+  append_all(words, options.program or { container.binary })
   append_all(words, program_words(self, options))
   for index, word in ipairs(words) do
     words[index] = expand(self, word)

@@ -1,0 +1,82 @@
+--- The engine's settings, as a table gives them: to reaper.configure and to reaper.start.
+
+local core = require "reaper.core"
+local check = require "reaper.check"
+local log = require "reaper.log"
+
+local settings = {}
+
+-- What the value of a key may be; texts are read as the command line reads them.
+local kinds = {
+  grace = "seconds", hook_timeout = "seconds", policy_timeout = "seconds",
+  kill_group = "flag", leave_orphans = "flag", warn = "flag", quiet = "flag", verbose = "count",
+  map_exit = "pairs", rewrite = "pairs",
+  parent_death = "signal", hook_memory = "size", user = "text", log_format = "text",
+}
+
+local expected = {
+  seconds = { "a number of seconds", number = true, string = true },
+  flag = { "a boolean", boolean = true, string = true, number = true },
+  count = { "a boolean or a number from 0 to 3", boolean = true, string = true, number = true },
+  pairs = { "table", table = true },
+  signal = { "a signal's name or number", string = true, number = true },
+  size = { "a number of bytes or a text such as \"64M\"", string = true, number = true },
+  text = { "a text", string = true, number = true },
+}
+
+settings.names = {}
+for name in pairs(kinds) do
+  settings.names[#settings.names + 1] = name
+end
+table.sort(settings.names)
+
+local function text_of(where, key, value)
+  if type(value) == "boolean" then
+    return value and "1" or "0"
+  elseif math.type(value) == "integer" then
+    return ("%d"):format(value)
+  elseif type(value) == "number" then
+    return ("%.9f"):format(value)
+  end
+  return check.type(where, key, value, "string")
+end
+
+--- The keys and texts of a table, as core.configure takes them. Raises for values of a wrong type.
+-- @return { { key, text }, … } in the order of the keys; those of a key with pairs come one by one
+function settings.texts(where, given)
+  check.type(where, "settings", given, "table")
+  local keys = {}
+  for key in pairs(given) do
+    keys[#keys + 1] = check.type(where, "key", key, "string")
+  end
+  table.sort(keys)
+  local list = {}
+  for _, key in ipairs(keys) do
+    local value, kind = given[key], kinds[key]
+    if kind and not expected[kind][type(value)] then
+      check.fail(where, key, expected[kind][1], value)
+    end
+    if kind ~= "pairs" then
+      list[#list + 1] = { key, text_of(where, key, value) }
+    else
+      for from, to in pairs(value) do
+        list[#list + 1] = { key, text_of(where, key, from) .. ":" .. text_of(where, key, to == false and 0 or to) }
+      end
+    end
+  end
+  return list
+end
+
+--- reaper.configure{ key = value, … }: the command line's settings, from the script or program. Raises for a wrong one;
+-- what stands before it is in force. What the command line says itself has the last word.
+function settings.configure(given)
+  for _, setting in ipairs(settings.texts("reaper.configure", given)) do
+    local ok, json = core.configure(setting[1], setting[2])
+    if not ok then
+      check.refuse("reaper.configure", setting[1], json)
+    end
+    log.json = json
+  end
+end
+
+return settings

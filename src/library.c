@@ -1,0 +1,237 @@
+/*
+ * library.c: reaper.core for a Lua program, and the split into engine and program.
+ *
+ * The other door beside main.c: reaper.start() forks. The parent, which keeps its pid, becomes the engine and never
+ * comes back to Lua; the program goes on in the child.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "engine.h"
+#include "lua_core.h"
+#include "lua_values.h"
+#include "policy.h"
+
+__attribute__((visibility("default"))) int luaopen_reaper_core(lua_State *L);
+
+/* A program has no command line of reaper-lua's. */
+static char *no_arguments[] = { (char *)"reaper-lua", NULL };
+
+/* What reaper.start asks for. */
+struct split {
+    struct options options;
+    struct inherited_signals signals;
+    struct engine_program program;
+    int program_end; /* of the channel */
+};
+
+/* ---- The parent. ---- */
+
+/* Does not return. Handlers of the program are not run any more: every signal stays blocked. */
+static void become_engine(struct split *split)
+{
+    const struct engine_start start = {
+        .argc = 1,
+        .argv = no_arguments,
+        .environment = environ,
+        .parent = getppid(),
+        .program = &split->program,
+        .exit = _exit,
+    };
+
+    prctl(PR_SET_NAME, "reaper-lua");
+    signal(SIGCHLD, SIG_DFL); /* a handler with SA_NOCLDWAIT would let the kernel reap */
+    close_all_but(split->program.channel.fd, split->program.channel.peer);
+    _exit(engine_run(&start, &split->options, &split->signals));
+}
+
+/* ---- The program. ---- */
+
+/* EVENT_START says that orphans are adopted from now on and that the terminal is ours. */
+static void wait_for_engine(int fd)
+{
+    struct pollfd entry = { .fd = fd, .events = POLLIN };
+
+    while (poll(&entry, 1, -1) < 0 && errno == EINTR)
+        continue;
+}
+
+static void go_on(struct policy *policy, const struct split *split)
+{
+    policy->fd = split->program_end;
+    policy->pid = getpid();
+    policy->signals = split->signals;
+    policy->configured = split->options;
+    policy_apply_options(policy);
+    if (policy->epoll_fd >= 0) /* the parent's, too: what it had is watched anew */
+        close(policy->epoll_fd);
+    policy->epoll_fd = -1;
+    wait_for_engine(policy->fd);
+    signals_set_mask(split->signals.mask, NULL);
+}
+
+/* ---- The split. ---- */
+
+/* 0 in the program; -1 with errno, and nothing has changed. Does not return in the engine. */
+static int split_in_two(struct policy *policy, struct split *split)
+{
+    int saved;
+
+    fflush(NULL); /* what waits in a buffer would be written twice */
+    if (channel_open(&split->program.channel, &split->program_end) != 0)
+        return -1;
+    signals_take(&split->signals);
+    split->program.pid = fork();
+    saved = errno;
+    if (split->program.pid > 0)
+        become_engine(split);
+    channel_close(&split->program.channel);
+    if (split->program.pid == 0) {
+        go_on(policy, split);
+        return 0;
+    }
+    signals_set_mask(split->signals.mask, NULL);
+    close(split->program_end);
+    errno = saved;
+    return -1;
+}
+
+/* The others would end with the fork. Without /proc nobody knows. */
+static int has_threads(void)
+{
+    struct stat folder;
+
+    return stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 3;
+}
+
+/* What is there is what a program can use: settings, no script and no COMMAND. */
+static int options_of_environment(struct options *options, char *why)
+{
+    const struct options defaults = options_default();
+
+    *options = defaults;
+    if (options_from_environment(options, why) != 0)
+        return -1;
+    options->eval = NULL;
+    options->check = options->pause = 0;
+    options->user[0] = '\0';
+    options->hook_memory = defaults.hook_memory;
+    options->policy_timeout = defaults.policy_timeout;
+    return 0;
+}
+
+/* The list { key, text, … } on top. */
+static int apply_settings(lua_State *L, struct options *options, char *why)
+{
+    const int list = lua_gettop(L);
+    int failed = 0;
+
+    for (lua_Integer i = 1; !failed && i < luaL_len(L, list); i += 2) {
+        lua_rawgeti(L, list, i);
+        lua_rawgeti(L, list, i + 1); // list key text
+        failed = options_set(options, luaL_checkstring(L, -2), luaL_checkstring(L, -1), why);
+        lua_pop(L, 2);
+    }
+    return failed;
+}
+
+static int refuse(lua_State *L, const char *why)
+{
+    luaL_pushfail(L);
+    lua_pushstring(L, why);
+    return 2;
+}
+
+/*
+ * core.start(settings, hooks, told, subreaper): true and whether the log is JSON, in the program; or nil, message[, errno]. `settings` is a list of
+ * keys and texts, `hooks` a set of enum hook_bit, the others are those of struct engine_program.
+ */
+static int core_start(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    struct split split;
+    char why[WHY_SIZE];
+
+    memset(&split, 0, sizeof split);
+    split.program.hooks = (unsigned)luaL_checkinteger(L, 2);
+    split.program.told = (pid_t)luaL_checkinteger(L, 3);
+    split.program.subreaper = lua_toboolean(L, 4);
+    lua_settop(L, 1);
+    if (options_of_environment(&split.options, why) != 0 || apply_settings(L, &split.options, why) != 0)
+        return refuse(L, why);
+    if (has_threads())
+        return refuse(L, "this process has threads, which would end in the fork: call it before they are made");
+    if (split_in_two(policy, &split) != 0)
+        return push_failure(L, errno, "cannot start the engine");
+    lua_pushboolean(L, 1);
+    lua_pushboolean(L, policy->options.json);
+    return 2;
+}
+
+/* core.getpid() */
+static int core_getpid(lua_State *L)
+{
+    lua_pushinteger(L, getpid());
+    return 1;
+}
+
+/* The program ends, or at least its Lua state. */
+static int collect(lua_State *L)
+{
+    struct policy *policy = lua_touserdata(L, 1);
+
+    policy_drop_packets(policy);
+    if (policy->fd >= 0)
+        close(policy->fd);
+    if (policy->epoll_fd >= 0)
+        close(policy->epoll_fd);
+    if (policy->timer_fd >= 0)
+        close(policy->timer_fd);
+    policy->fd = policy->epoll_fd = policy->timer_fd = -1;
+    return 0;
+}
+
+static void push_policy(lua_State *L)
+{
+    struct policy *policy = lua_newuserdatauv(L, sizeof *policy, 0);
+
+    memset(policy, 0, sizeof *policy);
+    policy->argc = 1;
+    policy->argv = no_arguments;
+    policy->fd = policy->epoll_fd = policy->timer_fd = -1;
+    policy->configured = options_default();
+    policy->log.patient = 1;
+    policy_apply_options(policy);
+    lua_createtable(L, 0, 1); // policy metatable
+    lua_pushcfunction(L, collect);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+}
+
+int luaopen_reaper_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "start", core_start },
+        { "getpid", core_getpid },
+        { NULL, NULL },
+    };
+
+    luaL_checkversion(L);
+    push_policy(L);
+    lua_pushvalue(L, -1);
+    open_core(L); // policy core
+    lua_insert(L, -2);
+    luaL_setfuncs(L, functions, 1); // core
+    return 1;
+}

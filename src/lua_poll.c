@@ -1,0 +1,162 @@
+/* Waiting: for events, watched descriptors and time. All of them are behind one epoll descriptor. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "lua_core.h"
+#include "lua_values.h"
+#include "policy.h"
+
+enum { READY_MAX = 64 };
+
+static int add(int epoll_fd, int fd, uint32_t events)
+{
+    struct epoll_event event = { .events = events, .data.fd = fd };
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* The epoll descriptor, with the channel in it. -1 with errno. */
+static int open_epoll(struct policy *policy)
+{
+    if (policy->epoll_fd >= 0)
+        return policy->epoll_fd;
+    policy->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (policy->epoll_fd >= 0 && policy->fd >= 0 && add(policy->epoll_fd, policy->fd, EPOLLIN) != 0) {
+        close(policy->epoll_fd);
+        policy->epoll_fd = -1;
+    }
+    return policy->epoll_fd;
+}
+
+static int milliseconds(lua_Number seconds)
+{
+    const lua_Number rounded = seconds * 1000 + 0.999; /* never early */
+
+    return rounded >= 2147483647.0 ? 2147483647 : (int)rounded;
+}
+
+/* The ready descriptors but the channel and the timer. Reads a packet when there is one; -1 when the engine has gone. */
+static int sort_out(struct policy *policy, const struct epoll_event *ready, int count, int *fds)
+{
+    int left = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (ready[i].data.fd == policy->fd) {
+            if (policy_read_packet(policy) || policy->first)
+                continue;
+            epoll_ctl(policy->epoll_fd, EPOLL_CTL_DEL, policy->fd, NULL);
+            return -1;
+        } else if (ready[i].data.fd != policy->timer_fd) {
+            fds[left++] = ready[i].data.fd;
+        }
+    }
+    return left;
+}
+
+/*
+ * core.poll([timeout]): waits until an event, a watched descriptor or the timeout (seconds; none: for ever) comes.
+ * Gives a list of ready descriptors, true when there is none, or false, once, when the engine has gone.
+ */
+int core_poll(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    const int timeout = lua_isnoneornil(L, 1) ? -1 : milliseconds(luaL_checknumber(L, 1));
+    struct epoll_event ready[READY_MAX];
+    int fds[READY_MAX];
+    int count;
+
+    if (policy->fd >= 0 && !policy_is_connected(policy))
+        return luaL_error(L, "this process was forked from the one that the engine tells of events");
+    if (open_epoll(policy) < 0)
+        return luaL_error(L, "cannot wait for anything: %s", strerror(errno));
+    count = epoll_wait(policy->epoll_fd, ready, READY_MAX, policy->first ? 0 : timeout);
+    count = sort_out(policy, ready, count, fds);
+    if (count <= 0) {
+        lua_pushboolean(L, count == 0);
+        return 1;
+    }
+    lua_createtable(L, count, 0); // list
+    for (int i = 0; i < count; i++) {
+        lua_pushinteger(L, fds[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* core.watch(fd, "r" | "w" | nil): from now on core.poll waits for it to be readable, writable, or no more. */
+int core_watch(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    const int fd = (int)luaL_checkinteger(L, 1);
+    const char *mode = luaL_optstring(L, 2, NULL);
+
+    if (!mode) {
+        if (policy->epoll_fd >= 0)
+            epoll_ctl(policy->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        return 0;
+    }
+    if (open_epoll(policy) < 0 || add(policy->epoll_fd, fd, *mode == 'r' ? EPOLLIN : EPOLLOUT) != 0)
+        return luaL_error(L, "cannot wait for descriptor %d: %s", fd, strerror(errno));
+    return 0;
+}
+
+/* ---- For other event loops. ---- */
+
+void policy_set_timer(const struct policy *policy, int64_t delay)
+{
+    struct itimerspec time = { .it_value = { 0, 0 } };
+
+    if (policy->timer_fd < 0)
+        return;
+    if (delay <= 0)
+        delay = 1; /* zero would disarm it */
+    if (delay != NEVER) {
+        time.it_value.tv_sec = (time_t)(delay / NANOSECONDS);
+        time.it_value.tv_nsec = (long)(delay % NANOSECONDS);
+    }
+    timerfd_settime(policy->timer_fd, 0, &time, NULL);
+}
+
+/* core.set_timer(seconds or nil): see policy_set_timer. */
+int core_set_timer(lua_State *L)
+{
+    const lua_Number seconds = luaL_optnumber(L, 1, -1);
+    const lua_Number most = 1e9; /* some thirty years */
+    struct policy *policy = policy_of(L);
+
+    if (policy->first)
+        policy_set_timer(policy, 0);
+    else if (seconds < 0)
+        policy_set_timer(policy, NEVER);
+    else
+        policy_set_timer(policy, (int64_t)((seconds < most ? seconds : most) * (lua_Number)NANOSECONDS));
+    return 0;
+}
+
+/* core.fd(): the descriptor that is readable when core.poll would not wait; or nil, message, errno. */
+int core_fd(lua_State *L)
+{
+    struct policy *policy = policy_of(L);
+    int timer_fd;
+
+    if (open_epoll(policy) < 0)
+        return push_failure(L, errno, "epoll_create1");
+    if (policy->timer_fd < 0) {
+        timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (timer_fd < 0)
+            return push_failure(L, errno, "timerfd_create");
+        if (add(policy->epoll_fd, timer_fd, EPOLLIN) != 0) {
+            close(timer_fd);
+            return push_failure(L, errno, "epoll_ctl");
+        }
+        policy->timer_fd = timer_fd;
+    }
+    lua_pushinteger(L, policy->epoll_fd);
+    return 1;
+}
