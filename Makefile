@@ -16,7 +16,7 @@ LINK = $(LUA_LIBRARY) -Wl,-E -lm -ldl
 COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c)
-EMBEDDED = $(filter-out lua/reaper/program.lua,$(wildcard lua/reaper/*.lua))
+EMBEDDED = $(filter-out lua/reaper/program.lua lua/reaper/types.lua,$(wildcard lua/reaper/*.lua))
 LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c src/policy.c src/watchdog.c src/lua_script.c src/lua_embed.c
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
@@ -27,16 +27,18 @@ SPECS ?= spec
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
-.PHONY: all library help demo test lint asan install uninstall clean need-build
+.PHONY: all library help demo test lint asan reference install uninstall clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
 help:
 	@echo 'make             build ./reaper-lua (installs Lua 5.4 headers where it can)'
+	@echo 'make library     build only build/reaper/core.so, for require "reaper" in a Lua program'
 	@echo 'make demo        run it for real in a PID namespace'
 	@echo 'make test        run all specs (REAPER=path for another binary)'
 	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
+	@echo 'make reference   write doc/REFERENCE.md from lua/reaper/types.lua'
 	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove what was built'
 
@@ -49,7 +51,15 @@ $(OUTPUT): $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(LINK)
 	mv $@.new $@
 
-$(BUILD)/%.o: src/%.c Makefile | $(BUILD)
+# What was made with other flags, or for another Lua, is made again.
+FLAGS = $(strip $(COMPILE) $(LDFLAGS) $(LINK))
+ifneq ($(FLAGS),$(file <$(BUILD)/flags))
+.PHONY: $(BUILD)/flags
+endif
+$(BUILD)/flags: | $(BUILD)
+	@printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
+
+$(BUILD)/%.o: src/%.c Makefile $(BUILD)/flags | $(BUILD)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
 # Lua comes with the program that loads it; all names but luaopen_reaper_core stay inside.
@@ -57,14 +67,14 @@ $(LIBRARY): $(LIBRARY_OBJECTS) | $(BUILD)/reaper
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@.new $^
 	mv $@.new $@
 
-$(BUILD)/library/%.o: src/%.c Makefile | $(BUILD)/library
+$(BUILD)/library/%.o: src/%.c Makefile $(BUILD)/flags | $(BUILD)/library
 	$(COMPILE) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
-$(BUILD)/lua_files.c: $(EMBEDDED) tools/embed.sh | $(BUILD)
+$(BUILD)/lua_files.c: $(EMBEDDED) tools/embed.sh Makefile | $(BUILD)
 	tools/embed.sh $(EMBEDDED) > $@.new
 	mv $@.new $@
 
-$(BUILD)/lua_files.o: $(BUILD)/lua_files.c
+$(BUILD)/lua_files.o: $(BUILD)/lua_files.c $(BUILD)/flags
 	$(COMPILE) -c -o $@ $<
 
 $(sort $(BUILD) $(BUILD)/library $(BUILD)/reaper build):
@@ -114,6 +124,11 @@ lint:
 	done
 	luacheck --quiet .
 	mandoc -T lint -W warning doc/reaper-lua.1
+
+# spec/reference_spec.lua fails when this has been forgotten.
+reference:
+	lua5.4 tools/reference.lua lua/reaper/types.lua > doc/REFERENCE.md.new
+	mv doc/REFERENCE.md.new doc/REFERENCE.md
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1

@@ -1,33 +1,18 @@
 -- The terminal: job control under process 1, and under a shell that has started reaper-lua as one of its jobs.
 
 local container = require "spec.support.container"
+local screen = require "spec.support.screen"
 
 local helper, program = container.helper, container.binary
-local PROMPT = "READY> "
-local CTRL_C, CTRL_Z, CTRL_D = "\3", "\26", "\4"
+local PROMPT, environment = screen.prompt, screen.environment
+local CTRL_C, CTRL_Z, CTRL_D = screen.ctrl_c, screen.ctrl_z, screen.ctrl_d
+local see, type_line, has_terminal, groups_of = screen.see, screen.type_line, screen.has_terminal, screen.groups_of
 
 local shells = {}
 for name, words in pairs{ bash = { "/bin/bash", "--norc", "--noprofile", "-i" }, dash = { "/bin/dash", "-i" } } do
   if io.open(words[1]) then
     shells[#shells + 1] = { name = name, words = words }
   end
-end
-
-local environment = { PS1 = PROMPT, HISTFILE = "/dev/null", ENV = false, PROMPT_COMMAND = false, TERM = "dumb" }
-
--- What the terminal shows is "\r\n", and what is typed shows, too: answers are words that were not typed like that.
-local function type_line(c, line)
-  c:write(line .. "\n")
-end
-
--- Waits for a text after all that has been waited for before.
-local function see(c, text, seconds)
-  local from = c.seen or 1
-  c:until_true(function()
-    local _, last = c:out():find(text, from, true)
-    c.seen = last and last + 1 or from
-    return last
-  end, seconds or 10, text)
 end
 
 local function see_prompt(c)
@@ -45,20 +30,6 @@ local function start(options)
   options.tty = true
   options.env = environment
   return container.start(options)
-end
-
--- The group in the terminal's foreground and the process's own, as the machine counts.
-local function groups_of(process)
-  local file = assert(io.open("/proc/" .. process.pid .. "/stat"))
-  local text = file:read("a")
-  file:close()
-  local group, foreground = text:match("%) %S %d+ (%d+) %d+ %d+ (%-?%d+)")
-  return tonumber(group), tonumber(foreground)
-end
-
-local function has_terminal(process)
-  local group, foreground = groups_of(process)
-  return group == foreground
 end
 
 -- Waits until a process with these words has that state; gives it.

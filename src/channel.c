@@ -302,9 +302,9 @@ static ssize_t receive(int socket, void *buffer, size_t size, int fds[MESSAGE_FD
     ssize_t got;
 
     *fd_count = 0;
-    do
+    do /* ECONNRESET comes once, before the last packets, when a program has ended without reading its events */
         got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got >= 0)
         *fd_count = take_fds(&message, fds);
     return got;

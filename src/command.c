@@ -257,7 +257,8 @@ int command_start_again(struct engine *engine, char *why, size_t size)
         snprintf(why, size, "the main child is still alive");
         errno = EBUSY;
     } else if (engine->state != ENGINE_RUNNING) {
-        snprintf(why, size, "reaper-lua is stopping");
+        snprintf(why, size, engine->state == ENGINE_LOADING ? "the script is still being loaded: COMMAND is started then"
+                                                           : "reaper-lua is stopping");
         errno = EBUSY;
     } else if (run(engine, &result, why, size) == 0) {
         started(engine, &result);

@@ -125,8 +125,11 @@ void engine_fill_standard_descriptors(void)
 
 static void leave_folder(struct engine *engine)
 {
-    engine->folder_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    engine->folder = getcwd(NULL, 0);
+    engine->folder_fd = -1;
+    if (!engine->start->program) { /* which is there already, and would find its folder kept busy */
+        engine->folder_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        engine->folder = getcwd(NULL, 0);
+    }
     if (chdir("/") != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot move to /: %s", strerror(errno));
 }

@@ -89,6 +89,7 @@ struct policy_slot {
     int64_t look_at;  /* when to look whether it reads its events */
     int64_t unread_since;
     int told_stuck, told_shut;
+    unsigned late_replies; /* that stand in the backlog although it is full */
 };
 
 enum ask_kind { ASK_NONE, ASK_SIGNAL, ASK_MAIN_END, ASK_STOP, ASK_EXIT, ASK_RELOAD };

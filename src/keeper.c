@@ -333,9 +333,9 @@ static void program_ended(struct engine *engine)
 {
     forget_slot(&engine->policy);
     engine->policy.hooks = 0;
+    verdict_forget(engine, ASK_SIGNAL);
     verdict_forget(engine, ASK_STOP);
     verdict_forget(engine, ASK_EXIT);
-    verdict_policy_lost(engine);
 }
 
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
@@ -376,6 +376,7 @@ void keeper_dismiss(struct engine *engine)
     channel_flush(&engine->policy.channel);
     leaving_add(engine, &engine->policy);
     forget_slot(&engine->policy);
+    verdict_forget(engine, ASK_SIGNAL); /* the answer may be on its way, and cannot be read any more */
     if (engine_has_program(engine))
         engine->policy.hooks = 0; /* signals go to it unasked */
 }

@@ -75,5 +75,6 @@ void leaving_kill(struct engine *engine)
         if (engine->leaving[i].pid > 0)
             kill(engine->leaving[i].pid, SIGKILL);
     engine->leaving_deadline = NEVER;
-    stop_leave_soon(engine);
+    if (leaving_any(engine))
+        stop_leave_soon(engine);
 }

@@ -52,7 +52,8 @@ static void become_engine(struct split *split)
 
     prctl(PR_SET_NAME, "reaper-lua");
     signal(SIGCHLD, SIG_DFL); /* a handler with SA_NOCLDWAIT would let the kernel reap */
-    close_all_but(split->program.channel.fd, split->program.channel.peer);
+    close_all_but(split->program.channel.fd, -1);
+    split->program.channel.peer = -1; /* no other program will read what this one leaves; its exec is to be seen */
     _exit(engine_run(&start, &split->options, &split->signals));
 }
 
@@ -67,16 +68,30 @@ static void wait_for_engine(int fd)
         continue;
 }
 
+/* Socket activation names the process that it is meant for (sd_listen_fds(3)): that was this one, under its old pid. */
+static void correct_listen_pid(void)
+{
+    const char *text = getenv("LISTEN_PID");
+    char pid[16];
+
+    if (!text || strtol(text, NULL, 10) != getppid())
+        return;
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("LISTEN_PID", pid, 1);
+}
+
 static void go_on(struct policy *policy, const struct split *split)
 {
     policy->fd = split->program_end;
     policy->pid = getpid();
     policy->signals = split->signals;
+    policy->signals.ignored &= ~SIGNAL_BIT(SIGPIPE); /* libraries ignore it for themselves, not for what is spawned */
     policy->configured = split->options;
     policy_apply_options(policy);
     if (policy->epoll_fd >= 0) /* the parent's, too: what it had is watched anew */
         close(policy->epoll_fd);
     policy->epoll_fd = -1;
+    correct_listen_pid();
     wait_for_engine(policy->fd);
     signals_set_mask(split->signals.mask, NULL);
 }
@@ -88,6 +103,7 @@ static int split_in_two(struct policy *policy, struct split *split)
 {
     int saved;
 
+    engine_fill_standard_descriptors();
     fflush(NULL); /* what waits in a buffer would be written twice */
     if (channel_open(&split->program.channel, &split->program_end) != 0)
         return -1;

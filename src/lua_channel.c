@@ -65,9 +65,9 @@ int policy_read_packet(struct policy *policy)
 
     if (!packet)
         return 0;
-    do
+    do /* ECONNRESET comes once, before the last packets, when the engine has closed without reading the last order */
         got = recvmsg(policy->fd, &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got <= 0) {
         free(packet);
         return 0;

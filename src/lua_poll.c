@@ -59,6 +59,12 @@ static int sort_out(struct policy *policy, const struct epoll_event *ready, int 
     return left;
 }
 
+/* The epoll descriptor and the timer are the ones of the process that this one was forked from. */
+static int is_forked(const struct policy *policy)
+{
+    return policy->fd >= 0 && !policy_is_connected(policy);
+}
+
 /*
  * core.poll([timeout]): waits until an event, a watched descriptor or the timeout (seconds; none: for ever) comes.
  * Gives a list of ready descriptors, true when there is none, or false, once, when the engine has gone.
@@ -71,7 +77,7 @@ int core_poll(lua_State *L)
     int fds[READY_MAX];
     int count;
 
-    if (policy->fd >= 0 && !policy_is_connected(policy))
+    if (is_forked(policy))
         return luaL_error(L, "this process was forked from the one that the engine tells of events");
     if (open_epoll(policy) < 0)
         return luaL_error(L, "cannot wait for anything: %s", strerror(errno));
@@ -96,8 +102,10 @@ int core_watch(lua_State *L)
     const int fd = (int)luaL_checkinteger(L, 1);
     const char *mode = luaL_optstring(L, 2, NULL);
 
+    if (is_forked(policy) && mode)
+        return luaL_error(L, "this process was forked from the one that the engine tells of events");
     if (!mode) {
-        if (policy->epoll_fd >= 0)
+        if (policy->epoll_fd >= 0 && !is_forked(policy))
             epoll_ctl(policy->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
     }
@@ -112,7 +120,7 @@ void policy_set_timer(const struct policy *policy, int64_t delay)
 {
     struct itimerspec time = { .it_value = { 0, 0 } };
 
-    if (policy->timer_fd < 0)
+    if (policy->timer_fd < 0 || is_forked(policy))
         return;
     if (delay <= 0)
         delay = 1; /* zero would disarm it */

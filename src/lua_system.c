@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -193,6 +195,27 @@ int core_read(lua_State *L)
     return 1;
 }
 
+/* A broken pipe is an EPIPE and no more: the SIGPIPE would end a program. */
+static ssize_t write_quietly(int fd, const char *bytes, size_t size)
+{
+    const struct timespec at_once = { 0, 0 };
+    sigset_t broken;
+    sigset_t before;
+    ssize_t done;
+    int saved;
+
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    sigprocmask(SIG_BLOCK, &broken, &before);
+    done = write(fd, bytes, size);
+    saved = errno;
+    if (done < 0 && saved == EPIPE)
+        sigtimedwait(&broken, NULL, &at_once);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return done;
+}
+
 /* core.write(fd, bytes): how many were taken; or nil, message, errno. Does not wait on a pipe of our own. */
 int core_write(lua_State *L)
 {
@@ -204,7 +227,7 @@ int core_write(lua_State *L)
     if (lua_toboolean(L, 3))
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     do
-        done = write(fd, bytes, size);
+        done = write_quietly(fd, bytes, size);
     while (done < 0 && errno == EINTR);
     if (done < 0)
         return push_failure(L, errno, "write");

@@ -62,7 +62,7 @@ static const struct option_row rows[] = {
     { 'x', "eval", "CHUNK", apply_eval, ENVIRONMENT, OPTIONS_RUN, "Lua text instead of a script file" },
     { 'C', "check", NULL, apply_check, ENVIRONMENT, OPTIONS_RUN,
       "load the script, report errors and unknown hooks, start nothing" },
-    { 'P', "pause", NULL, apply_pause, ENVIRONMENT, OPTIONS_RUN, "no command: reap until TERM or INT" },
+    { 'P', "pause", NULL, apply_pause, ENVIRONMENT, OPTIONS_RUN, "no command: reap until TERM, INT or QUIT" },
     { 'c', "single-child", NULL, apply_nothing, ENVIRONMENT, OPTIONS_RUN, "accepted; it is the default" },
     { 'V', "version", NULL, NULL, 0, OPTIONS_VERSION, "show the version" },
     { 'h', "help", NULL, NULL, 0, OPTIONS_HELP, "show this help" },

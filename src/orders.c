@@ -11,6 +11,8 @@
 #include "stop.h"
 #include "verdict.h"
 
+enum { LATE_REPLIES_MAX = 64 }; /* past the backlog's end */
+
 /* One order on its way. Descriptors that are taken over are set to -1 in `fds`. */
 struct delivery {
     struct policy_slot *slot;
@@ -107,7 +109,7 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
 static void reload(struct engine *engine, struct delivery *delivery)
 {
     (void)delivery;
-    if (engine->state == ENGINE_RUNNING)
+    if (engine->state == ENGINE_RUNNING && engine_has_script(engine))
         keeper_reload(engine);
 }
 
@@ -137,6 +139,18 @@ static struct event reply_to(const struct order *order)
     return event;
 }
 
+/*
+ * Who asks waits for it, so it has to come where the backlog is full of deaths that have not been read. Replies that
+ * nobody reads are another matter.
+ */
+static void put_reply(struct delivery *delivery, const struct event *event)
+{
+    struct policy_slot *slot = delivery->slot;
+
+    slot->late_replies = slot->channel.backlog < BACKLOG_MAX ? 0 : slot->late_replies + 1;
+    channel_put(&slot->channel, event, slot->late_replies < LATE_REPLIES_MAX ? MUST_KEEP : MAY_DROP);
+}
+
 static void main_start(struct engine *engine, struct delivery *delivery)
 {
     struct event event = reply_to(delivery->order);
@@ -150,7 +164,7 @@ static void main_start(struct engine *engine, struct delivery *delivery)
         return;
     }
     event.status = errno;
-    channel_put(&delivery->slot->channel, &event, MAY_DROP);
+    put_reply(delivery, &event);
 }
 
 static void stats(struct engine *engine, struct delivery *delivery)
@@ -161,8 +175,7 @@ static void stats(struct engine *engine, struct delivery *delivery)
     event.of.statistics = engine->statistics;
     event.of.statistics.uptime_ns = clock_now() - engine->started_at;
     event.of.statistics.dropped = (int64_t)(engine->policy.channel.dropped_ever + engine->collected.dropped_ever);
-    /* A script waits for each reply, so only one that does not read can have filled the backlog with them. */
-    channel_put(&delivery->slot->channel, &event, MAY_DROP);
+    put_reply(delivery, &event);
 }
 
 static order_function *const functions[ORDER_COUNT] = {

@@ -77,6 +77,7 @@ static void set_up(struct policy *policy, const struct policy_start *start)
     policy->signals = *start->signals;
     policy->configured = *start->options;
     policy->log.patient = 1;
+    policy->wants_info = 1; /* until the script is loaded, nobody knows */
     policy_apply_options(policy);
 }
 
@@ -245,9 +246,19 @@ static int protected_run(lua_State *L)
     return 1;
 }
 
+/* Lua 5.5 is given the seed of its hashes, which 5.4 makes for itself. */
+static lua_State *new_state(struct watchdog *watchdog)
+{
+#if LUA_VERSION_NUM >= 505
+    return lua_newstate(watchdog_allocate, watchdog, luaL_makeseed(NULL));
+#else
+    return lua_newstate(watchdog_allocate, watchdog);
+#endif
+}
+
 static int run_lua(struct policy *policy)
 {
-    lua_State *L = lua_newstate(watchdog_allocate, &policy->watchdog);
+    lua_State *L = new_state(&policy->watchdog);
     int code = LOAD_FAILED;
 
     if (!L) {

@@ -101,10 +101,11 @@ static int is_to_be_told(const struct engine *engine, const struct death *death)
     return told == -1 || told == death->pid || (told < -1 && death->looked && death->look.pgrp == -told);
 }
 
+/* What a script that is still being loaded will want, nobody knows. */
 static int wants_look(const struct engine *engine)
 {
     return told_pid(engine) < -1 || (engine->policy.hooks & HOOK_REAP_INFO) || engine->options.warn
-           || engine->options.threshold >= LOG_LEVEL_TRACE;
+           || engine->options.threshold >= LOG_LEVEL_TRACE || engine->state == ENGINE_LOADING;
 }
 
 static void warn_of_orphan(struct engine *engine, const struct death *death)
@@ -307,13 +308,25 @@ static void note_cost(struct engine *engine, int64_t cost, int found)
         engine->sweep_cost = cost;
 }
 
-/* Reaps any that is dead, and where that is dear those that died with it. True when there was one. */
-static int reap_some(struct engine *engine, struct deaths *deaths)
+/* The pid of any dead child, which stays one, or 0; and what it cost to find. */
+static pid_t find_any(int64_t *cost)
 {
     const int64_t begin = clock_now();
     const pid_t pid = find_dead(0);
 
-    note_cost(engine, clock_now() - begin, pid > 0);
+    *cost = clock_now() - begin;
+    return pid;
+}
+
+/* Reaps any that is dead, and where that is dear those that died with it. True when there was one. */
+static int reap_some(struct engine *engine, struct deaths *deaths)
+{
+    int64_t cost;
+    pid_t pid = find_any(&cost);
+
+    if (cost > sweep_cheap && engine->sweep_cost <= sweep_cheap)
+        pid = find_any(&cost); /* on a busy machine several in a row are disturbed, and order hangs on this */
+    note_cost(engine, cost, pid > 0);
     if (pid == 0)
         return 0;
     make_room(engine, deaths);

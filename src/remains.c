@@ -245,8 +245,16 @@ static int has_children(const struct engine *engine)
     return !engine_has_program(engine) && waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+/* The census leaves out the dead, but those that have not been reaped have not been told either. */
+static int has_unreaped(void)
+{
+    siginfo_t child = { .si_pid = 0 };
+
+    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && child.si_pid != 0;
+}
+
 int remains_any(struct engine *engine)
 {
     remains_unwatch(engine);
-    return has_children(engine) || watch_others(engine);
+    return has_children(engine) || watch_others(engine) || (engine_has_program(engine) && has_unreaped());
 }

@@ -26,6 +26,8 @@ need_test() {
     have lua5.4 || need lua5.4
     have_file /usr/bin/busted || need lua-busted
     have_file /usr/lib/*/lua/5.4/luv.so /usr/local/lib/lua/5.4/luv.so || need lua-luv
+    have_file /usr/share/lua/5.4/cqueues.lua /usr/local/share/lua/5.4/cqueues.lua || need lua-cqueues
+    have luarocks || need luarocks
     have ps || need procps
     have tini || need tini
     have nginx || need nginx-light

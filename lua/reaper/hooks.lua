@@ -190,9 +190,12 @@ local function reap_finished(ok, message, traceback)
   end
 end
 
---- on_reap without a question behind it.
+--- on_reap without a question behind it. What nobody listens to is for hooks.unheard, which a program has.
 function hooks.call_reap(pid, status, rusage, info)
   local list = listeners.on_reap
+  if not list[1] and hooks.unheard then
+    hooks.unheard(pid, status, rusage)
+  end
   for i = 1, #list do
     loop.run("on_reap", reap_finished, list[i], pid, status, rusage, info)
   end

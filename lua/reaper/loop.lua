@@ -112,9 +112,6 @@ local function run_until_woken(register)
   local waiter = {}
   register(waiter)
   while not waiter.values do
-    if loop.gone and #loop.timers == 0 then
-      return nil, "the engine has gone"
-    end
     loop.step()
   end
   return table.unpack(waiter.values, 1, waiter.values.n)
@@ -129,8 +126,22 @@ function loop.wait(register)
   return yield(WAIT)
 end
 
+local engine_waiters = {} -- those whom only an event can wake
+
+--- The same for what only the engine can tell: nil, "the engine has gone" when it will not.
+function loop.wait_for_engine(register)
+  if loop.gone then
+    return nil, "the engine has gone"
+  end
+  return loop.wait(function(waiter)
+    engine_waiters[waiter] = true
+    register(waiter)
+  end)
+end
+
 --- Lets a waiting coroutine go on with the values. True when it has ended.
 function loop.wake(co, ...)
+  engine_waiters[co] = nil
   if type(co) == "table" then
     co.values = table.pack(...)
     return true
@@ -221,6 +232,7 @@ function loop.remove_timer(timer)
     sift_up(index)
     sift_down(last.index)
   end
+  set_alarm()
 end
 
 local function fire_timers()
@@ -279,6 +291,15 @@ function loop.handle(kind, f)
   handlers[kind] = f
 end
 
+-- There will be no more. A script ends with its engine; a program goes on.
+local function engine_gone()
+  loop.gone, loop.is_watched = true, false
+  core.set_timer(nil) -- a timer that nobody will fire any more must not keep the descriptor readable
+  for waiter in pairs(loop.is_program and engine_waiters or {}) do
+    loop.wake(waiter, nil, "the engine has gone")
+  end
+end
+
 -- Deals with the events that have been read.
 local function dispatch(count, kind, ...)
   if not kind then
@@ -291,17 +312,14 @@ local function dispatch(count, kind, ...)
   return dispatch(count + 1, core.next())
 end
 
---- Waits for the next thing to happen and deals with it.
--- @param most seconds to wait at most; none: for ever
--- @return how many things there were, or false when the engine has gone
-function loop.step(most)
+local function take_step(most)
   local delay = heap[1] and math.max(0, heap[1].at - core.now())
   if most and most < (delay or math.huge) then
     delay = most
   end
   local ready = core.poll(delay)
   if not ready then
-    loop.gone = true
+    engine_gone()
     return false
   end
   local count = dispatch(0, core.next())
@@ -310,6 +328,32 @@ function loop.step(most)
   end
   count = count + fire_timers()
   set_alarm()
+  return count
+end
+
+local function take_steps(most)
+  while true do
+    most = yield(take_step(most))
+  end
+end
+
+local stepper
+
+--- Waits for the next thing to happen and deals with it. In a program this is done in a coroutine: a Ctrl-C raises
+-- in the main one, by a debug hook, and would leave half done what it interrupts.
+-- @param most seconds to wait at most; none: for ever
+-- @return how many things there were, or false when the engine has gone
+function loop.step(most)
+  if not loop.is_program then
+    return take_step(most)
+  end
+  if not stepper or coroutine.status(stepper) ~= "suspended" then
+    stepper = create(take_steps)
+  end
+  local ok, count = coroutine.resume(stepper, most)
+  if not ok then
+    error(count, 0)
+  end
   return count
 end
 

@@ -63,7 +63,7 @@ function Process:wait(timeout)
   end
   loop.check_wait("process:wait")
   local timer
-  local status, rusage = loop.wait(function(co)
+  local status, rusage = loop.wait_for_engine(function(co)
     state.waiters[#state.waiters + 1] = co
     if timeout and timeout < math.huge then
       timer = loop.add_timer(timeout, function()
@@ -100,7 +100,7 @@ function Process:stop(options)
   self:kill(signal)
   self:kill("CONT")
   local status, rusage = self:wait(grace)
-  if not status then
+  if rusage == "timeout" then
     self:kill("KILL")
     status, rusage = self:wait()
   end
@@ -205,7 +205,7 @@ end
 --- What nobody reads goes on to where reaper-lua's own output goes: a child's pipe never breaks or fills up.
 function process.pass_outputs_on()
   for _, output in ipairs(adopted_outputs) do
-    output:pass_on()
+    stream.pass_on(output)
   end
   adopted_outputs = {}
 end

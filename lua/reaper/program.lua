@@ -192,7 +192,10 @@ function program.poll(timeout)
   local deadline = core.now() + timeout
   local total = 0
   while not loop.gone do
-    local count = loop.step(total == 0 and math.max(0, deadline - core.now()) or 0) or 0
+    local count = loop.step(total == 0 and math.max(0, deadline - core.now()) or 0)
+    if not count then
+      break -- another event loop will not call again: the descriptor is not readable any more
+    end
     total = total + count
     if total >= POLL_MOST or count == 0 and (total > 0 or core.now() >= deadline) then
       return total
@@ -219,6 +222,11 @@ end
 
 local unread = {} -- by a loop that was left early
 
+-- A death that was on its way when the last listener was taken away.
+function hooks.unheard(...)
+  unread[#unread + 1] = table.pack(...)
+end
+
 -- A death for those who wait in a loop over reaper.statuses.
 local function put(queue, ...)
   queue[#queue + 1] = table.pack(...)
@@ -231,7 +239,7 @@ end
 
 local function wait_for_status(queue, timeout)
   local timer
-  loop.wait(function(waiter)
+  loop.wait_for_engine(function(waiter)
     queue.waiter = waiter
     if timeout and timeout < math.huge then
       timer = loop.add_timer(timeout, function()
@@ -292,11 +300,24 @@ local function needs_engine(where, f)
   end
 end
 
+-- reaper.configure without the settings that are a script's only.
+local function program_settings(configure)
+  return function(given)
+    for key, why in pairs(type(given) == "table" and refused or {}) do
+      if given[key] ~= nil then
+        check.refuse("reaper.configure", key, why)
+      end
+    end
+    return configure(given)
+  end
+end
+
 --- Adds to the table `reaper` what a program has.
 return function(reaper)
   for name, f in pairs(program) do
     reaper[name] = f
   end
+  reaper.configure = program_settings(reaper.configure)
   for _, name in ipairs { "spawn", "run", "exit", "stats", "configure", "poll", "loop", "fd", "statuses" } do
     reaper[name] = needs_engine("reaper." .. name, reaper[name])
   end

@@ -33,7 +33,7 @@ table.sort(settings.names)
 local function text_of(where, key, value)
   if type(value) == "boolean" then
     return value and "1" or "0"
-  elseif math.type(value) == "integer" then
+  elseif math.type(value) and math.tointeger(value) then
     return ("%d"):format(value)
   elseif type(value) == "number" then
     return ("%.9f"):format(value)
@@ -60,6 +60,9 @@ function settings.texts(where, given)
       list[#list + 1] = { key, text_of(where, key, value) }
     else
       for from, to in pairs(value) do
+        if type(from) == "boolean" or to == true then
+          check.refuse(where, key, "a signal or exit code expected on both sides, or false for 0; got true")
+        end
         list[#list + 1] = { key, text_of(where, key, from) .. ":" .. text_of(where, key, to == false and 0 or to) }
       end
     end

@@ -174,12 +174,12 @@ function Reader:each(f)
 end
 
 --- Copies everything to reaper-lua's own stdout or stderr, unless somebody reads it.
-function Reader:pass_on()
-  if self.user or not self.fd then
+function stream.pass_on(reader)
+  if reader.user or not reader.fd then
     return
   end
-  local target = self.key == "stdout" and io.stdout or io.stderr
-  self:each(function(line)
+  local target = reader.key == "stdout" and io.stdout or io.stderr
+  reader:each(function(line)
     target:write(line, "\n")
     target:flush()
   end)

@@ -11,6 +11,11 @@ local container = {
   sanitized = os.getenv("SPEC_SANITIZED") == "1",
 }
 
+-- What is written to a container that has ended must not end the specs.
+local pipe_signal = uv.new_signal()
+pipe_signal:start("sigpipe", function() end)
+pipe_signal:unref()
+
 local NAP_MS = 5
 local LIMIT_SECONDS = math.ceil(60 * container.slow)
 
