@@ -489,6 +489,7 @@ describe("reaper.start raises for", function()
     { "reaper.run_forked { grcae = 1 }", "unknown key 'grcae' in 'reaper.run_forked'; did you mean 'grace'?" },
     { "reaper.with_reaper({ grcae = 1 }, print)", "unknown key 'grcae' in 'reaper.with_reaper'; did you mean "
       .. "'grace'?" },
+    { "reaper.on('on_reload', print)", "bad argument 'hook' to 'reaper.on' (on_reload: a program is not loaded anew)" },
     { "reaper.with_reaper({})", "bad argument 'fn' to 'reaper.with_reaper' (function expected, got no value)" },
     { "reaper.with_reaper(nil, 3)", "bad argument 'fn' to 'reaper.with_reaper' (function expected, got number)" },
     { "reaper.with_reaper(3, print)", "bad argument 'config' to 'reaper.with_reaper' (table expected, got number)" },

@@ -318,6 +318,12 @@ return function(reaper)
     reaper[name] = f
   end
   reaper.configure = program_settings(reaper.configure)
+  function reaper.on(hook, f)
+    if refused[hook] then
+      check.refuse("reaper.on", "hook", hook .. ": " .. refused[hook])
+    end
+    return hooks.on(hook, f)
+  end
   for _, name in ipairs { "spawn", "run", "exit", "stats", "configure", "poll", "loop", "fd", "statuses" } do
     reaper[name] = needs_engine("reaper." .. name, reaper[name])
   end
