@@ -1,5 +1,6 @@
 -- A Lua program that is its own init:  lua5.4 first.lua
 local reaper = require "reaper"
+io.stdout:setvbuf "line" -- a container's output is a pipe
 assert(reaper.start {
   enable_child_subreaper = true, -- also where this is not process 1
   on_reap = function(pid, status)
