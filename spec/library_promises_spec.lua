@@ -463,6 +463,10 @@ describe("a program whose parent has ignored SIGCHLD", function()
 end)
 
 describe("a program without /proc", function()
+  if container.sanitized then
+    pending("sanitizers need /proc themselves")
+    return
+  end
   after_each(container.close_all)
 
   container.each_mode(function(mode)
