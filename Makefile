@@ -16,9 +16,10 @@ LINK = $(LUA_LIBRARY) -Wl,-E -lm -ldl
 COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c)
-EMBEDDED = $(filter-out lua/reaper/program.lua lua/reaper/types.lua,$(wildcard lua/reaper/*.lua))
+TYPES = lua/reaper/types.lua lua/reaper/types_restart.lua lua/reaper/types_supervisor.lua
+EMBEDDED = $(filter-out lua/reaper/program.lua $(TYPES),$(wildcard lua/reaper/*.lua))
 LIBRARY_ONLY = src/library.c
-BINARY_ONLY = src/main.c src/policy.c src/watchdog.c src/lua_script.c src/lua_embed.c
+BINARY_ONLY = src/main.c src/policy.c src/watchdog.c src/lua_script.c src/lua_store.c src/lua_embed.c
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
@@ -38,7 +39,7 @@ help:
 	@echo 'make test        run all specs (REAPER=path for another binary)'
 	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
-	@echo 'make reference   write doc/REFERENCE.md from lua/reaper/types.lua'
+	@echo 'make reference   write doc/REFERENCE.md from the types files'
 	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove what was built'
 
@@ -127,7 +128,7 @@ lint:
 
 # spec/reference_spec.lua fails when this has been forgotten.
 reference:
-	lua5.4 tools/reference.lua lua/reaper/types.lua > doc/REFERENCE.md.new
+	lua5.4 tools/reference.lua $(TYPES) > doc/REFERENCE.md.new
 	mv doc/REFERENCE.md.new doc/REFERENCE.md
 
 install: all

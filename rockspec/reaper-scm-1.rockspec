@@ -29,7 +29,7 @@ build = {
   },
   install_pass = false,
   install = {
-    -- All but script.lua, which only the binary runs.
+    -- All but script.lua and command.lua, which only the binary runs.
     lua = {
       reaper = "lua/reaper/init.lua",
       ["reaper.check"] = "lua/reaper/check.lua",
@@ -37,13 +37,23 @@ build = {
       ["reaper.hooks"] = "lua/reaper/hooks.lua",
       ["reaper.log"] = "lua/reaper/log.lua",
       ["reaper.loop"] = "lua/reaper/loop.lua",
+      ["reaper.output"] = "lua/reaper/output.lua",
       ["reaper.plumbing"] = "lua/reaper/plumbing.lua",
+      ["reaper.probes"] = "lua/reaper/probes.lua",
       ["reaper.process"] = "lua/reaper/process.lua",
       ["reaper.program"] = "lua/reaper/program.lua",
       ["reaper.request"] = "lua/reaper/request.lua",
+      ["reaper.restart"] = "lua/reaper/restart.lua",
+      ["reaper.service"] = "lua/reaper/service.lua",
+      ["reaper.services"] = "lua/reaper/services.lua",
       ["reaper.settings"] = "lua/reaper/settings.lua",
+      ["reaper.store"] = "lua/reaper/store.lua",
       ["reaper.stream"] = "lua/reaper/stream.lua",
-      ["reaper.types"] = "lua/reaper/types.lua", -- nothing loads it; language servers read it
+      ["reaper.supervisor"] = "lua/reaper/supervisor.lua",
+      -- Nothing loads these; language servers read them.
+      ["reaper.types"] = "lua/reaper/types.lua",
+      ["reaper.types_restart"] = "lua/reaper/types_restart.lua",
+      ["reaper.types_supervisor"] = "lua/reaper/types_supervisor.lua",
     },
     lib = {
       ["reaper.core"] = "build/rock/reaper/core.so",

@@ -270,7 +270,8 @@ end
 
 describe("the reference", function()
   it("is what the types file says (else: make reference)", function()
-    local pipe = io.popen("lua5.4 tools/reference.lua " .. TYPES)
+    local pipe = io.popen(("lua5.4 tools/reference.lua %s lua/reaper/types_restart.lua lua/reaper/types_supervisor.lua")
+      :format(TYPES))
     local text = pipe:read("a")
     pipe:close()
     assert.is_truthy(#text > 10000)
@@ -328,6 +329,35 @@ describe("the types file", function()
     end
   end)
 end)
+
+-- What other modules of reaper use of them, and nobody else.
+local internal = {
+  restart = { policy = true, decision = true, ask = true, past = true, ended = true, started = true },
+}
+
+for _, name in ipairs { "restart", "supervisor" } do
+  describe("the module reaper." .. name, function()
+    it("holds the functions that are documented, with as many parameters", function()
+      local documented = {}
+      local types = read(("lua/reaper/types_%s.lua"):format(name))
+      for words, parameters in types:gmatch("\nfunction (%S-)%(([^)]*)%) end") do
+        documented[words:match("%.(.+)$")] = select(2, parameters:gsub("[%w_.]+", ""))
+      end
+      local out = script.printed(([[
+        for key, value in pairs(require "reaper.%s") do
+          local info = type(value) == "function" and debug.getinfo(value, "u")
+          if info then print(key, info.nparams + (info.isvararg and 1 or 0)) end
+        end]]):format(name))
+      local found = {}
+      for key, parameters in out:gmatch("(%S+)\t(%d+)\n") do
+        if not (internal[name] and internal[name][key]) then
+          found[key] = tonumber(parameters)
+        end
+      end
+      assert.are.same(documented, found)
+    end)
+  end)
+end
 
 describe("in a script", function()
   local facts

@@ -151,7 +151,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->start = start;
     engine->base = *options;
     engine->signals = *signals;
-    engine->main_pidfd = engine->terminal_fd = -1;
+    engine->main_pidfd = engine->terminal_fd = engine->store_fd = -1;
     for (int i = 0; i < LEAVING_MAX; i++)
         engine->leaving[i].pidfd = -1;
     engine->main_status = engine->main_code = engine->exit_code = -1;

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +80,7 @@ static double next_delay(const struct engine *engine)
 
 void keeper_start_first(struct engine *engine)
 {
+    engine->store_fd = memfd_create("reaper-store", MFD_CLOEXEC);
     if (start_policy(engine, &engine->policy, START_FIRST) == 0)
         return;
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the policy process: %s", strerror(errno));

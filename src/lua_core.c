@@ -25,7 +25,10 @@ static const luaL_Reg functions[] = {
     { "is_alive", core_is_alive },
     { "processes", core_processes },
     { "wait4", core_wait4 },
+    { "status", core_status },
     { "set_child_subreaper", core_set_child_subreaper },
+    { "notify_open", core_notify_open },
+    { "notify_read", core_notify_read },
     { "log", core_log },
     { "signal", core_signal },
     { "configure", core_configure },
@@ -37,6 +40,8 @@ static const luaL_Reg functions[] = {
     { "open", core_open },
     { "read", core_read },
     { "write", core_write },
+    { "put", core_put },
+    { "time", core_time },
     { "close", core_close },
     { "fileno", core_fileno },
     { NULL, NULL },
@@ -152,6 +157,8 @@ void open_core(lua_State *L)
     lua_setfield(L, -2, "checking");
     lua_pushboolean(L, policy->options.command != NULL);
     lua_setfield(L, -2, "has_command");
+    lua_pushstring(L, policy->options.restart);
+    lua_setfield(L, -2, "restart");
     lua_pushboolean(L, policy->options.json);
     lua_setfield(L, -2, "json");
 }

@@ -32,7 +32,16 @@ int core_kill(lua_State *L);
 int core_is_alive(lua_State *L);
 int core_processes(lua_State *L);
 int core_wait4(lua_State *L);
+int core_status(lua_State *L);
 int core_set_child_subreaper(lua_State *L);
+
+/* lua_notify.c */
+int core_notify_open(lua_State *L);
+int core_notify_read(lua_State *L);
+
+/* lua_store.c */
+int core_store(lua_State *L);
+int core_stored(lua_State *L);
 
 /* lua_system.c */
 int core_log(lua_State *L);
@@ -46,6 +55,8 @@ int core_pipe(lua_State *L);
 int core_open(lua_State *L);
 int core_read(lua_State *L);
 int core_write(lua_State *L);
+int core_put(lua_State *L);
+int core_time(lua_State *L);
 int core_close(lua_State *L);
 int core_fileno(lua_State *L);
 

@@ -296,6 +296,13 @@ int core_wait4(lua_State *L)
     return 3;
 }
 
+/* core.status(raw): a wait status as a table. */
+int core_status(lua_State *L)
+{
+    push_status(L, (int)luaL_checkinteger(L, 1));
+    return 1;
+}
+
 /* core.set_child_subreaper(boolean): true; or nil, message, errno. */
 int core_set_child_subreaper(lua_State *L)
 {

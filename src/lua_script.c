@@ -34,6 +34,8 @@ static const luaL_Reg functions[] = {
     { "resume", core_resume },
     { "give_up", core_give_up },
     { "exit", core_exit },
+    { "store", core_store },
+    { "stored", core_stored },
     { NULL, NULL },
 };
 

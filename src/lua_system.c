@@ -3,8 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,6 +119,16 @@ int core_now(lua_State *L)
     return 1;
 }
 
+/* core.time(): seconds since 1970. */
+int core_time(lua_State *L)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    return 1;
+}
+
 enum { WORDS_MAX = 128 };
 
 /* core.nearest(word, list): the member of the list that was probably meant, or nil. */
@@ -196,8 +210,9 @@ int core_read(lua_State *L)
 }
 
 /* A broken pipe is an EPIPE and no more: the SIGPIPE would end a program. */
-static ssize_t write_quietly(int fd, const char *bytes, size_t size)
+static ssize_t write_quietly(int fd, const char *bytes, size_t size, int flags)
 {
+    const struct iovec part = { (void *)bytes, size };
     const struct timespec at_once = { 0, 0 };
     sigset_t broken;
     sigset_t before;
@@ -207,7 +222,7 @@ static ssize_t write_quietly(int fd, const char *bytes, size_t size)
     sigemptyset(&broken);
     sigaddset(&broken, SIGPIPE);
     sigprocmask(SIG_BLOCK, &broken, &before);
-    done = write(fd, bytes, size);
+    done = flags ? pwritev2(fd, &part, 1, -1, flags) : write(fd, bytes, size);
     saved = errno;
     if (done < 0 && saved == EPIPE)
         sigtimedwait(&broken, NULL, &at_once);
@@ -227,8 +242,40 @@ int core_write(lua_State *L)
     if (lua_toboolean(L, 3))
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     do
-        done = write_quietly(fd, bytes, size);
+        done = write_quietly(fd, bytes, size, 0);
     while (done < 0 && errno == EINTR);
+    if (done < 0)
+        return push_failure(L, errno, "write");
+    lua_pushinteger(L, done);
+    return 1;
+}
+
+/*
+ * core.put(fd, bytes, at): writes from there on to an output that others share, so that it cannot be made non-blocking:
+ * how many bytes were taken; or nil, message, errno. See put_without_waiting in log.c.
+ */
+int core_put(lua_State *L)
+{
+    const int fd = (int)luaL_checkinteger(L, 1);
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    const lua_Integer at = luaL_checkinteger(L, 3);
+    struct pollfd room = { .fd = fd, .events = POLLOUT };
+    struct stat file;
+    ssize_t done;
+
+    luaL_argcheck(L, at >= 1 && (size_t)at <= size, 3, "out of range");
+    bytes += at - 1;
+    size -= (size_t)at - 1;
+    if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+        done = write_quietly(fd, bytes, size, 0);
+    } else {
+        if (poll(&room, 1, 0) != 1)
+            return push_failure(L, EAGAIN, "write");
+        done = write_quietly(fd, bytes, size, RWF_NOWAIT);
+        if (done < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ESPIPE))
+            done = write_quietly(fd, bytes, size < PIPE_BUF ? size : PIPE_BUF, 0);
+    }
     if (done < 0)
         return push_failure(L, errno, "write");
     lua_pushinteger(L, done);

@@ -30,6 +30,7 @@ static int become_policy(const struct engine *engine, int channel_fd)
         .options = &engine->base,
         .signals = &engine->signals,
         .channel_fd = channel_fd,
+        .store_fd = engine->store_fd,
         .folder_fd = engine->folder_fd,
         .folder = engine->folder,
     };
@@ -45,6 +46,7 @@ static int check(int argc, char **argv, const struct options *options, const str
         .options = options,
         .signals = signals,
         .channel_fd = -1,
+        .store_fd = -1,
         .folder_fd = -1,
     };
 
@@ -99,6 +101,7 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
     /* The command line is applied again over what a script configures, so it is not part of the base. */
     base.script = options.script;
     base.eval = options.eval;
+    base.restart = options.restart;
     base.command = options.command;
     base.pause = options.pause;
     if (options.check)

@@ -62,6 +62,8 @@ static const struct option_row rows[] = {
     { 'x', "eval", "CHUNK", apply_eval, ENVIRONMENT, OPTIONS_RUN, "Lua text instead of a script file" },
     { 'C', "check", NULL, apply_check, ENVIRONMENT, OPTIONS_RUN,
       "load the script, report errors and unknown hooks, start nothing" },
+    { LONG_ONLY + 5, "restart", "POLICY", apply_restart, ENVIRONMENT, OPTIONS_RUN,
+      "start COMMAND again when it ends: no, always, on-failure[:MAX] or another policy" },
     { 'P', "pause", NULL, apply_pause, ENVIRONMENT, OPTIONS_RUN, "no command: reap until TERM, INT or QUIT" },
     { 'c', "single-child", NULL, apply_nothing, ENVIRONMENT, OPTIONS_RUN, "accepted; it is the default" },
     { 'V', "version", NULL, NULL, 0, OPTIONS_VERSION, "show the version" },
@@ -286,6 +288,14 @@ static enum options_result take_operands(struct options *options, char **words, 
         snprintf(why, WHY_SIZE, "--check needs a script: reaper-lua --check HOOKS.lua");
         return OPTIONS_BAD;
     }
+    if (options->restart && strcmp(options->restart, "no") == 0)
+        options->restart = NULL;
+    if (options->restart && !options->command) {
+        snprintf(why, WHY_SIZE, "--restart needs a command: reaper-lua --restart %.64s -- COMMAND", options->restart);
+        return OPTIONS_BAD;
+    }
+    if (options->restart && !options->script && !options->eval)
+        options->eval = ""; /* a policy without hooks of its own */
     if (!options->script && !options->eval && !options->command && !options->pause) {
         snprintf(why, WHY_SIZE, "nothing to do: give a script, a command after --, or --pause (see reaper-lua --help)");
         return OPTIONS_BAD;

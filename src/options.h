@@ -26,6 +26,7 @@ struct options {
     const char *eval;    /* Lua text instead, or NULL */
     char **command;      /* NULL-terminated, or NULL */
     int check;           /* only load the script */
+    const char *restart; /* the policy for COMMAND, or NULL */
     int pause;           /* no command: reap until TERM or INT */
 
     /* How: also for reaper.configure{}. */

@@ -52,7 +52,7 @@ static void become_policy_process(const struct policy_start *start)
     setpgid(0, 0);
     if ((start->folder_fd < 0 || fchdir(start->folder_fd) != 0) && start->folder && chdir(start->folder) != 0)
         fprintf(stderr, "reaper-lua: cannot change to %s: %s\n", start->folder, strerror(errno));
-    close_all_but(start->channel_fd, start->channel_fd);
+    close_all_but(start->channel_fd, start->store_fd);
     signals_restore(&blocked);
     survive(SIGTERM, start->signals->ignored);
     survive(SIGPIPE, start->signals->ignored);
@@ -73,6 +73,7 @@ static void set_up(struct policy *policy, const struct policy_start *start)
     policy->epoll_fd = policy->timer_fd = -1;
     policy->pid = getpid();
     policy->checking = start->channel_fd < 0;
+    policy->store_fd = start->store_fd;
     policy->options_changed = set_limits;
     policy->signals = *start->signals;
     policy->configured = *start->options;

@@ -43,6 +43,7 @@ struct policy {
     pid_t pid;                     /* of this process: what forks from it must not touch the channel */
     int fd;                        /* the channel; -1 with --check, and before reaper.start */
     int checking;                  /* --check */
+    int store_fd;                  /* what one policy keeps for the next, or -1 */
     struct options configured;     /* what the script has set, over defaults and environment */
     struct options options;        /* in force: those under the command line */
     struct inherited_signals signals;
@@ -62,6 +63,7 @@ struct policy_start {
     const struct options *options;
     const struct inherited_signals *signals;
     int channel_fd; /* -1: only check the script */
+    int store_fd;   /* what earlier policies have kept (lua_store.c), or -1 */
     int folder_fd;  /* where to run, or -1 */
     const char *folder;
 };

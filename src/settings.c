@@ -204,6 +204,14 @@ int apply_eval(struct options *options, const char *value, char *why)
     return 0;
 }
 
+/* What the text means is Lua's to say (lua/reaper/restart.lua), and it says so before COMMAND is started. */
+int apply_restart(struct options *options, const char *value, char *why)
+{
+    (void)why;
+    options->restart = value;
+    return 0;
+}
+
 int apply_check(struct options *options, const char *value, char *why)
 {
     return set_flag(&options->check, value, why);

@@ -28,6 +28,7 @@ apply_function apply_policy_timeout;
 apply_function apply_hook_memory;
 apply_function apply_eval;
 apply_function apply_check;
+apply_function apply_restart;
 apply_function apply_pause;
 
 #endif

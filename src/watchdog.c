@@ -335,10 +335,13 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
     lua_State *co = lua_tothread(L, 1);
     const int arguments = lua_gettop(L) - 1;
     const struct watchdog outer = *watchdog; /* a call may begin another: what a woken reader does, for one */
+    lua_Debug frame;
     int results = 0;
     int status;
 
     luaL_argexpected(L, co, 1, "coroutine");
+    if (lua_status(co) == LUA_OK && lua_getstack(co, 0, &frame))
+        return luaL_error(L, "a coroutine that is running cannot be resumed"); /* its failure would close it */
     if (watchdog->full)
         return luaL_error(L, "what the script keeps needs nearly all of --hook-memory");
     luaL_checkstack(co, arguments, "too many arguments");

@@ -90,7 +90,7 @@ local function take_text(page)
 end
 
 local function declare(page, kind, name, item)
-  if page.items[name] then
+  if page.items[name] or page.known[name] then
     fail(page, "'%s' is declared twice", name)
   end
   item.kind, item.name = kind, name
@@ -101,7 +101,7 @@ end
 
 -- Name, type and text of a field or parameter.
 local function take_value(page)
-  local name = take(page, "%[?[%a_][%w_]*%]?", "a name")
+  local name = take(page, "%.%.%.") or take(page, "%[?[%a_][%w_]*%]?", "a name")
   return { name = name, optional = take(page, "%?") ~= nil, type = take_type(page), text = take_rest(page) }
 end
 
@@ -187,7 +187,7 @@ end
 -- What a line of code declares is described by the block above it.
 local function read_code(page, line)
   local block = page.block
-  local name, words = line:match("^function ([%w_.:]+)%(([%w_, ]*)%) end$")
+  local name, words = line:match("^function ([%w_.:]+)%(([%w_, .]*)%) end$")
   local constant, value = line:match("^([%w_]+%.[%w_]+) = (%w+)$")
   local variable = line:match("^local ([%w_]+) = {}$") or line:match("^([%w_]+) = {}$")
   if name then
@@ -197,7 +197,7 @@ local function read_code(page, line)
     page.block = nil
   elseif variable and block.class then
     page.variables[variable] = block.class
-  elseif line ~= "return " .. tostring(page.module) then
+  elseif line ~= "return " .. tostring(page.module):match("[%w_]+$") then
     fail(page, "this line declares nothing that can be described")
   end
 end
@@ -232,8 +232,9 @@ local function read_line(page, line)
 end
 
 --- Reads the text of a types file; raises "file:line: why". Gives its `sections` and, by their names, `items`.
-function annotations.read(text, file)
-  local page = { file = file, line = 0, sections = {}, items = {}, uses = {}, variables = {} }
+-- @param known items of files that were read before, whose types may be used
+function annotations.read(text, file, known)
+  local page = { file = file, line = 0, sections = {}, items = {}, uses = {}, variables = {}, known = known or {} }
   end_block(page)
   for line in text:gmatch("([^\n]*)\n") do
     page.line = page.line + 1
@@ -241,7 +242,7 @@ function annotations.read(text, file)
   end
   end_block(page)
   for _, use in ipairs(page.uses) do
-    local item = page.items[use.name]
+    local item = page.items[use.name] or page.known[use.name]
     if not builtin[use.name] and not (item and (item.kind == "class" or item.kind == "alias")) then
       page.line = use.line
       fail(page, "there is no type '%s'", use.name)

@@ -31,6 +31,7 @@ need_test() {
     have ps || need procps
     have tini || need tini
     have nginx || need nginx-light
+    have redis-server || need redis-server
 }
 
 need_lint() {

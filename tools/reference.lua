@@ -1,5 +1,5 @@
---- Prints the reference page that a types file makes:
---   lua5.4 tools/reference.lua lua/reaper/types.lua > doc/REFERENCE.md
+--- Prints the reference page that types files make; later ones use the types of earlier ones:
+--   lua5.4 tools/reference.lua lua/reaper/types.lua lua/reaper/types_*.lua > doc/REFERENCE.md
 
 local annotations = dofile((arg[0]:gsub("reference%.lua$", "annotations.lua")))
 
@@ -162,8 +162,21 @@ local function read(path)
   return text
 end
 
-local function main(path)
-  page = annotations.read(read(path), path)
+-- All files as one page.
+local function read_all(paths)
+  local all = { sections = {}, items = {} }
+  for _, path in ipairs(paths) do
+    local one = annotations.read(read(path), path, all.items)
+    table.move(one.sections, 1, #one.sections, #all.sections + 1, all.sections)
+    for name, item in pairs(one.items) do
+      all.items[name] = item
+    end
+  end
+  return all
+end
+
+local function main(...)
+  page = read_all { ... }
   for _, section in ipairs(page.sections) do
     for _, item in ipairs(section.items) do
       home[item] = section

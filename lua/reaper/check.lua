@@ -59,6 +59,18 @@ function check.seconds(where, name, value, infinite)
   return value
 end
 
+--- A number from `least` to `most`.
+function check.number(where, name, value, least, most)
+  local expected = ("a number from %g to %g"):format(least, most)
+  if type(value) ~= "number" then
+    check.fail(where, name, expected, value)
+  end
+  if not (value >= least and value <= most) then
+    check.refuse(where, name, ("%s expected, got %s"):format(expected, value))
+  end
+  return value
+end
+
 function check.integer(where, name, value, least, most)
   local expected = ("an integer from %d to %d"):format(least, most)
   if type(value) ~= "number" then

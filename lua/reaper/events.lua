@@ -37,6 +37,7 @@ loop.handle(core.EVENT_START, function(pid, pidfd, again)
   if pid then
     process.main_started(pid, pidfd)
   end
+  hooks.started(again)
   hooks.call("on_start", nil, pid, again)
   process.pass_outputs_on()
   local events = held
@@ -55,6 +56,7 @@ local function decide_on_main(ask, pid, status, rusage, info)
       answer(ask, core.ANSWER_DEFAULT)
     end
   end
+  process.main_started(pid) -- a policy that replaces a lost one has not seen it start
   for _, co in ipairs(process.ended(pid, status, rusage)) do
     left = left + 1
     loop.when_finished(co, one_less)

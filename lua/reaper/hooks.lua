@@ -9,6 +9,7 @@ local hooks = {}
 
 hooks.names = {
   "on_start", "on_reap", "on_signal", "on_stop", "on_exit", "on_error", "on_overflow", "on_reload",
+  "on_service",
 }
 
 -- What the engine sends only when somebody listens.
@@ -150,6 +151,26 @@ function hooks.report(name, message, traceback)
         hooks.report("on_error", why, where)
       end
     end, f, message, name, traceback)
+  end
+end
+
+local starters = {} -- functions for the start; nil when it is over
+
+--- Calls f(again) when the engine has told the start, or at once if it has already; before on_start.
+function hooks.when_started(f)
+  if starters then
+    starters[#starters + 1] = f
+  else
+    f(nil)
+  end
+end
+
+--- The engine has told the start.
+function hooks.started(again)
+  local list = starters
+  starters = nil
+  for _, f in ipairs(list) do
+    hooks.run("on_start", f, again)
   end
 end
 

@@ -45,11 +45,7 @@ end
 function reaper.sleep(seconds)
   check.seconds("reaper.sleep", "seconds", seconds)
   loop.check_wait("reaper.sleep")
-  loop.wait(function(co)
-    loop.add_timer(seconds, function()
-      loop.wake(co)
-    end)
-  end)
+  loop.sleep(seconds)
 end
 
 --- Calls f() once after so many seconds. A timer.

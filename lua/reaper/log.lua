@@ -2,6 +2,7 @@
 
 local core = require "reaper.core"
 local check = require "reaper.check"
+local output = require "reaper.output"
 
 local log = { json = core.json }
 
@@ -9,9 +10,23 @@ local levels = { "error", "warning", "info", "debug", "trace" }
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
+-- Each byte that is no UTF-8 becomes U+FFFD, as in src/log.c.
+local function valid(text)
+  local parts, at = {}, 1
+  while true do
+    local whole, bad = utf8.len(text, at)
+    parts[#parts + 1] = text:sub(at, whole and -1 or bad - 1)
+    if whole then
+      return table.concat(parts)
+    end
+    parts[#parts + 1] = "\u{fffd}"
+    at = bad + 1
+  end
+end
+
 local function json_text(text)
   if not utf8.len(text) then
-    text = text:gsub("[\128-\255]", "?")
+    text = valid(text)
   end
   return '"' .. text:gsub('[%c"\\\127]', function(c)
     return escapes[c] or ("\\u%04x"):format(c:byte())
@@ -74,6 +89,38 @@ local function write(_, level, message, fields)
   end
   -- A zero byte would end the line early.
   core.log(level, (tostring(message):gsub("\0", "\\0")), fields and render(fields) or "")
+end
+
+-- ---- Lines of services. ----
+
+local second, second_text -- the last one that was written, as making its text is slow
+
+local function time_text()
+  local now = core.time()
+  local whole = math.floor(now)
+  if whole ~= second then
+    second, second_text = whole, os.date("!%Y-%m-%dT%H:%M:%S", whole)
+  end
+  return ("%s.%03dZ"):format(second_text, (now - whole) * 1000 // 1)
+end
+
+--- A function(line) that writes a line of a service to reaper-lua's stdout, or to its stderr for the stream "stderr",
+-- with its name in front or as a JSON object.
+function log.lines(name, stream)
+  check.type("reaper.log.lines", "name", name, "string")
+  stream = stream == nil and "stdout" or check.type("reaper.log.lines", "stream", stream, "string")
+  local to = output[stream]
+  if not to then
+    check.refuse("reaper.log.lines", "stream", "\"stdout\" or \"stderr\" expected")
+  end
+  local prefix = name:gsub("%c", "?") .. ": "
+  local fields = ('"service":%s,"stream":"%s"'):format(json_text(name), stream)
+  return function(line)
+    if log.json then
+      return to:write(('{"time":"%s",%s,"message":%s}\n'):format(time_text(), fields, json_text(line)))
+    end
+    to:write(prefix .. line .. "\n")
+  end
 end
 
 return setmetatable(log, { __call = write })

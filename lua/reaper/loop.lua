@@ -126,6 +126,15 @@ function loop.wait(register)
   return yield(WAIT)
 end
 
+--- Waits so many seconds.
+function loop.sleep(seconds)
+  loop.wait(function(co)
+    loop.add_timer(seconds, function()
+      loop.wake(co)
+    end)
+  end)
+end
+
 local engine_waiters = {} -- those whom only an event can wake
 
 --- The same for what only the engine can tell: nil, "the engine has gone" when it will not.

@@ -202,6 +202,17 @@ function process.adopt(pid, name, dead, pidfd, stdout, stderr)
   adopt_output(self, "stderr", stderr)
 end
 
+--- The outputs that nobody has asked for yet of a child of an earlier policy, which may have ended: key → reader.
+function process.adopted_outputs(pid)
+  local found = {}
+  for _, reader in ipairs(adopted_outputs) do
+    if reader.pid == pid then
+      found[reader.key] = reader
+    end
+  end
+  return found
+end
+
 --- What nobody reads goes on to where reaper-lua's own output goes: a child's pipe never breaks or fills up.
 function process.pass_outputs_on()
   for _, output in ipairs(adopted_outputs) do

@@ -45,8 +45,12 @@ end
 
 local function fail(message)
   core.order(core.ORDER_FAILED) -- first, since nobody may be reading what is said
-  log("error", "the script does not load: " .. message)
+  log("error", message)
   return LOAD_FAILED
+end
+
+local function does_not_load(message)
+  return fail("the script does not load: " .. message)
 end
 
 local function serve()
@@ -55,21 +59,40 @@ local function serve()
   until not going
 end
 
+-- --restart: a function that begins it, nil without that, or nil and why not.
+local function supervision()
+  if not core.restart then
+    return nil
+  end
+  local policy, why = require "reaper.restart".parse(core.restart)
+  return policy and function()
+    require "reaper.command"(policy)
+  end, why and "--restart: " .. why
+end
+
 --- Runs the policy.
 -- @param chunk the script as a function, or nil and
 -- @param message why it could not be compiled
 -- @return the exit code of the policy process
 return function(chunk, message)
   if not chunk then
-    return fail(message)
+    return does_not_load(message)
   end
   replace_exit()
   if core.has_command then
     process.make_main()
   end
-  local ok, why = load(chunk)
-  if ok == false then
+  local supervise, why = supervision()
+  if why then
     return fail(why)
+  end
+  local ok
+  ok, why = load(chunk)
+  if ok == false then
+    return does_not_load(why)
+  end
+  if supervise then
+    supervise()
   end
   if core.checking then
     return 0

@@ -4,6 +4,7 @@ local core = require "reaper.core"
 local check = require "reaper.check"
 local hooks = require "reaper.hooks"
 local loop = require "reaper.loop"
+local output = require "reaper.output"
 
 local stream = {}
 
@@ -68,9 +69,9 @@ local function take_line(self)
   if newline then
     line = self.buffer:sub(self.at, newline - 1)
     self.at = newline + 1
-  elseif left > 0 and (not self.fd or left >= LINE_MAX) then
-    line = self.buffer:sub(self.at)
-    self.at = #self.buffer + 1
+  elseif left > 0 and (not self.fd or left > LINE_MAX) then
+    line = self.buffer:sub(self.at, self.at + LINE_MAX - 1)
+    self.at = self.at + #line
   end
   return line
 end
@@ -93,15 +94,6 @@ local function check_free(self, where)
   end
 end
 
--- Lets the others run.
-local function pause()
-  loop.wait(function(co)
-    loop.add_timer(0, function()
-      loop.wake(co)
-    end)
-  end)
-end
-
 -- The next line without asking who reads. A child that writes without end keeps nobody else from running: it is
 -- waited for also when there is something already, and between many short lines.
 local function next_line(self)
@@ -110,7 +102,7 @@ local function next_line(self)
     if line then
       self.given = self.given + 1
       if self.given % LINES_A_TURN == 0 then
-        pause()
+        loop.sleep(0) -- lets the others run
       end
       return line
     end
@@ -169,6 +161,7 @@ function Reader:each(f)
         hooks.report(self.key, (message:gsub("\nstack traceback:.*", "")), message)
       end
     end
+    self.is_over = true
   end
   hooks.run(self.key, read_lines)
 end
@@ -178,10 +171,8 @@ function stream.pass_on(reader)
   if reader.user or not reader.fd then
     return
   end
-  local target = reader.key == "stdout" and io.stdout or io.stderr
   reader:each(function(line)
-    target:write(line, "\n")
-    target:flush()
+    output[reader.key]:write(line .. "\n")
   end)
 end
 

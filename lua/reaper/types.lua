@@ -1,7 +1,7 @@
 ---@meta reaper
 
 -- Types for LuaLS, from which tools/reference.lua also makes doc/REFERENCE.md. Nothing loads this file.
--- luacheck: ignore 111 112 113 131 212 241
+-- luacheck: ignore 111 112 113 131 212 241 631
 
 -- # Reference
 --
@@ -60,6 +60,12 @@ function on_error(message, hook, traceback) end
 ---Deaths of orphans were dropped, because more than 65,536 events waited to be read.
 ---@param count integer how many
 function on_overflow(count) end
+
+---A service of `reaper.supervisor` has come to another state.
+---@param name string of the service
+---@param state reaper.service_state the new state
+---@param detail string? why, such as "exit 3; again in 0.2 s"
+function on_service(name, state, detail) end
 
 ---The last call of this script: a newly loaded one is about to take over. Scripts only.
 function on_reload() end
@@ -147,6 +153,8 @@ function reaper.processes() end
 function reaper.stats() end
 
 ---Writes one line on stderr, in the form of the setting `log_format`, unless `verbose` and `quiet` leave its level out.
+---`reaper.log.lines(name[, stream])` gives a function for the `stdout` or `stderr` of a child, which writes each line to
+---reaper-lua's own ("stdout", or the stream "stderr") with the name in front ("web: …"), or as a JSON object.
 ---@param level reaper.level how important it is
 ---@param message any what is passed through `tostring`
 ---@param fields? table<any, any> names and values for the end of the line
@@ -161,6 +169,7 @@ function reaper.log(level, message, fields) end
 ---@overload fun(hook: "on_exit", f: reaper.on_exit): fun()
 ---@overload fun(hook: "on_error", f: reaper.on_error): fun()
 ---@overload fun(hook: "on_overflow", f: reaper.on_overflow): fun()
+---@overload fun(hook: "on_service", f: reaper.on_service): fun()
 ---@overload fun(hook: "on_reload", f: reaper.on_reload): fun()
 ---@param hook reaper.hook the hook's name
 ---@param f function takes and gives what the hook does
@@ -474,6 +483,7 @@ function timer:cancel() end
 ---@field on_exit? reaper.on_exit nothing is left
 ---@field on_error? reaper.on_error another hook has raised
 ---@field on_overflow? reaper.on_overflow deaths were dropped
+---@field on_service? reaper.on_service a supervised service has come to another state
 
 ---The table that a script may return instead of defining global functions.
 ---@class reaper.script_hooks: reaper.hooks
@@ -485,7 +495,10 @@ function timer:cancel() end
 ---@alias reaper.signal string|integer
 
 ---The name of a hook.
----@alias reaper.hook "on_start"|"on_reap"|"on_signal"|"on_stop"|"on_exit"|"on_error"|"on_overflow"|"on_reload"
+---@alias reaper.hook "on_start"|"on_reap"|"on_signal"|"on_stop"|"on_exit"|"on_error"|"on_overflow"|"on_service"|"on_reload"
+
+---The state of a supervised service.
+---@alias reaper.service_state "waiting"|"starting"|"running"|"backoff"|"stopping"|"finished"|"failed"
 
 ---The level of a line in the log; "debug" is shown with `verbose = 1`, "trace" with 2.
 ---@alias reaper.level "error"|"warning"|"info"|"debug"|"trace"
@@ -513,6 +526,9 @@ function timer:cancel() end
 
 ---The function of the hook `on_overflow`.
 ---@alias reaper.on_overflow async fun(count: integer)
+
+---The function of the hook `on_service`.
+---@alias reaper.on_service async fun(name: string, state: reaper.service_state, detail: string?)
 
 ---The function of the hook `on_reload`.
 ---@alias reaper.on_reload async fun()

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +23,10 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -915,6 +918,24 @@ static int run_exit(int argc, char **argv)
     return parse_int(argv[1], 0, 255);
 }
 
+/* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it. */
+static int run_notify(int argc, char **argv)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    const char *name = getenv("NOTIFY_SOCKET");
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t size;
+
+    if (!name || name[0] != '@' || strlen(name) >= sizeof address.sun_path || fd < 0)
+        misuse("notify TEXT..., with an abstract NOTIFY_SOCKET");
+    memcpy(address.sun_path + 1, name + 1, strlen(name + 1));
+    size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+    for (int index = 1; index < argc; index++)
+        if (sendto(fd, argv[index], strlen(argv[index]), 0, (const struct sockaddr *)&address, size) < 0)
+            fail("sendto");
+    return 0;
+}
+
 /* ---- the table of all parts ---- */
 
 static const struct command commands[] = {
@@ -931,6 +952,7 @@ static const struct command commands[] = {
     { "hold", run_hold, "                       do nothing" },
     { "crash", run_crash, "segv|abort|kill        die by that signal" },
     { "exit", run_exit, "CODE                    exit with that code" },
+    { "notify", run_notify, "TEXT...               send it to $NOTIFY_SOCKET" },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

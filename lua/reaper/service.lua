@@ -1,0 +1,373 @@
+--- One supervised service: its states, and what each does with what happens.
+
+local core = require "reaper.core"
+local hooks = require "reaper.hooks"
+local log = require "reaper.log"
+local loop = require "reaper.loop"
+local output = require "reaper.output"
+local probes = require "reaper.probes"
+local process = require "reaper.process"
+local restart = require "reaper.restart"
+
+local NOT_FOUND, NOT_EXECUTABLE, LOST = 127, 126, 255
+local ENOENT, ENOTDIR = 2, 20
+
+local Service = {}
+Service.__index = Service
+
+-- ---- Processes. ----
+
+-- A line of its output: for its own function, else to reaper-lua's output.
+local function take_line(self, key, line)
+  if self.awaited_line and line:find(self.awaited_line) then
+    self:fire "ready"
+  end
+  local f = self.spec.spawn[key]
+  if type(f) == "function" then
+    return f(line)
+  end
+  output[key]:write(line .. "\n")
+end
+
+-- Where lines are looked at: everywhere they have a function, and where readiness waits for one.
+local function lines_of(self, key)
+  local wanted = self.spec.spawn[key]
+  if type(wanted) == "function" or (self.spec.ready and self.spec.ready.line and (wanted == nil or wanted == "inherit"))
+  then
+    return function(line)
+      return take_line(self, key, line)
+    end
+  end
+  return wanted
+end
+
+local function request_of(self)
+  local request = {}
+  for key, value in pairs(self.spec.spawn) do
+    request[key] = value
+  end
+  request.name, request.stdout, request.stderr = self.name, lines_of(self, "stdout"), lines_of(self, "stderr")
+  return request
+end
+
+-- Its output outlives its process: the last words are still in the pipe.
+local function note_outputs(self, outputs)
+  local list = {}
+  for _, reader in ipairs(self.outputs) do
+    list[#list + 1] = not reader.is_over and reader or nil
+  end
+  for _, key in ipairs { "stdout", "stderr" } do
+    if outputs[key] and outputs[key].user == "each" then
+      list[#list + 1] = outputs[key]
+    end
+  end
+  self.outputs = list
+end
+
+--- How many lines have been read, and whether that were all.
+function Service:lines_read()
+  local count, over = 0, true
+  for _, reader in ipairs(self.outputs) do
+    count, over = count + reader.given, over and reader.is_over
+  end
+  return count, over
+end
+
+-- Waits for the end of a process, its own or one that it has found.
+local function follow(self, child)
+  self.process, self.pid = child, child.pid
+  note_outputs(self, child)
+  hooks.run("service " .. self.name, function()
+    local status, rusage = child:wait()
+    if self.process == child then
+      self:ended(status, rusage)
+    end
+  end)
+end
+
+--- Its process has ended; without a status nobody knows how.
+function Service:ended(status, rusage)
+  self.process, self.pid, self.rusage = nil, nil, rusage or {}
+  probes.ended(self)
+  if not self.spec.ready then -- it ran, however short that was
+    self:fire "ready"
+  end
+  self:fire("died", status or core.status(LOST << 8))
+end
+
+-- A start that came to no process counts as an end with the code that a shell would give.
+local function not_started(self, message, errno)
+  local code = (errno == ENOENT or errno == ENOTDIR) and NOT_FOUND or NOT_EXECUTABLE
+  self.rusage = {}
+  log("error", message, { service = self.name })
+  self.after(0, function() -- whatever its state is then: it may be stopped before
+    self:fire("died", core.status(code << 8))
+  end)
+end
+
+local function spawn(self)
+  local request = request_of(self)
+  local close, message, errno = probes.prepare(self, request)
+  if close == nil then
+    return not_started(self, message, errno)
+  end
+  local child
+  child, message, errno = process.spawn(request)
+  if close then
+    core.close(close)
+  end
+  if not child then
+    return not_started(self, message, errno)
+  end
+  follow(self, child)
+end
+
+-- ---- What a state sets going. ----
+
+-- Calls f after so many seconds. Gives a function that takes it back.
+function Service.after(seconds, f)
+  if seconds == math.huge then
+    return function() end
+  end
+  local timer = loop.add_timer(seconds, f)
+  return function()
+    loop.remove_timer(timer)
+  end
+end
+
+-- Fires the event after so many seconds, unless the state is left before.
+local function alarm(self, seconds, event, detail)
+  table.insert(self.undo, self.after(seconds, function()
+    self:fire(event, detail)
+  end))
+end
+
+local function watch_start(self)
+  local timeout = self.spec.ready and self.spec.ready.timeout or math.huge
+  table.insert(self.undo, probes.watch_ready(self))
+  alarm(self, math.max(0, self.since + timeout - core.now()), "late", ("not ready within %g s"):format(timeout))
+end
+
+-- The grace goes on where it was, also in the policy that comes after the one that has sent the signal.
+local function watch_stop(self)
+  table.insert(self.undo, self.after(math.max(0, self.since + self.spec.stop.grace - core.now()), function()
+    self:kill()
+  end))
+end
+
+local function send_stop(self)
+  local stop = self.spec.stop
+  if not self.process then -- it has ended, and its end is still to be told
+    return
+  end
+  self.process:kill(stop.signal)
+  self.process:kill "CONT"
+  watch_stop(self)
+end
+
+--- Ends its process at once.
+function Service:kill()
+  if self.process then
+    self.process:kill "KILL"
+  end
+end
+
+local function note_start(self)
+  if self.is_restart then
+    restart.started(self.past, core.now())
+  else
+    self.past.started_at = core.now()
+  end
+  self.is_restart = false
+end
+
+local entries = {
+  starting = function(self)
+    note_start(self)
+    spawn(self)
+    watch_start(self)
+  end,
+  running = function(self)
+    table.insert(self.undo, probes.watch_health(self))
+  end,
+  backoff = function(self)
+    alarm(self, math.max(0, self.due - core.now()), "due")
+  end,
+  stopping = send_stop,
+}
+
+-- What a policy that replaces a lost one sets going again.
+local resumptions = {
+  starting = watch_start, running = entries.running, backoff = entries.backoff, stopping = watch_stop,
+}
+
+-- ---- Ends. ----
+
+-- What the restart policy says. It has a coroutine of its own, so that one that never returns ends there.
+local function ask(self, status)
+  local answer = { nil, "its restart policy waits; it has to answer at once" }
+  loop.run("restart policy of " .. self.name, function(ok, ...)
+    answer = ok and { ... } or { nil, "its restart policy has failed: " .. tostring((...)) }
+  end, restart.ended, self.past, self.spec.restart, self.name, status, self.rusage, core.now())
+  return answer[1], answer[2], answer[3]
+end
+
+-- An end that nobody has asked for.
+local function judge(self, status)
+  local delay, reason, as_it_should = ask(self, status)
+  self.status = status
+  if delay then
+    self.due, self.is_restart = core.now() + delay, true
+    return "backoff", ("%s; again in %.3g s"):format(status, delay)
+  elseif as_it_should or status.ok then
+    self.is_done = true
+    return "finished", tostring(status)
+  end
+  return "failed", ("%s: %s"):format(status, reason)
+end
+
+local function end_of_stop(self, status)
+  local next_state = self.after_stop
+  self.after_stop = nil
+  if next_state == "judge" then -- not ready in time, or not healthy: a failure, whatever our signal has led to
+    return judge(self, core.status(1 << 8))
+  end
+  self.status = status
+  return next_state, tostring(status)
+end
+
+-- ---- The machine. ----
+
+local function stop_then(next_state)
+  return function(self, detail)
+    self.after_stop = next_state
+    return "stopping", detail
+  end
+end
+
+-- By hand, after its end: the past does not count any more.
+local function anew(self, detail)
+  self.past, self.is_restart, self.is_done = restart.past(core.now()), false, nil
+  return "waiting", detail
+end
+
+-- While it is being stopped, only what comes afterwards can change.
+local function instead(next_state)
+  return function(self)
+    self.after_stop = next_state
+  end
+end
+
+-- The next state for what happens, or a function that gives it and a detail. What is not there means nothing.
+--   start   its turn has come              hold     stop, and wait for one's turn again
+--   ready, late, unhealthy   probes        stop     stop, and stay so
+--   died    its process has ended          restart  stop, and start again
+--   due     the pause is over              again    start, although it had come to its end
+--   give_up what it needs has failed
+local machine = {
+  waiting = { start = "starting", stop = "finished", give_up = "failed" },
+  starting = {
+    ready = "running", died = judge, late = stop_then "judge",
+    stop = stop_then "finished", hold = stop_then "waiting", restart = stop_then "waiting",
+  },
+  running = {
+    died = judge, unhealthy = stop_then "judge",
+    stop = stop_then "finished", hold = stop_then "waiting", restart = stop_then "waiting",
+  },
+  backoff = { due = "waiting", stop = "finished", hold = "waiting", restart = "waiting" },
+  stopping = { died = end_of_stop, stop = instead "finished", hold = instead "waiting", restart = instead "waiting" },
+  finished = { again = anew, restart = anew },
+  failed = { again = anew, restart = anew },
+}
+
+local function leave(self)
+  local undo = self.undo
+  self.undo = {}
+  for _, f in ipairs(undo) do
+    f()
+  end
+end
+
+--- Something has happened. True when that has changed its state.
+function Service:fire(event, detail)
+  local next_state = machine[self.state][event]
+  if type(next_state) == "function" then
+    next_state, detail = next_state(self, detail)
+  end
+  if not next_state then
+    return false
+  end
+  leave(self)
+  local before = self.state
+  self.state, self.since, self.detail = next_state, core.now(), detail
+  local enter = entries[next_state]
+  if enter then
+    enter(self)
+  end
+  self.changed(self, before, detail)
+  return true
+end
+
+-- ---- Keeping, and finding again. ----
+
+--- What the next policy has to know, as plain values.
+function Service:memory()
+  return {
+    state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.spec.text,
+    is_restart = self.is_restart, after_stop = self.after_stop, is_done = self.is_done,
+    notify_name = self.notify_name,
+    detail = self.detail, status = self.status and self.status.raw, ready_pipe = self.ready_pipe,
+  }
+end
+
+--- Goes on where an earlier policy was. `child` is its process, if that lives.
+function Service:resume(memory, child)
+  self.state, self.since, self.past, self.due = memory.state, memory.since, memory.past, memory.due
+  self.is_restart, self.after_stop, self.notify_name = memory.is_restart, memory.after_stop, memory.notify_name
+  self.is_done = memory.is_done
+  self.detail, self.status = memory.detail, memory.status and core.status(memory.status)
+  self.ready_pipe = memory.ready_pipe
+  local outputs = child or process.adopted_outputs(memory.pid)
+  for _, key in ipairs { "stdout", "stderr" } do
+    local f = lines_of(self, key)
+    if outputs[key] and type(f) == "function" then
+      outputs[key]:each(f)
+    end
+  end
+  note_outputs(self, outputs)
+  if child then
+    probes.found(self)
+    follow(self, child)
+    if machine[self.state].died == nil then -- it was started, and nobody had the time to say so
+      self.state = "starting"
+      note_start(self)
+    end
+  elseif self.state == "starting" and not memory.pid then -- the start came to nothing, and nobody has said so
+    self.state = "waiting"
+  end
+  local resume = resumptions[self.state]
+  if resume and (child or self.state == "backoff") then
+    resume(self)
+  end
+end
+
+--- Restarts it when it runs another command than its script wants now.
+function Service:catch_up(memory)
+  if memory.command ~= self.spec.text and (self.state == "starting" or self.state == "running") then
+    self:fire("restart", "its command has changed")
+  end
+end
+
+--- True when it runs or is about to.
+function Service:is_up()
+  return self.state ~= "finished" and self.state ~= "failed"
+end
+
+--- A new one, that waits for its turn. changed(service, before, detail) is told of every change of its state.
+return function(spec, changed)
+  return setmetatable({
+    name = spec.name, spec = spec, state = "waiting", since = core.now(), past = restart.past(core.now()), undo = {},
+    outputs = {},
+    changed = changed,
+  }, Service)
+end

@@ -1,0 +1,439 @@
+--- Services that are started in order, restarted by their policies and stopped in the reverse order.
+
+local core = require "reaper.core"
+local check = require "reaper.check"
+local hooks = require "reaper.hooks"
+local log = require "reaper.log"
+local loop = require "reaper.loop"
+local new_service = require "reaper.service"
+local output = require "reaper.output"
+local process = require "reaper.process"
+local services = require "reaper.services"
+local store = require "reaper.store"
+
+local supervisor = {}
+
+local stops = { SIGTERM = true, SIGINT = true, SIGQUIT = true }
+
+local group -- what supervisor.run was given; a list of services in the order of their starts
+
+-- ---- Who may start. ----
+
+local function by_name(name)
+  return group.by_name[name]
+end
+
+-- A service that has done its work and ended well is as good as one that runs.
+local function is_satisfied(other)
+  return other.state == "running" or (other.state == "finished" and other.is_done)
+end
+
+local function is_ready_to_start(service)
+  for _, name in ipairs(service.spec.after) do
+    if not is_satisfied(by_name(name)) then
+      return false
+    end
+  end
+  return true
+end
+
+local function failed_need(service)
+  for _, name in ipairs(service.spec.after) do
+    local other = by_name(name)
+    if other.state == "failed" then
+      return other
+    end
+  end
+end
+
+-- Those that are restarted together start when all of them have ended.
+local function together_is_over()
+  for service in pairs(group.together) do
+    if service.state ~= "waiting" and service:is_up() then
+      return false
+    end
+  end
+  group.together = {}
+  return true
+end
+
+local function schedule()
+  if group.code or not group.started or not together_is_over() then
+    return
+  end
+  for _, service in ipairs(group) do
+    if service.state == "waiting" then
+      local failed = failed_need(service)
+      if failed then
+        service.status = failed.status
+        service:fire("give_up", failed.name .. ", which it needs, has failed")
+      elseif is_ready_to_start(service) then
+        service:fire "start"
+      end
+    end
+  end
+end
+
+-- ---- The end. ----
+
+local function is_needed(service)
+  for _, other in ipairs(group) do
+    for _, name in ipairs(other.spec.after) do
+      if name == service.name and other:is_up() then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+local PATIENCE = 0.3 -- seconds for which last words may make no progress: others can hold a pipe open, or block one
+
+-- Waits until all that the services wrote has been written on.
+local function wait_for_last_words()
+  local before, since = -1, core.now()
+  while core.now() - since < PATIENCE do
+    local count, over = 0, output.stdout:is_empty() and output.stderr:is_empty()
+    for _, service in ipairs(group) do
+      local read, all = service:lines_read()
+      count, over = count + read, over and all
+    end
+    if over then
+      return
+    elseif count ~= before then
+      before, since = count, core.now()
+    end
+    loop.sleep(0.005)
+  end
+end
+
+-- Everything is down: whoever has waited for that goes on.
+local function finish()
+  wait_for_last_words()
+  local waiters = group.waiters
+  group.waiters = {}
+  if not waiters[1] then
+    core.order(core.ORDER_EXIT, 0, 0, group.code)
+  end
+  for _, co in ipairs(waiters) do
+    loop.wake(co)
+  end
+end
+
+-- Stops those that nobody needs any more, from the last to the first.
+local function stop_some()
+  local up = false
+  for i = #group, 1, -1 do
+    local service = group[i]
+    if service:is_up() then
+      up = true
+      if service.after_stop ~= "finished" and not is_needed(service) then
+        service:fire "stop"
+      end
+    end
+  end
+  if not up and not group.is_over then
+    group.is_over = true
+    hooks.run("supervisor", finish)
+  end
+end
+
+local function save()
+  if not group.started then
+    return
+  end
+  local memory = { code = group.code, times = group.times, services = {}, together = {} }
+  for _, service in ipairs(group) do
+    memory.services[service.name] = service:memory()
+    memory.together[service.name] = group.together[service]
+  end
+  store.set("supervisor", memory)
+end
+
+--- Stops all services, dependants first; the container ends with `code` then (default 0).
+function supervisor.shutdown(code)
+  code = code == nil and 0 or check.integer("supervisor.shutdown", "code", code, 0, 255)
+  if not group or group.code then
+    return
+  end
+  group.code = code
+  save()
+  stop_some()
+end
+
+local function end_with(service, why)
+  log("error", ("%s: %s; stopping all"):format(service.name, why))
+  supervisor.shutdown(service.status and service.status.exit_code or 1)
+end
+
+-- ---- Restarts. ----
+
+-- More than `intensity` restarts within `period` are too many (OTP, stdlib, supervisor).
+local function is_too_often()
+  local now, recent = core.now(), {}
+  for _, at in ipairs(group.times) do
+    recent[#recent + 1] = at > now - group.period and at or nil
+  end
+  recent[#recent + 1] = now
+  group.times = recent
+  return group.intensity ~= nil and #recent > group.intensity
+end
+
+-- The others that a restart concerns (OTP, stdlib, supervisor).
+local function concerned(service)
+  local list, from = {}, false
+  for _, other in ipairs(group) do
+    if other ~= service and (group.strategy == "one_for_all" or (group.strategy == "rest_for_one" and from)) then
+      list[#list + 1] = other
+    end
+    from = from or other == service
+  end
+  return list
+end
+
+local function restart_together(service)
+  for _, other in ipairs(concerned(service)) do
+    if other:fire("hold", service.name .. " is restarted") or other.state == "stopping" then
+      group.together[other], group.together[service] = true, true
+    end
+  end
+  save()
+end
+
+-- ---- What follows a change. ----
+
+local function all_finished()
+  for _, service in ipairs(group) do
+    if service:is_up() then
+      return false
+    end
+  end
+  return true
+end
+
+local function after_change(service, before)
+  if group.code then
+    return stop_some()
+  end
+  if service.state == "backoff" and before ~= "backoff" then
+    if is_too_often() then
+      return end_with(service, ("more than %d restarts within %g s"):format(group.intensity, group.period))
+    end
+    restart_together(service)
+  elseif service.state == "failed" and service.spec.when_failed == "exit" then
+    return end_with(service, "failed: " .. tostring(service.detail))
+  end
+  schedule()
+  if all_finished() then
+    supervisor.shutdown(0)
+  end
+end
+
+local level_of = { failed = "error", backoff = "warning" }
+
+local function changed(service, before, detail)
+  if level_of[service.state] then
+    log(level_of[service.state], ("%s: %s%s"):format(service.name, service.state, detail and ": " .. detail or ""))
+  end
+  save()
+  hooks.call("on_service", nil, service.name, service.state, detail)
+  after_change(service, before)
+end
+
+-- ---- After a lost policy, or a reload. ----
+
+local function living_children()
+  local found = {}
+  for _, child in ipairs(process.children()) do
+    if child.name then
+      found[child.name] = child
+    end
+  end
+  return found
+end
+
+-- Services that the new script does not have any more, and probes that nobody waits for.
+local function stop_strangers(memory, children)
+  for name, child in pairs(children) do
+    if name:find("/probe$") then
+      child:kill "KILL"
+    elseif memory.services[name] and not by_name(name) then
+      hooks.run("supervisor", function()
+        child:stop()
+      end)
+    end
+  end
+end
+
+-- Ends that nobody was there to see are told right after the start; what is not told then will never be.
+local function expect_ends(missing)
+  local stop = hooks.on("on_reap", function(pid, status, rusage)
+    local service = missing[pid]
+    if service then
+      missing[pid] = nil
+      service:ended(status, rusage)
+    end
+  end)
+  core.request(core.ORDER_STATS) -- all that was told before its reply has been read then
+  loop.add_timer(0, function()
+    stop()
+    for _, service in pairs(missing) do
+      service:ended(nil)
+    end
+  end)
+end
+
+local function resume(memory)
+  local children, missing = living_children(), {}
+  group.times, group.code = memory.times, memory.code
+  for _, service in ipairs(group) do
+    local known = memory.services[service.name]
+    if known then
+      service:resume(known, children[service.name])
+      if known.pid and not children[service.name] then
+        missing[known.pid] = service
+      end
+    end
+  end
+  for name in pairs(memory.together) do
+    if by_name(name) then
+      group.together[by_name(name)] = true
+    end
+  end
+  stop_strangers(memory, children)
+  expect_ends(missing)
+end
+
+-- What the earlier policy would have done next, had it not been lost just then.
+local function catch_up(memory)
+  for _, service in ipairs(group) do
+    if memory.services[service.name] then
+      service:catch_up(memory.services[service.name])
+    end
+  end
+  for _, service in ipairs(group) do
+    if service.state == "failed" and service.spec.when_failed == "exit" then
+      return end_with(service, "failed: " .. tostring(service.detail))
+    end
+  end
+  schedule()
+  if all_finished() then
+    supervisor.shutdown(0)
+  end
+end
+
+local function begin()
+  local memory = store.get "supervisor" -- of a policy that was lost or replaced
+  group.started = true
+  if memory then
+    resume(memory)
+  end
+  if group.code then
+    return stop_some()
+  end
+  save()
+  if memory then
+    return catch_up(memory)
+  end
+  schedule()
+end
+
+-- ---- Signals. ----
+
+-- The first one stops all in order, and only then takes its way; a further one kills.
+local function on_signal(name)
+  if not stops[name] or group.is_over then
+    return
+  end
+  if group.waiters[1] then
+    for _, service in ipairs(group) do
+      service:kill()
+    end
+    return false
+  end
+  supervisor.shutdown(0)
+  if not group.is_over then
+    loop.wait(function(co)
+      group.waiters[1] = co
+    end)
+    core.order(core.ORDER_EXIT, 0, 0, group.code)
+  end
+end
+
+-- ---- What scripts call. ----
+
+--- Supervises services from the start of the container on. Call it once, while the script is loaded or in on_start.
+function supervisor.run(given)
+  if group then
+    check.raise "supervisor.run: it supervises already; give all services in one table"
+  end
+  local found = services.read(given)
+  found.by_name, found.together, found.times, found.waiters = {}, {}, {}, {}
+  for i, spec in ipairs(found) do
+    found[i] = new_service(spec, changed)
+    found.by_name[spec.name] = found[i]
+  end
+  group = found
+  hooks.on("on_signal", on_signal)
+  hooks.when_started(begin)
+end
+
+local function find(where, name)
+  check.type(where, "name", name, "string")
+  local service = group and by_name(name)
+  if not service then
+    local names = {}
+    for _, other in ipairs(group or {}) do
+      names[#names + 1] = other.name
+    end
+    check.refuse(where, "name", ("there is no service '%s'%s"):format(name, check.hint(name, names)))
+  end
+  return service
+end
+
+--- Starts a service that has come to its end. True; or nil, message when it is up already.
+function supervisor.start(name)
+  local service = find("supervisor.start", name)
+  if not service:fire "again" then
+    return nil, ("%s is %s already"):format(name, service.state)
+  end
+  return true
+end
+
+--- Stops a service; it stays so. True; or nil, message when it is down already.
+function supervisor.stop(name)
+  local service = find("supervisor.stop", name)
+  if not service:is_up() then
+    return nil, ("%s is %s already"):format(name, service.state)
+  end
+  service:fire "stop"
+  return true
+end
+
+--- Stops a service and starts it again, whatever its restart policy says. True.
+function supervisor.restart(name)
+  find("supervisor.restart", name):fire "restart"
+  return true
+end
+
+local function status_of(service)
+  return {
+    name = service.name, state = service.state, since = core.now() - service.since, pid = service.pid,
+    restarts = service.past.restarts, status = service.status, detail = service.detail,
+  }
+end
+
+--- A table of one service: name, state, since (seconds), pid, restarts, status (of its last end), detail; without a
+-- name a list of all, in the order of their starts.
+function supervisor.status(name)
+  if name ~= nil then
+    return status_of(find("supervisor.status", name))
+  end
+  local list = {}
+  for i, service in ipairs(group or {}) do
+    list[i] = status_of(service)
+  end
+  return list
+end
+
+return supervisor
