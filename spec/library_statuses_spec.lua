@@ -301,7 +301,7 @@ describe("80,000 deaths that are read after the last one", function()
       assert(told, out .. err)
       assert.same({ 0, 80000, "1", dropped, "0" }, { code, told + dropped, calls, counted, wrong })
       assert.is_true(tonumber(told) >= 65536)
-      assert.equal(("reaper-lua: warning: %d events were dropped, because the script was too slow\n")
+      assert.equal(("reaper-lua: warning: %d events were dropped, because they were read too slowly\n")
         :format(dropped), err)
     end)
   end

@@ -111,6 +111,7 @@ void keeper_take_program(struct engine *engine)
     keeper_slot_listens(engine, slot, program->hooks);
     take_terminal(engine, slot->pid);
     engine_begin(engine);
+    engine->sweep_at = clock_now(); /* what has died before has sent its signal before */
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
     hand_over_start(engine, slot);
     channel_flush(&slot->channel);
@@ -401,7 +402,7 @@ void keeper_put_orphan(struct engine *engine, const struct event *event)
 {
     if (engine->policy.hooks & HOOK_REAP || engine->state == ENGINE_LOADING)
         channel_put(listener(engine), event, MAY_DROP);
-    else if (engine_has_program(engine))
+    else if (engine_has_program(engine) && !engine->policy.channel.shut)
         channel_put(&engine->collected, event, MAY_DROP); /* until it asks for them */
 }
 
@@ -412,9 +413,10 @@ void keeper_put_spawned(struct engine *engine, const struct event *event)
     if (!engine_has_policy(engine) || engine->policy.channel.shut)
         return;
     if (engine_has_program(engine) && !(engine->policy.hooks & HOOK_REAP)) {
+        told.flags &= (uint16_t)~EVENT_SPAWNED; /* for on_reap alone: by then the pid may be another child's */
         if (!(event->flags & EVENT_TOLD))
-            keeper_put_orphan(engine, event);
-        told.flags |= EVENT_TOLD;
+            channel_put(&engine->collected, &told, MUST_KEEP);
+        told.flags = event->flags | EVENT_TOLD;
         channel_put(&engine->policy.channel, &told, MUST_KEEP);
         return;
     }

@@ -71,9 +71,13 @@ int leaving_ended(struct engine *engine, pid_t pid)
 
 void leaving_kill(struct engine *engine)
 {
-    for (int i = 0; i < LEAVING_MAX; i++)
-        if (engine->leaving[i].pid > 0)
-            kill(engine->leaving[i].pid, SIGKILL);
+    for (int i = 0; i < LEAVING_MAX; i++) {
+        if (engine->leaving[i].pid == 0)
+            continue;
+        if (engine->leaving[i].pid == engine->main_pid)
+            log_line(&engine->log, LOG_LEVEL_WARNING, "the program has not ended by itself: killing it");
+        kill(engine->leaving[i].pid, SIGKILL);
+    }
     engine->leaving_deadline = NEVER;
     if (leaving_any(engine))
         stop_leave_soon(engine);

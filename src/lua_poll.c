@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <lauxlib.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -34,11 +35,18 @@ static int open_epoll(struct policy *policy)
     return policy->epoll_fd;
 }
 
-static int milliseconds(lua_Number seconds)
+/* Waits until the epoll descriptor is readable; epoll_wait counts in milliseconds. Negative: for ever. */
+static void wait_for_any(int epoll_fd, lua_Number seconds)
 {
-    const lua_Number rounded = seconds * 1000 + 0.999; /* never early */
+    static const lua_Number most = 1e9; /* some thirty years */
+    struct pollfd entry = { .fd = epoll_fd, .events = POLLIN };
+    struct timespec time;
 
-    return rounded >= 2147483647.0 ? 2147483647 : (int)rounded;
+    if (seconds > most)
+        seconds = most;
+    time.tv_sec = (time_t)seconds;
+    time.tv_nsec = (long)((seconds - (lua_Number)time.tv_sec) * 1e9);
+    ppoll(&entry, 1, seconds < 0 ? NULL : &time, NULL);
 }
 
 /* The ready descriptors but the channel and the timer. Reads a packet when there is one; -1 when the engine has gone. */
@@ -72,7 +80,7 @@ static int is_forked(const struct policy *policy)
 int core_poll(lua_State *L)
 {
     struct policy *policy = policy_of(L);
-    const int timeout = lua_isnoneornil(L, 1) ? -1 : milliseconds(luaL_checknumber(L, 1));
+    const lua_Number timeout = luaL_optnumber(L, 1, -1);
     struct epoll_event ready[READY_MAX];
     int fds[READY_MAX];
     int count;
@@ -81,7 +89,9 @@ int core_poll(lua_State *L)
         return luaL_error(L, "this process was forked from the one that the engine tells of events");
     if (open_epoll(policy) < 0)
         return luaL_error(L, "cannot wait for anything: %s", strerror(errno));
-    count = epoll_wait(policy->epoll_fd, ready, READY_MAX, policy->first ? 0 : timeout);
+    if (!policy->first)
+        wait_for_any(policy->epoll_fd, timeout);
+    count = epoll_wait(policy->epoll_fd, ready, READY_MAX, 0);
     count = sort_out(policy, ready, count, fds);
     if (count <= 0) {
         lua_pushboolean(L, count == 0);

@@ -417,6 +417,7 @@ void reap_and_forward(struct engine *engine)
             }
             if (!reap_is_about_a_child(&records[i])) {
                 tell_deaths(engine, &deaths);
+                keeper_read_orders(engine, KEEPER_ALL_ORDERS); /* sent before the signal: an on_signal, a stop */
                 forward_signal(engine, &records[i]);
             }
         }

@@ -125,6 +125,8 @@ static pid_t highest_pid(void)
 
     if (probe == 0)
         _exit(0);
+    while (probe > 0 && waitpid(probe, NULL, 0) < 0 && errno == EINTR)
+        continue; /* nobody is to be told of it */
     return probe > 0 && probe < 32768 ? probe : limit;
 }
 
@@ -215,6 +217,20 @@ void remains_unwatch(struct engine *engine)
         close(engine->watched[--engine->watched_count]);
 }
 
+/* Without /proc: each pid is tried. */
+static int any_by_pid(struct engine *engine)
+{
+    const pid_t highest = highest_pid();
+    siginfo_t child;
+
+    for (pid_t pid = 2; pid <= highest; pid++)
+        if (pid != getpid() && !keeper_is_policy(engine, pid)
+            && (engine->is_init ? kill(pid, 0) == 0
+                                : waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0))
+            return 1;
+    return 0;
+}
+
 static int watch_others(struct engine *engine)
 {
     struct census census;
@@ -222,7 +238,7 @@ static int watch_others(struct engine *engine)
     int pidfd;
 
     if (take_census(engine, &census) != 0)
-        return engine_has_program(engine); /* nobody knows, so the grace is waited for */
+        return engine_has_program(engine) && any_by_pid(engine);
     for (size_t i = 0; i < census.count && engine->watched_count < WATCHED_MAX; i++) {
         if (!counts(engine, &census.list[i]))
             continue;

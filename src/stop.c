@@ -120,6 +120,8 @@ void stop_interrupted(struct engine *engine)
         verdict_forget(engine, ASK_EXIT);
         keeper_dismiss(engine);
         stop_check_policy(engine);
+    } else if (engine->state == ENGINE_LEAVING) {
+        leaving_kill(engine);
     }
 }
 

@@ -70,7 +70,9 @@ local reap_when_started = when_started(function(pid, status, rusage, info, ask, 
   if ask ~= 0 then
     return decide_on_main(ask, pid, status, rusage, info)
   end
-  process.ended(pid, status, rusage)
+  if flags & (core.FLAG_MAIN | core.FLAG_SPAWNED) ~= 0 then -- an orphan may have had the pid of a child that lives
+    process.ended(pid, status, rusage)
+  end
   if flags & core.FLAG_TOLD == 0 then
     hooks.call_reap(pid, status, rusage, info)
   end
@@ -85,7 +87,7 @@ loop.handle(core.EVENT_REAP, function(pid, status, rusage, info, ask, flags)
 end)
 
 loop.handle(core.EVENT_OVERFLOW, when_started(function(count)
-  log("warning", ("%d events were dropped, because the script was too slow"):format(count))
+  log("warning", ("%d events were dropped, because they were read too slowly"):format(count))
   hooks.call("on_overflow", nil, count)
 end))
 

@@ -286,7 +286,7 @@ function loop.fd()
   if not fd then
     return nil, message, errno
   end
-  loop.is_watched = true
+  loop.is_watched = not loop.gone
   set_alarm()
   return fd
 end
@@ -364,6 +364,15 @@ function loop.step(most)
     error(count, 0)
   end
   return count
+end
+
+--- The engine has gone: deals with what is there without waiting, such as the last output of children.
+function loop.drain()
+  local total = 0
+  repeat
+    local count = loop.step(0)
+    total = total + count
+  until count == 0 or total >= 100000
 end
 
 return loop

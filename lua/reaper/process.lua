@@ -22,7 +22,13 @@ local adopted_outputs = {} -- streams of children of an earlier policy that nobo
 local function new(pid, pidfd, name)
   local self = setmetatable({ pid = pid, name = name ~= "" and name or nil }, Process)
   private[self] = { pidfd = pidfd, waiters = {} }
-  if pid then
+  local before = pid and by_pid[pid]
+  while before and private[before].newer do
+    before = private[before].newer
+  end
+  if before then -- it has ended, since its pid is in use again, but its death has not been read
+    private[before].newer = self
+  elseif pid then
     by_pid[pid] = self
   end
   return self
@@ -121,7 +127,7 @@ function process.ended(pid, status, rusage)
   end
   local state = private[self]
   local waiters = state.waiters
-  by_pid[pid] = nil
+  by_pid[pid], state.newer = state.newer, nil
   state.status, state.rusage, state.waiters = status, rusage, {}
   if state.pidfd then
     core.close(state.pidfd)
@@ -225,6 +231,9 @@ end
 function process.children()
   local list = {}
   for _, self in pairs(by_pid) do
+    while private[self].newer do
+      self = private[self].newer
+    end
     list[#list + 1] = self
   end
   table.sort(list, function(a, b)

@@ -82,7 +82,7 @@ end
 local function obstacle(where, found)
   local connected, forked = core.is_connected()
   if connected then
-    return where .. ": reaping runs already"
+    return where .. (loop.gone and ": the engine has gone, and cannot be started again" or ": reaping runs already")
   elseif forked then
     return where .. ": this process was forked from a program whose orphans are reaped already"
   elseif core.getpid() ~= 1 and not found.anywhere then
@@ -201,6 +201,7 @@ function program.poll(timeout)
       return total
     end
   end
+  loop.drain()
   return nil, "the engine has gone"
 end
 
@@ -210,6 +211,7 @@ function program.loop()
   while not loop.gone do
     loop.step()
   end
+  loop.drain()
   return true
 end
 
@@ -220,16 +222,42 @@ end
 
 -- Statuses.
 
-local unread = {} -- by a loop that was left early
+local unread = {} -- by loops that were left early, in the order of the deaths
+local serials = setmetatable({}, { __mode = "k" }) -- status → the number of its death, whatever loop has it
+local last_serial = 0
+
+local function pack(pid, status, rusage)
+  if not serials[status] then
+    last_serial = last_serial + 1
+    serials[status] = last_serial
+  end
+  return { pid, status, rusage }
+end
 
 -- A death that was on its way when the last listener was taken away.
 function hooks.unheard(...)
-  unread[#unread + 1] = table.pack(...)
+  unread[#unread + 1] = pack(...)
+end
+
+-- What a loop has not taken. Another one that was left early may have left the same.
+local function leave(queue, from)
+  local known = {}
+  for _, death in ipairs(unread) do
+    known[death[2]] = true
+  end
+  for i = from, #queue do
+    if not known[queue[i][2]] then
+      unread[#unread + 1] = queue[i]
+    end
+  end
+  table.sort(unread, function(a, b)
+    return serials[a[2]] < serials[b[2]]
+  end)
 end
 
 -- A death for those who wait in a loop over reaper.statuses.
 local function put(queue, ...)
-  queue[#queue + 1] = table.pack(...)
+  queue[#queue + 1] = pack(...)
   local waiter = queue.waiter
   if waiter then
     queue.waiter = nil
@@ -277,12 +305,12 @@ function program.statuses(timeout)
     if death then
       at = at + 1
       queue[at] = false
-      return table.unpack(death, 1, death.n)
+      return table.unpack(death, 1, 3)
     end
   end
   local function close()
     stop()
-    table.move(queue, at + 1, #queue, #unread + 1, unread)
+    leave(queue, at + 1)
   end
   return next_status, nil, nil, setmetatable({}, { __close = close })
 end

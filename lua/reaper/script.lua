@@ -57,6 +57,7 @@ local function serve()
   repeat
     local going = loop.step()
   until not going
+  loop.drain()
 end
 
 -- --restart: a function that begins it, nil without that, or nil and why not.

@@ -120,9 +120,16 @@ function Reader:read()
   check_free(self, "read")
   loop.check_wait("read")
   self.user = "read"
-  local line = next_line(self)
+  local ok, line = pcall(next_line, self)
   self.user = nil
-  return line
+  if ok then
+    return line
+  end
+  if self.waiting then -- a Ctrl-C in a program
+    self.waiting = nil
+    loop.unwatch(self.fd)
+  end
+  error(line, 0)
 end
 
 --- for line in process.stdout:lines() do … end
