@@ -38,7 +38,7 @@ describe("reaper.log", function()
     { "'error', 'm', { b = 1, a = true, c = 1.5, d = 'two words', e = 'a\"\\n' }",
       [["level":"error","message":"m","a":true,"b":1,"c":1.5,"d":"two words","e":"a\"\n"}]] },
     { "'info', 'grün', { k = 'grün', bad = '\\255' }",
-      [["level":"info","message":"grün","bad":"?","k":"grün"}]] },
+      [["level":"info","message":"grün","bad":"�","k":"grün"}]] },
     { "'info', 'm', { inf = 1/0, f = false }", [["level":"info","message":"m","f":false,"inf":"inf"}]] },
   }
   for _, row in ipairs(jsons) do
