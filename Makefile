@@ -109,6 +109,7 @@ test:
 asan:
 	@tools/need.sh build test
 	@$(MAKE) --no-print-directory BUILD=build/asan OUTPUT=build/asan/reaper-lua CFLAGS='$(SANITIZE)' all
+	@$(MAKE) --no-print-directory library # for what the specs themselves load
 	@$(MAKE) --no-print-directory $(HELPERS)
 	rm -f build/asan-report.*
 	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0:log_path=$(CURDIR)/build/asan-report \

@@ -1,7 +1,7 @@
 -- Restart policies: plain functions of made-up events, no process and no clock.
 
 package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
-package.cpath = (os.getenv("SPEC_BUILD") or "build") .. "/?.so;" .. package.cpath
+package.cpath = "build/?.so;" .. package.cpath -- never the sanitized one: it cannot be loaded here
 
 local restart = require "reaper.restart"
 
