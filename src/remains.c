@@ -169,7 +169,6 @@ static void wake_stopped(const struct engine *engine)
     free(census.list);
 }
 
-
 /*
  * A process that forks between the census and its signal leaves a child that nobody has signalled, so there is another
  * census, until one finds nobody new. kill(-1) needs none: the kernel lets no fork slip through.

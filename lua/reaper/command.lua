@@ -8,9 +8,6 @@ local process = require "reaper.process"
 local restart = require "reaper.restart"
 local store = require "reaper.store"
 
-local NOT_FOUND, NOT_EXECUTABLE = 127, 126
-local ENOENT = 2
-
 local stops = { SIGTERM = true, SIGINT = true, SIGQUIT = true }
 
 -- One COMMAND under one policy.
@@ -37,7 +34,7 @@ local function ended(self, status, rusage)
       return watch(self)
     end
     log("error", message)
-    status, rusage = core.status((errno == ENOENT and NOT_FOUND or NOT_EXECUTABLE) << 8), {}
+    status, rusage = process.not_started(errno), {}
   end
   core.order(core.ORDER_EXIT, 0, 0, 0)
 end

@@ -255,6 +255,24 @@ local function fire_timers()
   return count
 end
 
+--- Calls f() after so many seconds; math.huge: never. Gives a function that takes it back.
+function loop.after(seconds, f)
+  if seconds == math.huge then
+    return function() end
+  end
+  local timer = loop.add_timer(seconds, f)
+  return function()
+    loop.remove_timer(timer)
+  end
+end
+
+--- Lets a waiting coroutine go on, but not inside the one that wakes it.
+function loop.wake_later(co)
+  loop.add_timer(0, function()
+    loop.wake(co)
+  end)
+end
+
 -- Descriptors.
 
 local ready_functions = {}

@@ -24,9 +24,7 @@ local function wake_all(self)
   local waiters = self.waiters
   self.waiters = {}
   for _, co in ipairs(waiters) do
-    loop.add_timer(0, function() -- not at once: each would run inside the one that wakes it
-      loop.wake(co)
-    end)
+    loop.wake_later(co)
   end
 end
 

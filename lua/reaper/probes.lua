@@ -7,14 +7,6 @@ local process = require "reaper.process"
 
 local probes = {}
 
--- Calls f after so many seconds. Gives a function that takes it back.
-local function after(seconds, f)
-  local timer = loop.add_timer(seconds, f)
-  return function()
-    loop.remove_timer(timer)
-  end
-end
-
 local function watch(fd, f)
   loop.watch(fd, "r", f)
   return function()
@@ -30,7 +22,7 @@ local function run(self, command, timeout, answer)
   local child, message = process.spawn(request)
   local over = false
   if not child then
-    return after(0, function()
+    return loop.after(0, function()
       answer(false, message)
     end)
   end
@@ -62,10 +54,10 @@ local function repeatedly(self, command, first, timeout, step)
   local function ask()
     stop = run(self, command, timeout, function(ok, why)
       local again = step(ok, why)
-      stop = again and after(again, ask)
+      stop = again and loop.after(again, ask)
     end)
   end
-  stop = after(first, ask)
+  stop = loop.after(first, ask)
   return function()
     if stop then
       stop()
@@ -81,7 +73,7 @@ local kinds = {}
 
 kinds.delay = {
   watch = function(self, ready)
-    return after(math.max(0, self.past.started_at + ready.delay - core.now()), function()
+    return loop.after(math.max(0, self.past.started_at + ready.delay - core.now()), function()
       self:fire "ready"
     end)
   end,
@@ -141,7 +133,7 @@ kinds.fd = {
       fd = core.open(("/proc/%d/fd/%d"):format(self.pid, ready.fd), "r")
     end
     if not fd then
-      return after(0, function()
+      return loop.after(0, function()
         self:fire "ready"
       end)
     end
@@ -160,7 +152,7 @@ kinds.fd = {
 local function listen(self, fd)
   fd = fd or core.notify_open(self.notify_name)
   if not fd then -- after a reload, until the old policy has gone
-    self.close_notify = after(0.02, function()
+    self.close_notify = loop.after(0.02, function()
       listen(self)
     end)
     return
@@ -239,7 +231,7 @@ end
 function probes.watch_ready(self)
   local ready = self.spec.ready
   if not ready then
-    return after(0, function()
+    return loop.after(0, function()
       self:fire "ready"
     end)
   end

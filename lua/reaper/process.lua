@@ -280,6 +280,14 @@ local function spawn(where, spec)
   return self
 end
 
+local NOT_FOUND, NOT_EXECUTABLE = 127, 126
+local ENOENT, ENOTDIR = 2, 20
+
+--- A start that came to no process, as an end with the code that a shell would give (spawn_exit_code in src/spawn.c).
+function process.not_started(errno)
+  return core.status(((errno == ENOENT or errno == ENOTDIR) and NOT_FOUND or NOT_EXECUTABLE) << 8)
+end
+
 --- reaper.spawn{ "cmd", "arg", … }: a process; or nil, message, errno.
 function process.spawn(spec)
   return spawn("reaper.spawn", request.check("reaper.spawn", spec, {}))

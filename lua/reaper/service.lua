@@ -9,8 +9,7 @@ local probes = require "reaper.probes"
 local process = require "reaper.process"
 local restart = require "reaper.restart"
 
-local NOT_FOUND, NOT_EXECUTABLE, LOST = 127, 126, 255
-local ENOENT, ENOTDIR = 2, 20
+local LOST = 255 -- the exit code of an end that nobody knows
 
 local Service = {}
 Service.__index = Service
@@ -97,11 +96,10 @@ end
 
 -- A start that came to no process counts as an end with the code that a shell would give.
 local function not_started(self, message, errno)
-  local code = (errno == ENOENT or errno == ENOTDIR) and NOT_FOUND or NOT_EXECUTABLE
   self.rusage = {}
   log("error", message, { service = self.name })
-  self.after(0, function() -- whatever its state is then: it may be stopped before
-    self:fire("died", core.status(code << 8))
+  loop.after(0, function() -- whatever its state is then: it may be stopped before
+    self:fire("died", process.not_started(errno))
   end)
 end
 
@@ -124,20 +122,9 @@ end
 
 -- ---- What a state sets going. ----
 
--- Calls f after so many seconds. Gives a function that takes it back.
-function Service.after(seconds, f)
-  if seconds == math.huge then
-    return function() end
-  end
-  local timer = loop.add_timer(seconds, f)
-  return function()
-    loop.remove_timer(timer)
-  end
-end
-
 -- Fires the event after so many seconds, unless the state is left before.
 local function alarm(self, seconds, event, detail)
-  table.insert(self.undo, self.after(seconds, function()
+  table.insert(self.undo, loop.after(seconds, function()
     self:fire(event, detail)
   end))
 end
@@ -150,7 +137,7 @@ end
 
 -- The grace goes on where it was, also in the policy that comes after the one that has sent the signal.
 local function watch_stop(self)
-  table.insert(self.undo, self.after(math.max(0, self.since + self.spec.stop.grace - core.now()), function()
+  table.insert(self.undo, loop.after(math.max(0, self.since + self.spec.stop.grace - core.now()), function()
     self:kill()
   end))
 end

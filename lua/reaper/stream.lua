@@ -22,13 +22,6 @@ function stream.reader(pid, key, fd)
   return setmetatable({ pid = pid, key = key, fd = fd, buffer = "", at = 1, given = 0 }, Reader)
 end
 
--- Not at once: each would run inside the one that wakes it.
-local function wake_later(co)
-  loop.add_timer(0, function()
-    loop.wake(co)
-  end)
-end
-
 -- The pipe has been read to its end, or nobody wants the rest: the engine need not keep its copy.
 local function close(self)
   if not self.fd then
@@ -36,7 +29,7 @@ local function close(self)
   end
   if self.waiting then
     loop.unwatch(self.fd)
-    wake_later(self.waiting)
+    loop.wake_later(self.waiting)
     self.waiting = nil
   end
   core.close(self.fd)
@@ -233,7 +226,7 @@ function Writer:write(text)
   self.busy = false
   local next_one = table.remove(self.queue, 1)
   if next_one then
-    wake_later(next_one)
+    loop.wake_later(next_one)
   end
   if not whole then
     error(ok, 0)
@@ -250,7 +243,7 @@ function Writer:close()
   if waiting then
     self.waiting = nil
     loop.unwatch(self.fd)
-    wake_later(waiting)
+    loop.wake_later(waiting)
   end
   core.close(self.fd)
   self.fd = nil

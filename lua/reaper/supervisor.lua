@@ -197,7 +197,9 @@ local function restart_together(service)
       group.together[other], group.together[service] = true, true
     end
   end
-  save()
+  if group.together[service] then
+    save()
+  end
 end
 
 -- ---- What follows a change. ----
@@ -211,6 +213,22 @@ local function all_finished()
   return true
 end
 
+local function has_failed_for_good(service)
+  return service.state == "failed" and service.spec.when_failed == "exit"
+end
+
+local function end_as_failed(service)
+  return end_with(service, "failed: " .. tostring(service.detail))
+end
+
+-- Those whose turn has come start; when nothing is left to do, the container ends.
+local function go_on()
+  schedule()
+  if all_finished() then
+    supervisor.shutdown(0)
+  end
+end
+
 local function after_change(service, before)
   if group.code then
     return stop_some()
@@ -220,13 +238,10 @@ local function after_change(service, before)
       return end_with(service, ("more than %d restarts within %g s"):format(group.intensity, group.period))
     end
     restart_together(service)
-  elseif service.state == "failed" and service.spec.when_failed == "exit" then
-    return end_with(service, "failed: " .. tostring(service.detail))
+  elseif has_failed_for_good(service) then
+    return end_as_failed(service)
   end
-  schedule()
-  if all_finished() then
-    supervisor.shutdown(0)
-  end
+  go_on()
 end
 
 local level_of = { failed = "error", backoff = "warning" }
@@ -312,14 +327,11 @@ local function catch_up(memory)
     end
   end
   for _, service in ipairs(group) do
-    if service.state == "failed" and service.spec.when_failed == "exit" then
-      return end_with(service, "failed: " .. tostring(service.detail))
+    if has_failed_for_good(service) then
+      return end_as_failed(service)
     end
   end
-  schedule()
-  if all_finished() then
-    supervisor.shutdown(0)
-  end
+  go_on()
 end
 
 local function begin()
