@@ -39,6 +39,7 @@ build = {
       ["reaper.loop"] = "lua/reaper/loop.lua",
       ["reaper.output"] = "lua/reaper/output.lua",
       ["reaper.plumbing"] = "lua/reaper/plumbing.lua",
+      ["reaper.presets"] = "lua/reaper/presets.lua",
       ["reaper.probes"] = "lua/reaper/probes.lua",
       ["reaper.process"] = "lua/reaper/process.lua",
       ["reaper.program"] = "lua/reaper/program.lua",

@@ -332,7 +332,10 @@ end)
 
 -- What other modules of reaper use of them, and nobody else.
 local internal = {
-  restart = { policy = true, decision = true, ask = true, past = true, ended = true, started = true },
+  restart = {
+    policy = true, decision = true, short_runs = true, restarts_since = true, ask = true, past = true, ended = true,
+    started = true,
+  },
 }
 
 for _, name in ipairs { "restart", "supervisor" } do

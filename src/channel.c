@@ -179,7 +179,7 @@ void channel_put_fds(struct channel *channel, const struct event *event, const i
     }
     chunk->events[chunk->count++] = *event;
     if (chunk->fd_count < count) /* no descriptor left here: the policy does without */
-        chunk->events[0].flags &= (uint16_t)~(EVENT_HAS_PIDFD | EVENT_HAS_STDOUT | EVENT_HAS_STDERR);
+        chunk->events[0].flags &= (uint16_t)~(EVENT_HAS_PIDFD | EVENT_HAS_STDOUT | EVENT_HAS_STDERR | EVENT_HAS_READY);
     channel->backlog++;
     if (!channel->full)
         channel->flush_at = clock_now();

@@ -17,6 +17,13 @@ struct child *children_find(const struct children *children, pid_t pid)
     return children->count ? *place(children, pid) : NULL;
 }
 
+static void close_kept(struct child *child, int which)
+{
+    if (child->kept[which] >= 0)
+        close(child->kept[which]);
+    child->kept[which] = -1;
+}
+
 void children_remove(struct children *children, pid_t pid)
 {
     struct child **at = place(children, pid);
@@ -25,9 +32,8 @@ void children_remove(struct children *children, pid_t pid)
     if (!gone)
         return;
     *at = gone->next;
-    for (int i = 0; i < 2; i++)
-        if (gone->output[i] >= 0)
-            close(gone->output[i]);
+    for (int i = 0; i < KEPT_MAX; i++)
+        close_kept(gone, i);
     free(gone);
     children->count--;
 }
@@ -44,7 +50,8 @@ struct child *children_add(struct children *children, pid_t pid)
     if (!*at)
         return NULL;
     (*at)->pid = pid;
-    (*at)->output[0] = (*at)->output[1] = -1;
+    for (int i = 0; i < KEPT_MAX; i++)
+        (*at)->kept[i] = -1;
     children->count++;
     return *at;
 }
@@ -52,7 +59,8 @@ struct child *children_add(struct children *children, pid_t pid)
 void children_reaped(struct children *children, struct child *child)
 {
     child->dead = 1;
-    if (child->output[0] < 0 && child->output[1] < 0)
+    close_kept(child, 2);
+    if (child->kept[0] < 0 && child->kept[1] < 0)
         children_remove(children, child->pid);
 }
 
@@ -60,10 +68,9 @@ void children_output_closed(struct children *children, pid_t pid, int which)
 {
     struct child *child = children_find(children, pid);
 
-    if (!child || which < 0 || which > 1 || child->output[which] < 0)
+    if (!child || which < 0 || which > 1 || child->kept[which] < 0)
         return;
-    close(child->output[which]);
-    child->output[which] = -1;
+    close_kept(child, which);
     if (child->dead)
         children_reaped(children, child);
 }

@@ -15,7 +15,7 @@ struct child {
     pid_t pid;
     int exec_failed;      /* its death is a failed exec and is not told */
     int dead;             /* reaped; stays for what is still unread in its outputs */
-    int output[2];        /* kept read ends of its stdout and stderr, or -1 */
+    int kept[KEPT_MAX];   /* the read ends of its stdout and stderr, and of where it tells that it is ready; or -1 */
     char name[NAME_SIZE]; /* "" when it has none */
 };
 
@@ -26,10 +26,10 @@ struct children {
 
 struct child *children_find(const struct children *children, pid_t pid);
 
-/* Adds a child without name and outputs, in place of a dead one with that pid. NULL: no memory. */
+/* Adds a child without a name, of which nothing is kept, in place of a dead one with that pid. NULL: no memory. */
 struct child *children_add(struct children *children, pid_t pid);
 
-/* Forgets a child and closes its kept outputs. */
+/* Forgets a child and closes what is kept of it. */
 void children_remove(struct children *children, pid_t pid);
 
 /* The child is reaped: forgets it, unless outputs are kept. */

@@ -7,7 +7,7 @@
 
 struct hand_over {
     struct channel *channel;
-    int with_outputs;
+    int with_kept;
 };
 
 static void hand_over_child(struct child *child, void *context)
@@ -31,11 +31,11 @@ static void hand_over_child(struct child *child, void *context)
         fds[count++] = pidfd;
     }
     event.status = child->dead;
-    for (int i = 0; i < 2 && to->with_outputs; i++) {
-        if (child->output[i] < 0)
+    for (int i = 0; i < KEPT_MAX && to->with_kept; i++) {
+        if (child->kept[i] < 0)
             continue;
-        event.flags |= (uint16_t)(i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR);
-        fds[count++] = child->output[i];
+        event.flags |= EVENT_HAS_KEPT(i);
+        fds[count++] = child->kept[i];
     }
     channel_put_fds(to->channel, &event, fds, count);
     channel_flush(to->channel); /* before the next one: the duplicates in the backlog use up descriptors */
@@ -43,9 +43,9 @@ static void hand_over_child(struct child *child, void *context)
         close(pidfd);
 }
 
-void hand_over_children(struct engine *engine, struct policy_slot *slot, int with_outputs)
+void hand_over_children(struct engine *engine, struct policy_slot *slot, int with_kept)
 {
-    struct hand_over to = { &slot->channel, with_outputs };
+    struct hand_over to = { &slot->channel, with_kept };
 
     children_each(&engine->children, hand_over_child, &to);
 }

@@ -116,7 +116,7 @@ static int push_reap(lua_State *L, const struct policy *policy, const struct eve
     return 6;
 }
 
-/* pid, name, dead, pidfd, stdout, stderr */
+/* pid, name, dead, pidfd, stdout, stderr, readiness */
 static int push_child(lua_State *L, struct packet *packet, const struct event *event)
 {
     int next = 0;
@@ -127,7 +127,8 @@ static int push_child(lua_State *L, struct packet *packet, const struct event *e
     push_fd(L, packet, event, EVENT_HAS_PIDFD, &next);
     push_fd(L, packet, event, EVENT_HAS_STDOUT, &next);
     push_fd(L, packet, event, EVENT_HAS_STDERR, &next);
-    return 6;
+    push_fd(L, packet, event, EVENT_HAS_READY, &next);
+    return 7;
 }
 
 /* pid or nil, pidfd, nil or "crash" or "reload" */

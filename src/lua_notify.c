@@ -24,22 +24,15 @@ static void make_name(char name[sizeof((struct sockaddr_un *)0)->sun_path])
              (unsigned long long)random[0], (unsigned long long)random[1]);
 }
 
-/*
- * core.notify_open([name]): a descriptor and its name for NOTIFY_SOCKET; or nil, message, errno. With a name, the
- * socket of that name, which an earlier policy had.
- */
+/* core.notify_open(): a descriptor and its name for NOTIFY_SOCKET; or nil, message, errno. */
 int core_notify_open(lua_State *L)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     char name[sizeof address.sun_path];
-    const char *given = luaL_optstring(L, 1, NULL);
     socklen_t size;
     int fd;
 
-    if (given)
-        snprintf(name, sizeof name, "%s", given);
-    else
-        make_name(name);
+    make_name(name);
     memcpy(address.sun_path, name, strlen(name));
     address.sun_path[0] = '\0';
     size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));

@@ -132,6 +132,7 @@ static void read_attributes(lua_State *L, int table, struct spawn_request *reque
     request->session = integer_field(L, table, "session", 0);
     request->tell_fds[0] = integer_field(L, table, "tell_stdout", -1);
     request->tell_fds[1] = integer_field(L, table, "tell_stderr", -1);
+    request->tell_fds[2] = integer_field(L, table, "tell_ready", -1);
     request->folder = string_field(L, table, "cwd");
     request->name = string_field(L, table, "name");
 }

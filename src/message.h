@@ -14,13 +14,14 @@ enum {
     COMM_SIZE = 16,          /* a program's name as the kernel keeps it */
     EVENT_TEXT_SIZE = 72,    /* what takes the place of a usage */
     ORDER_TEXT_SIZE = 112,   /* a setting: its key, a zero, its value, a zero */
-    MESSAGE_FDS_MAX = 3,     /* descriptors that one message carries at most */
+    KEPT_MAX = 3,            /* descriptors that the engine keeps of one child: its stdout, its stderr, its readiness */
+    MESSAGE_FDS_MAX = 4,     /* descriptors that one message carries at most: a pidfd, and these */
     PACKET_SIZE = 32 * 1024, /* one packet of events is never longer */
 };
 
 enum event_kind {
     EVENT_NONE,
-    EVENT_CHILD,         /* a child of an earlier policy: pid, name; pidfd and output pipes beside it */
+    EVENT_CHILD,         /* a child of an earlier policy: pid, name; pidfd and what is kept beside it */
     EVENT_START,         /* all children are told; pid = main child or 0; number = enum start_reason */
     EVENT_REAP,          /* pid, status, usage, flags; ask when the main child's restart is to be decided */
     EVENT_OVERFLOW,      /* number = deaths that were dropped here */
@@ -42,7 +43,11 @@ enum event_flag {
     EVENT_HAS_PIDFD = 1 << 6,
     EVENT_HAS_STDOUT = 1 << 7,
     EVENT_HAS_STDERR = 1 << 8,
+    EVENT_HAS_READY = 1 << 9, /* where it tells that it is ready */
 };
+
+/* The flag of one that is kept, from 0 to KEPT_MAX - 1. */
+#define EVENT_HAS_KEPT(which) ((uint16_t)(EVENT_HAS_STDOUT << (which)))
 
 enum start_reason { START_FIRST, START_CRASH, START_RELOAD };
 
@@ -82,7 +87,7 @@ enum order_kind {
     ORDER_HOOKS,         /* number = the new set */
     ORDER_ANSWER,        /* ask; flags = enum answer; number */
     ORDER_WAIT,          /* ask: the hook yielded, the answer comes later */
-    ORDER_SPAWNED,       /* pid, text = name, flags = EVENT_HAS_…; sent by the child itself, with its output pipes */
+    ORDER_SPAWNED,       /* pid, text = name, flags = EVENT_HAS_…; sent by the child itself, with what is kept */
     ORDER_EXEC_FAILED,   /* pid: its death is not to be told; sent by the child itself */
     ORDER_OUTPUT_CLOSED, /* pid; number = 1 or 2: this output has been read to its end */
     ORDER_EXIT,          /* begin the stop; number = exit code or -1 */

@@ -66,11 +66,10 @@ static void spawned(struct engine *engine, struct delivery *delivery)
     if (!child)
         return;
     snprintf(child->name, sizeof child->name, "%.*s", NAME_SIZE - 1, order->text);
-    for (int i = 0; i < 2; i++) {
-        if (!(order->flags & (i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR)) || next == delivery->fd_count
-            || child->output[i] >= 0)
+    for (int i = 0; i < KEPT_MAX; i++) {
+        if (!(order->flags & EVENT_HAS_KEPT(i)) || next == delivery->fd_count || child->kept[i] >= 0)
             continue;
-        child->output[i] = delivery->fds[next];
+        child->kept[i] = delivery->fds[next];
         delivery->fds[next++] = -1;
     }
 }

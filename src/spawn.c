@@ -27,7 +27,8 @@ struct spawn_request spawn_request_empty(void)
 
     memset(&request, 0, sizeof request);
     request.terminal_fd = request.notify_fd = request.folder_fd = -1;
-    request.tell_fds[0] = request.tell_fds[1] = -1;
+    for (int i = 0; i < KEPT_MAX; i++)
+        request.tell_fds[i] = -1;
     return request;
 }
 

@@ -51,7 +51,7 @@ struct spawn_request {
     int terminal_fd;  /* hand this terminal's foreground to the new group, or -1 */
     int notify_fd;    /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
     const char *name; /* for ORDER_SPAWNED */
-    int tell_fds[2];  /* the read ends of its stdout and stderr that go with ORDER_SPAWNED, or -1 */
+    int tell_fds[KEPT_MAX]; /* what goes with ORDER_SPAWNED to be kept, or -1 */
 
     const struct spawn_fd *fds;
     size_t fd_count;

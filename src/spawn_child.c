@@ -27,21 +27,21 @@ ON_OWN_STACK static void tell(int fd, const void *data, size_t size)
 
 union control {
     struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(int) * 2)];
+    char room[CMSG_SPACE(sizeof(int) * KEPT_MAX)];
 };
 
-/* The read ends of its outputs travel with ORDER_SPAWNED: the engine keeps them for the next policy. */
-ON_OWN_STACK static void attach_outputs(const int *tell_fds, struct order *order, struct msghdr *message,
+/* What the engine is to keep for the next policy travels with ORDER_SPAWNED. */
+ON_OWN_STACK static void attach_kept(const int *tell_fds, struct order *order, struct msghdr *message,
                                         union control *control)
 {
     int *slots = (int *)CMSG_DATA(&control->header);
     size_t count = 0;
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < KEPT_MAX; i++) {
         if (tell_fds[i] < 0)
             continue;
         slots[count++] = tell_fds[i];
-        order->flags |= (uint16_t)(i == 0 ? EVENT_HAS_STDOUT : EVENT_HAS_STDERR);
+        order->flags |= EVENT_HAS_KEPT(i);
     }
     if (count == 0)
         return;
@@ -75,7 +75,7 @@ ON_OWN_STACK static int notify(const struct plan *plan, uint16_t kind)
     if (kind == ORDER_SPAWNED) {
         if (request->name)
             memcpy(order.text, request->name, strnlen(request->name, NAME_SIZE - 1));
-        attach_outputs(request->tell_fds, &order, &message, &control);
+        attach_kept(request->tell_fds, &order, &message, &control);
     }
     do
         sent = sendmsg(plan->notify_fd, &message, MSG_NOSIGNAL);

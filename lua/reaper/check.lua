@@ -111,4 +111,33 @@ function check.keys(where, t, known, positional)
   end
 end
 
+--- A table of options with known keys; an empty one for nil.
+function check.options(where, options, known)
+  options = options == nil and {} or check.type(where, "options", options, "table")
+  check.keys(where, options, known)
+  return options
+end
+
+function check.optional_integer(where, options, key, least)
+  return options[key] ~= nil and check.integer(where, key, options[key], least, math.maxinteger) or nil
+end
+
+function check.seconds_or(where, options, key, default)
+  return check.seconds(where, key, options[key] == nil and default or options[key], true)
+end
+
+--- What stands for one of the words, or an error that names the nearest.
+function check.choose(where, name, value, choices)
+  local words = {}
+  for word in pairs(choices) do
+    words[#words + 1] = word
+  end
+  table.sort(words)
+  if choices[check.type(where, name, value, "string")] == nil then
+    check.refuse(where, name, ("\"%s\" is none of %s%s"):format(value, table.concat(words, ", "),
+      check.hint(value, words)))
+  end
+  return choices[value]
+end
+
 return check

@@ -81,8 +81,10 @@ kinds.delay = {
 
 kinds.exec = {
   watch = function(self, ready)
-    return repeatedly(self, ready.exec, 0, ready.timeout, function(ok)
+    self.last_probe = nil
+    return repeatedly(self, ready.exec, 0, ready.timeout, function(ok, why)
       if not ok then
+        self.last_probe = why
         return ready.interval
       end
       self:fire "ready"
@@ -100,16 +102,6 @@ kinds.line = {
   end,
 }
 
--- Which file a descriptor of a process is, or nil (proc(5), since Linux 5.14).
-local function inode(pid, fd)
-  local file = io.open(("/proc/%s/fdinfo/%d"):format(pid, fd))
-  local text = file and file:read "a"
-  if file then
-    file:close()
-  end
-  return text and text:match "ino:%s*(%d+)"
-end
-
 -- A newline on a descriptor (s6, "Service startup notifications").
 kinds.fd = {
   prepare = function(self, ready, request)
@@ -117,7 +109,7 @@ kinds.fd = {
     if not read_end then
       return nil, write_end, errno
     end
-    self.ready_fd, self.ready_pipe = read_end, inode("self", write_end)
+    self.ready_fd = read_end
     request.fds = {}
     for target, source in pairs(self.spec.spawn.fds or {}) do
       request.fds[target] = source
@@ -125,19 +117,10 @@ kinds.fd = {
     request.fds[ready.fd] = write_end
     return write_end
   end,
-  watch = function(self, ready)
+  watch = function(self)
     local fd = self.ready_fd
     self.ready_fd = nil
-    if not fd and self.pid and self.ready_pipe and inode(self.pid, ready.fd) == self.ready_pipe then
-      -- An earlier policy had our end. What was written stays as long as the service has its own.
-      fd = core.open(("/proc/%d/fd/%d"):format(self.pid, ready.fd), "r")
-    end
-    if not fd then
-      return loop.after(0, function()
-        self:fire "ready"
-      end)
-    end
-    return watch(fd, function()
+    return fd and watch(fd, function()
       local bytes = core.read(fd)
       if bytes == "" then
         loop.unwatch(fd) -- closed without a newline: the timeout decides
@@ -148,25 +131,36 @@ kinds.fd = {
   end,
 }
 
--- The socket is open as long as the process lives: one that has gone is an error for whoever sends more than READY=1.
-local function listen(self, fd)
-  fd = fd or core.notify_open(self.notify_name)
-  if not fd then -- after a reload, until the old policy has gone
-    self.close_notify = loop.after(0.02, function()
-      listen(self)
-    end)
-    return
-  end
-  self.close_notify = watch(fd, function()
-    local text = core.notify_read(fd)
-    while text do
-      if ("\n" .. text .. "\n"):find("\nREADY=1\n", 1, true) then
-        self:fire "ready"
-      end
-      text = core.notify_read(fd)
+-- READY=1 on $NOTIFY_SOCKET (sd_notify(3)). The socket is open as long as the process lives: one that has gone is an
+-- error for whoever sends more than that.
+kinds.notify = {
+  prepare = function(self, _, request)
+    probes.ended(self) -- the start before may have come to no process
+    local fd, name, errno = core.notify_open()
+    if not fd then
+      return nil, name, errno
     end
-  end)
-end
+    self.ready_fd = fd
+    request.env = { NOTIFY_SOCKET = name }
+    for variable, value in pairs(self.spec.spawn.env or {}) do
+      request.env[variable] = value
+    end
+    return false
+  end,
+  watch = function(self)
+    local fd = self.ready_fd
+    self.ready_fd = nil
+    self.close_notify = fd and watch(fd, function()
+      local text = core.notify_read(fd)
+      while text do
+        if ("\n" .. text .. "\n"):find("\nREADY=1\n", 1, true) then
+          self:fire "ready"
+        end
+        text = core.notify_read(fd)
+      end
+    end) or self.close_notify
+  end,
+}
 
 --- Its process has gone.
 function probes.ended(self)
@@ -175,30 +169,6 @@ function probes.ended(self)
     self.close_notify = nil
   end
 end
-
--- READY=1 on $NOTIFY_SOCKET (sd_notify(3)).
-kinds.notify = {
-  prepare = function(self, _, request)
-    probes.ended(self) -- the start before may have come to no process
-    local fd, name, errno = core.notify_open()
-    if not fd then
-      return nil, name, errno
-    end
-    self.ready_fd, self.notify_name = fd, name
-    request.env = { NOTIFY_SOCKET = name }
-    for variable, value in pairs(self.spec.spawn.env or {}) do
-      request.env[variable] = value
-    end
-    return false
-  end,
-  watch = function(self)
-    if not self.close_notify then
-      listen(self, self.ready_fd)
-      self.ready_fd = nil
-    end
-    return function() end
-  end,
-}
 
 --- The kinds of readiness, by the key that names them.
 probes.kinds = kinds
@@ -222,7 +192,11 @@ end
 
 --- Its process was found again.
 function probes.found(self)
-  if self.spec.ready and self.spec.ready.notify then
+  local ready = self.spec.ready or {}
+  if ready.notify or (ready.fd and self.state == "starting") then
+    self.ready_fd = process.take_ready(self.pid)
+  end
+  if ready.notify then
     kinds.notify.watch(self)
   end
 end
@@ -235,7 +209,7 @@ function probes.watch_ready(self)
       self:fire "ready"
     end)
   end
-  return kind_of(ready).watch(self, ready)
+  return kind_of(ready).watch(self, ready) or function() end
 end
 
 -- ---- Health. ----
@@ -257,7 +231,8 @@ function probes.watch_health(self)
     if failures < health.retries then
       return health.interval
     end
-    self:fire("unhealthy", ("not healthy %d times in a row: %s"):format(failures, why))
+    self:fire("unhealthy", ("not healthy: %s%s"):format(why,
+      failures > 1 and (", %d times in a row"):format(failures) or ""))
   end)
 end
 

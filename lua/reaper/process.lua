@@ -16,6 +16,7 @@ Process.__name = "reaper.process"
 local private = setmetatable({}, { __mode = "k" }) -- process → { pidfd, status, rusage, waiters }
 local by_pid = {} -- pid → live process
 local adopted_outputs = {} -- streams of children of an earlier policy that nobody has asked for yet
+local adopted_ready = {} -- pid → where such a child tells that it is ready
 
 -- Objects.
 
@@ -194,7 +195,7 @@ local function adopt_output(self, key, fd)
 end
 
 --- The engine hands over a child that an earlier policy has spawned. It can come twice, with its outputs later.
-function process.adopt(pid, name, dead, pidfd, stdout, stderr)
+function process.adopt(pid, name, dead, pidfd, stdout, stderr, ready)
   local self = by_pid[pid]
   if not self then
     self = new(pid, pidfd, name)
@@ -206,6 +207,14 @@ function process.adopt(pid, name, dead, pidfd, stdout, stderr)
   end
   adopt_output(self, "stdout", stdout)
   adopt_output(self, "stderr", stderr)
+  adopted_ready[pid] = ready
+end
+
+--- The descriptor on which such a child tells that it is ready, once; or nil.
+function process.take_ready(pid)
+  local fd = adopted_ready[pid]
+  adopted_ready[pid] = nil
+  return fd
 end
 
 --- The outputs that nobody has asked for yet of a child of an earlier policy, which may have ended: key → reader.
@@ -224,7 +233,10 @@ function process.pass_outputs_on()
   for _, output in ipairs(adopted_outputs) do
     stream.pass_on(output)
   end
-  adopted_outputs = {}
+  for _, fd in pairs(adopted_ready) do
+    core.close(fd)
+  end
+  adopted_outputs, adopted_ready = {}, {}
 end
 
 --- reaper.children(): a list of the live children: the main child and those that scripts have spawned, by pid.
@@ -259,7 +271,7 @@ local function attach_streams(self, spec, ours)
 end
 
 -- spawn, under the name of the public function that was called. Wrong arguments raise before anything is opened.
-local function spawn(where, spec)
+local function spawn(where, spec, ready)
   local wanted = request.make(where, spec)
   plumbing.check(where, spec)
   if core.checking then
@@ -270,6 +282,7 @@ local function spawn(where, spec)
     return nil, message, errno
   end
   wanted.fds, wanted.tell_stdout, wanted.tell_stderr = pipes.fds, pipes.ours.stdout, pipes.ours.stderr
+  wanted.tell_ready = ready
   local pid, pidfd, number = core.spawn(wanted)
   plumbing.close(pipes, not pid)
   if not pid then
@@ -291,6 +304,11 @@ end
 --- reaper.spawn{ "cmd", "arg", … }: a process; or nil, message, errno.
 function process.spawn(spec)
   return spawn("reaper.spawn", request.check("reaper.spawn", spec, {}))
+end
+
+--- The same for a service; the engine keeps `ready`, where it tells that it is ready, for the next policy.
+function process.spawn_service(spec, ready)
+  return spawn("reaper.spawn", request.check("reaper.spawn", spec, {}), ready)
 end
 
 --- reaper.run{ …, capture = true }: spawns and waits: status, rusage[, output]; or nil, message, errno.

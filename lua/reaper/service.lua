@@ -110,7 +110,7 @@ local function spawn(self)
     return not_started(self, message, errno)
   end
   local child
-  child, message, errno = process.spawn(request)
+  child, message, errno = process.spawn_service(request, self.ready_fd)
   if close then
     core.close(close)
   end
@@ -122,24 +122,24 @@ end
 
 -- ---- What a state sets going. ----
 
--- Fires the event after so many seconds, unless the state is left before.
-local function alarm(self, seconds, event, detail)
-  table.insert(self.undo, loop.after(seconds, function()
-    self:fire(event, detail)
-  end))
+-- Calls f after so many seconds, unless the state is left before.
+local function alarm(self, seconds, f)
+  table.insert(self.undo, loop.after(math.max(0, seconds), f))
 end
 
 local function watch_start(self)
   local timeout = self.spec.ready and self.spec.ready.timeout or math.huge
   table.insert(self.undo, probes.watch_ready(self))
-  alarm(self, math.max(0, self.since + timeout - core.now()), "late", ("not ready within %g s"):format(timeout))
+  alarm(self, self.since + timeout - core.now(), function()
+    self:fire("late", ("not ready within %g s%s"):format(timeout, self.last_probe and ": " .. self.last_probe or ""))
+  end)
 end
 
 -- The grace goes on where it was, also in the policy that comes after the one that has sent the signal.
 local function watch_stop(self)
-  table.insert(self.undo, loop.after(math.max(0, self.since + self.spec.stop.grace - core.now()), function()
+  alarm(self, self.since + self.spec.stop.grace - core.now(), function()
     self:kill()
-  end))
+  end)
 end
 
 local function send_stop(self)
@@ -178,7 +178,9 @@ local entries = {
     table.insert(self.undo, probes.watch_health(self))
   end,
   backoff = function(self)
-    alarm(self, math.max(0, self.due - core.now()), "due")
+    alarm(self, self.due - core.now(), function()
+      self:fire "due"
+    end)
   end,
   stopping = send_stop,
 }
@@ -192,9 +194,9 @@ local resumptions = {
 
 -- What the restart policy says. It has a coroutine of its own, so that one that never returns ends there.
 local function ask(self, status)
-  local answer = { nil, "its restart policy waits; it has to answer at once" }
+  local answer = { nil, "its restart policy waits; it has to answer at once", false }
   loop.run("restart policy of " .. self.name, function(ok, ...)
-    answer = ok and { ... } or { nil, "its restart policy has failed: " .. tostring((...)) }
+    answer = ok and { ... } or { nil, "its restart policy has failed: " .. tostring((...)), false }
   end, restart.ended, self.past, self.spec.restart, self.name, status, self.rusage, core.now())
   return answer[1], answer[2], answer[3]
 end
@@ -206,7 +208,7 @@ local function judge(self, status)
   if delay then
     self.due, self.is_restart = core.now() + delay, true
     return "backoff", ("%s; again in %.3g s"):format(status, delay)
-  elseif as_it_should or status.ok then
+  elseif as_it_should or (as_it_should == nil and status.ok) then
     self.is_done = true
     return "finished", tostring(status)
   end
@@ -238,6 +240,14 @@ local function anew(self, detail)
   return "waiting", detail
 end
 
+-- It has done its work, and what it did it for begins anew.
+local function once_more(self, detail)
+  if self.is_done then
+    self.is_done = nil
+    return "waiting", detail
+  end
+end
+
 -- While it is being stopped, only what comes afterwards can change.
 local function instead(next_state)
   return function(self)
@@ -263,7 +273,7 @@ local machine = {
   },
   backoff = { due = "waiting", stop = "finished", hold = "waiting", restart = "waiting" },
   stopping = { died = end_of_stop, stop = instead "finished", hold = instead "waiting", restart = instead "waiting" },
-  finished = { again = anew, restart = anew },
+  finished = { again = anew, restart = anew, hold = once_more },
   failed = { again = anew, restart = anew },
 }
 
@@ -302,18 +312,15 @@ function Service:memory()
   return {
     state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.spec.text,
     is_restart = self.is_restart, after_stop = self.after_stop, is_done = self.is_done,
-    notify_name = self.notify_name,
-    detail = self.detail, status = self.status and self.status.raw, ready_pipe = self.ready_pipe,
+    detail = self.detail, status = self.status and self.status.raw,
   }
 end
 
 --- Goes on where an earlier policy was. `child` is its process, if that lives.
 function Service:resume(memory, child)
   self.state, self.since, self.past, self.due = memory.state, memory.since, memory.past, memory.due
-  self.is_restart, self.after_stop, self.notify_name = memory.is_restart, memory.after_stop, memory.notify_name
-  self.is_done = memory.is_done
+  self.is_restart, self.after_stop, self.is_done = memory.is_restart, memory.after_stop, memory.is_done
   self.detail, self.status = memory.detail, memory.status and core.status(memory.status)
-  self.ready_pipe = memory.ready_pipe
   local outputs = child or process.adopted_outputs(memory.pid)
   for _, key in ipairs { "stdout", "stderr" } do
     local f = lines_of(self, key)
@@ -323,12 +330,12 @@ function Service:resume(memory, child)
   end
   note_outputs(self, outputs)
   if child then
-    probes.found(self)
     follow(self, child)
     if machine[self.state].died == nil then -- it was started, and nobody had the time to say so
       self.state = "starting"
       note_start(self)
     end
+    probes.found(self)
   elseif self.state == "starting" and not memory.pid then -- the start came to nothing, and nobody has said so
     self.state = "waiting"
   end
@@ -350,11 +357,16 @@ function Service:is_up()
   return self.state ~= "finished" and self.state ~= "failed"
 end
 
---- A new one, that waits for its turn. changed(service, before, detail) is told of every change of its state.
+--- True while it has a process, or is just being given one.
+function Service:is_alive()
+  return self.state == "starting" or self.state == "running" or self.state == "stopping"
+end
+
+--- A new one, that waits for its turn, or to be started by hand. changed(service, before, detail) is told of every
+-- change of its state.
 return function(spec, changed)
   return setmetatable({
-    name = spec.name, spec = spec, state = "waiting", since = core.now(), past = restart.past(core.now()), undo = {},
-    outputs = {},
-    changed = changed,
+    name = spec.name, spec = spec, state = spec.autostart and "waiting" or "finished", since = core.now(),
+    past = restart.past(core.now()), undo = {}, outputs = {}, changed = changed,
   }, Service)
 end

@@ -14,7 +14,8 @@ local spawn_keys = {
   "stdout", "stderr",
 }
 
-local own_keys = { "name", "command", "after", "restart", "backoff", "stop", "ready", "health", "when_failed" }
+local own_keys = { "name", "command", "after", "restart", "backoff", "stop", "ready", "health", "when_failed",
+  "autostart" }
 
 local known_keys = table.move(spawn_keys, 1, #spawn_keys, #own_keys + 1, table.move(own_keys, 1, #own_keys, 1, {}))
 
@@ -165,6 +166,7 @@ local function read_service(index, spec)
     restart = read_restart(name, spec), stop = read_stop(name .. ".stop", spec.stop),
     ready = read_ready(name .. ".ready", spec.ready), health = read_health(name .. ".health", spec.health),
     when_failed = when_failed,
+    autostart = check.type(WHERE, name .. ".autostart", spec.autostart == nil or spec.autostart, "boolean"),
   }
 end
 

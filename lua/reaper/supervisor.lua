@@ -8,6 +8,7 @@ local loop = require "reaper.loop"
 local new_service = require "reaper.service"
 local output = require "reaper.output"
 local process = require "reaper.process"
+local restart = require "reaper.restart"
 local services = require "reaper.services"
 local store = require "reaper.store"
 
@@ -58,11 +59,12 @@ local function together_is_over()
 end
 
 local function schedule()
-  if group.code or not group.started or not together_is_over() then
+  if group.code or not group.started then
     return
   end
+  local over = together_is_over()
   for _, service in ipairs(group) do
-    if service.state == "waiting" then
+    if service.state == "waiting" and (over or not group.together[service]) then
       local failed = failed_need(service)
       if failed then
         service.status = failed.status
@@ -79,7 +81,7 @@ end
 local function is_needed(service)
   for _, other in ipairs(group) do
     for _, name in ipairs(other.spec.after) do
-      if name == service.name and other:is_up() then
+      if name == service.name and other:is_alive() then
         return true
       end
     end
@@ -107,9 +109,36 @@ local function wait_for_last_words()
   end
 end
 
+-- An alert that on_service sends is to arrive, so the end waits for it, unless a second signal is in a hurry.
+local function wait_for_hooks()
+  while group.telling > 0 and not group.is_hurried do
+    loop.wait(function(co)
+      group.finisher = co
+    end)
+  end
+end
+
+local function wake_finisher()
+  local co = group.finisher
+  group.finisher = nil
+  if co then
+    loop.wake_later(co)
+  end
+end
+
+local function tell(service, detail)
+  group.telling = group.telling + 1
+  hooks.call("on_service", function()
+    group.telling = group.telling - 1
+    wake_finisher()
+  end, service.name, service.state, detail)
+end
+
 -- Everything is down: whoever has waited for that goes on.
 local function finish()
+  wait_for_hooks()
   wait_for_last_words()
+  group.is_finished = true
   local waiters = group.waiters
   group.waiters = {}
   if not waiters[1] then
@@ -161,9 +190,11 @@ function supervisor.shutdown(code)
   stop_some()
 end
 
+-- With the exit code of what has failed. That is not 0, also where the service has ended with 0 too often.
 local function end_with(service, why)
   log("error", ("%s: %s; stopping all"):format(service.name, why))
-  supervisor.shutdown(service.status and service.status.exit_code or 1)
+  local code = service.status and service.status.exit_code or 0
+  supervisor.shutdown(code ~= 0 and code or 1)
 end
 
 -- ---- Restarts. ----
@@ -191,15 +222,25 @@ local function concerned(service)
   return list
 end
 
-local function restart_together(service)
-  for _, other in ipairs(concerned(service)) do
-    if other:fire("hold", service.name .. " is restarted") or other.state == "stopping" then
-      group.together[other], group.together[service] = true, true
+-- Stops those that are to be restarted together, and that nobody needs any more, from the last to the first. What is
+-- never restarted is not restarted then, either (a "temporary" child of OTP).
+local function hold_some()
+  for i = #group, 1, -1 do
+    local service = group[i]
+    if group.together[service] == "due" and not (service:is_alive() and is_needed(service)) then
+      group.together[service] = "held"
+      service:fire(service.spec.restart == restart.never and "stop" or "hold", "another service is restarted")
     end
   end
-  if group.together[service] then
-    save()
+end
+
+local function restart_together(service)
+  for _, other in ipairs(concerned(service)) do
+    if other:is_up() or other.is_done then
+      group.together[other], group.together[service] = "due", "held"
+    end
   end
+  hold_some()
 end
 
 -- ---- What follows a change. ----
@@ -238,8 +279,11 @@ local function after_change(service, before)
       return end_with(service, ("more than %d restarts within %g s"):format(group.intensity, group.period))
     end
     restart_together(service)
+    save()
   elseif has_failed_for_good(service) then
     return end_as_failed(service)
+  else
+    hold_some()
   end
   go_on()
 end
@@ -247,20 +291,23 @@ end
 local level_of = { failed = "error", backoff = "warning" }
 
 local function changed(service, before, detail)
-  if level_of[service.state] then
+  if level_of[service.state] and not has_failed_for_good(service) then
     log(level_of[service.state], ("%s: %s%s"):format(service.name, service.state, detail and ": " .. detail or ""))
   end
   save()
-  hooks.call("on_service", nil, service.name, service.state, detail)
+  tell(service, detail)
   after_change(service, before)
 end
 
 -- ---- After a lost policy, or a reload. ----
 
-local function living_children()
+-- The living process of each service. A script may give other children the same name, so the pid has the last word;
+-- but a start can be too new for its pid to be known.
+local function living_services(memory)
   local found = {}
   for _, child in ipairs(process.children()) do
-    if child.name then
+    local known = memory.services[child.name]
+    if known and (not found[child.name] or child.pid == known.pid) then
       found[child.name] = child
     end
   end
@@ -268,11 +315,14 @@ local function living_children()
 end
 
 -- Services that the new script does not have any more, and probes that nobody waits for.
-local function stop_strangers(memory, children)
-  for name, child in pairs(children) do
-    if name:find("/probe$") then
+local function stop_strangers(found)
+  for _, child in ipairs(process.children()) do
+    if child.name and child.name:find("/probe$") then
       child:kill "KILL"
-    elseif memory.services[name] and not by_name(name) then
+    end
+  end
+  for name, child in pairs(found) do
+    if not by_name(name) then
       hooks.run("supervisor", function()
         child:stop()
       end)
@@ -299,23 +349,23 @@ local function expect_ends(missing)
 end
 
 local function resume(memory)
-  local children, missing = living_children(), {}
+  local found, missing = living_services(memory), {}
   group.times, group.code = memory.times, memory.code
   for _, service in ipairs(group) do
     local known = memory.services[service.name]
     if known then
-      service:resume(known, children[service.name])
-      if known.pid and not children[service.name] then
+      service:resume(known, found[service.name])
+      if known.pid and not found[service.name] then
         missing[known.pid] = service
       end
     end
   end
-  for name in pairs(memory.together) do
+  for name, what in pairs(memory.together) do
     if by_name(name) then
-      group.together[by_name(name)] = true
+      group.together[by_name(name)] = what
     end
   end
-  stop_strangers(memory, children)
+  stop_strangers(found)
   expect_ends(missing)
 end
 
@@ -331,6 +381,7 @@ local function catch_up(memory)
       return end_as_failed(service)
     end
   end
+  hold_some()
   go_on()
 end
 
@@ -354,17 +405,19 @@ end
 
 -- The first one stops all in order, and only then takes its way; a further one kills.
 local function on_signal(name)
-  if not stops[name] or group.is_over then
+  if not stops[name] or group.is_finished then
     return
   end
   if group.waiters[1] then
     for _, service in ipairs(group) do
       service:kill()
     end
+    group.is_hurried = true
+    wake_finisher()
     return false
   end
   supervisor.shutdown(0)
-  if not group.is_over then
+  if not group.is_finished then
     loop.wait(function(co)
       group.waiters[1] = co
     end)
@@ -380,7 +433,7 @@ function supervisor.run(given)
     check.raise "supervisor.run: it supervises already; give all services in one table"
   end
   local found = services.read(given)
-  found.by_name, found.together, found.times, found.waiters = {}, {}, {}, {}
+  found.by_name, found.together, found.times, found.waiters, found.telling = {}, {}, {}, {}, 0
   for i, spec in ipairs(found) do
     found[i] = new_service(spec, changed)
     found.by_name[spec.name] = found[i]
@@ -403,7 +456,7 @@ local function find(where, name)
   return service
 end
 
---- Starts a service that has come to its end. True; or nil, message when it is up already.
+--- Starts a service that has come to its end, or was not started yet. True; or nil, message when it is up already.
 function supervisor.start(name)
   local service = find("supervisor.start", name)
   if not service:fire "again" then

@@ -20,7 +20,8 @@
 ---@field now number the time; all times are seconds of one monotonic clock
 ---@field random? number from 0 to 1, for jitter; the middle without it
 
----A policy: the seconds until the restart; or nil, a reason to give up, and true when the end was no failure.
+---A policy: the seconds until the restart; or nil, a reason to give up, and whether the end was as it should be: true,
+---or false for a failure; without that, exit code 0 is none.
 ---@alias reaper.restart_policy fun(event: reaper.restart_event): number?, string?, boolean?
 
 ---What may stand for a policy.

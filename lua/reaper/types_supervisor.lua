@@ -41,6 +41,7 @@
 ---@field ready? reaper.ready default: at once
 ---@field health? reaper.health default: never asked
 ---@field when_failed? "exit"|"ignore" when it fails for good: the container ends with its exit code (default), or not
+---@field autostart? boolean false: it waits for `supervisor.start`; default true
 
 ---The services, and what holds for all.
 ---@class reaper.services
@@ -69,7 +70,7 @@ local supervisor = {}
 ---@param services reaper.services what to run
 function supervisor.run(services) end
 
----Starts a service that has finished or failed. Gives nil, message when it is up.
+---Starts a service that has finished or failed, or was not started yet. Gives nil, message when it is up.
 ---@param name string of the service
 ---@return boolean? done
 ---@return string? message
