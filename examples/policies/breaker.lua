@@ -4,15 +4,13 @@ local supervisor = require "reaper.supervisor"
 
 local FAILURES = 3 -- in a row open the breaker
 local REST = tonumber(os.getenv "REST" or 60) -- seconds until the next try
-local STABLE = tonumber(os.getenv "STABLE" or 10) -- seconds that a run lasts which is no failure
+local STABLE = tonumber(os.getenv "STABLE" or 10) -- a shorter run is a failure, in seconds
 
--- A policy has no state: what it has to know is in the event.
+-- A restart policy has no state: what it has to know is in the event.
 local function failures_in_a_row(event)
-  local count = event.lifetime < STABLE and 1 or 0
-  for i = #event.lifetimes, 1, -1 do
-    if count == 0 or event.lifetimes[i] >= STABLE then
-      break
-    end
+  local count, lifetime = 0, event.lifetime
+  while lifetime and lifetime < STABLE do
+    lifetime = event.lifetimes[#event.lifetimes - count] -- of the run before
     count = count + 1
   end
   return count

@@ -10,13 +10,13 @@ supervisor.run {
       [75] = 30, -- EX_TEMPFAIL of sysexits.h: what it needs is away, try again in 30 s
       [78] = restart.never, -- EX_CONFIG: the same would happen again
       SIGKILL = restart.backoff { initial = 1, max = 60 }, -- perhaps out of memory: give the machine time
-      default = "on-failure:5",
+      default = restart.limit("on-failure", { max = 5, window = 60 }),
     } },
 }
 
 function on_service(name, state, detail)
   if state == "failed" then -- the container ends when this has returned
-    local status = assert(reaper.run { "./alert", name, detail })
-    reaper.log(status.ok and "info" or "error", "alert: " .. tostring(status))
+    local status, message = reaper.run { "./alert", name, detail }
+    reaper.log(status and status.ok and "info" or "error", "alert: " .. tostring(status or message))
   end
 end

@@ -4,6 +4,7 @@
 local supervisor = require "reaper.supervisor"
 
 local other = { blue = "green", green = "blue" }
+local newest = "blue"
 
 local function place(name, is_first)
   return {
@@ -26,23 +27,27 @@ function on_signal(name)
   if is_up "blue" and is_up "green" then
     reaper.log("warning", "a change is under way already")
   else
-    supervisor.start(is_up "blue" and "green" or "blue")
+    newest = is_up "blue" and "green" or "blue"
+    supervisor.start(newest)
   end
   return false
 end
 
 function on_service(name, state)
-  if state == "running" then
+  if state == "running" and name == newest then
     supervisor.stop(other[name])
   elseif state == "failed" and not is_up(other[name]) then
     supervisor.shutdown(1)
   end
 end
 
--- Had this process been lost between the two, the next one finds both running.
+-- A process that replaces this one, should it be lost, finds out where the change was.
 function on_start()
   local blue, green = supervisor.status "blue", supervisor.status "green"
-  if blue.state == "running" and green.state == "running" then
-    supervisor.stop(blue.since > green.since and "blue" or "green") -- the older one
+  if is_up "blue" and is_up "green" then
+    newest = blue.since < green.since and "blue" or "green"
+    on_service(newest, supervisor.status(newest).state)
+  elseif is_up "green" then
+    newest = "green"
   end
 end

@@ -1,6 +1,6 @@
 -- Commands at their times:  reaper-lua cron.lua
--- Six fields: second, minute, hour, day of the month, month, day of the week (0 is Sunday); each *, */n, a number, a
--- range or a list of these; all six must fit. A job that still runs when its time comes again is left out.
+-- Six fields: second, minute, hour, day of the month, month, day of the week (0 is Sunday); each *, */n (what n can
+-- divide), a number, a range or a list of these; all six must fit. A job that still runs at its next time is left out.
 local jobs = {
   { "0 30 3 * * 1-5", { "./backup", name = "backup" } },
   { "0 */15 8-18 * * *", { "./report", "--short", name = "report" } },
@@ -51,11 +51,16 @@ local function run(command)
   end
 end
 
+local clock
+
 function on_start()
   local last = os.time()
-  reaper.every(0.25, function() -- the clock on the wall may jump, so it is looked at often
+  clock = reaper.every(0.25, function()
     local now = os.time()
-    for second = math.max(last + 1, now - 60), now do
+    if math.abs(now - last) > 60 then -- somebody has set the clock: what lies between is left out
+      last = now - 1
+    end
+    for second = last + 1, now do -- none while a clock that was put back a little comes up to what has been done
       local date = os.date("*t", second)
       for _, job in ipairs(jobs) do
         if is_due(job[1], date) then
@@ -63,6 +68,10 @@ function on_start()
         end
       end
     end
-    last = now
+    last = math.max(last, now)
   end)
+end
+
+function on_stop() -- what runs has got TERM, and nothing more begins
+  clock:cancel()
 end

@@ -12,23 +12,29 @@ supervisor.run(members)
 
 local leader -- its pid
 
--- Who has run longest leads. That needs no memory: a policy that replaces a lost one comes to the same result.
+local function promote(name, pid)
+  for _, child in ipairs(reaper.children()) do
+    if child.pid == pid then
+      reaper.log("info", name .. " leads")
+      child:kill "USR1"
+    end
+  end
+end
+
+-- Who has run longest leads. That needs no memory: a policy that replaces a lost one comes to the same result, and
+-- tells it to the same leader.
 local function elect()
   local oldest
   for _, member in ipairs(supervisor.status()) do
-    if member.state == "running" and (not oldest or member.since > oldest.since) then
+    if leader and member.pid == leader then
+      return -- it lives, and leads until its end
+    elseif member.state == "running" and (not oldest or member.since > oldest.since) then
       oldest = member
     end
   end
-  if not oldest or oldest.pid == leader then
-    return
-  end
-  leader = oldest.pid
-  for _, child in ipairs(reaper.children()) do
-    if child.pid == leader then
-      reaper.log("info", child.name .. " leads")
-      child:kill "USR1"
-    end
+  leader = oldest and oldest.pid
+  if leader then
+    promote(oldest.name, leader)
   end
 end
 

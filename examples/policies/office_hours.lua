@@ -8,17 +8,14 @@ local function is_open(date)
   return date.wday >= 2 and date.wday <= 6 and date.hour >= OPENS and date.hour < CLOSES -- 1 is Sunday
 end
 
--- os.time makes a date of "the day after the 31st", too.
 local function until_opening(now)
   local date = os.date("*t", now)
-  local opening = { year = date.year, month = date.month, day = date.day, hour = OPENS }
-  repeat
-    local time = os.time(opening)
-    local is_later = time > now and is_open(os.date("*t", time))
-    opening.day = opening.day + 1
-  until is_later
-  opening.day = opening.day - 1
-  return os.time(opening) - now
+  for days = 0, 7 do -- os.time takes "the 32nd", too
+    local opening = os.time { year = date.year, month = date.month, day = date.day + days, hour = OPENS }
+    if opening > now and is_open(os.date("*t", opening)) then
+      return opening - now
+    end
+  end
 end
 
 local function office_hours()

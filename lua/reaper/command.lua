@@ -25,7 +25,7 @@ local function ended(self, status, rusage)
     if not delay then
       return log(as_it_should and "debug" or "error", ("COMMAND ended (%s) and stays so: %s"):format(status, reason))
     end
-    log("warning", ("COMMAND ended (%s): starting it again in %.3g s"):format(status, delay))
+    log("warning", ("COMMAND ended (%s): starting it again in %s"):format(status, restart.text(delay)))
     loop.sleep(delay)
     restart.started(past, core.now())
     save(self)

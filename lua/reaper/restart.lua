@@ -218,6 +218,11 @@ function restart.ask(policy, event)
   return delay
 end
 
+--- A delay for a message: "0.15 s", "162000 s".
+function restart.text(delay)
+  return (delay < 100 and "%.3g s" or "%.0f s"):format(delay)
+end
+
 -- ---- The past of one thing that is started again and again. ----
 
 local SHORTEST = 0.1 -- seconds between two starts, whatever the policy says: what fails at once does not spin

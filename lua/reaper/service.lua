@@ -207,7 +207,7 @@ local function judge(self, status)
   self.status = status
   if delay then
     self.due, self.is_restart = core.now() + delay, true
-    return "backoff", ("%s; again in %.3g s"):format(status, delay)
+    return "backoff", ("%s; again in %s"):format(status, restart.text(delay))
   elseif as_it_should or (as_it_should == nil and status.ok) then
     self.is_done = true
     return "finished", tostring(status)

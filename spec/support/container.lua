@@ -35,7 +35,7 @@ container.signal_number = signals.number
 -- Everything that may stand in the table given to start, so that a misspelt key is told.
 local KEYS = {}
 for key in ([[mode script script_path args command raw env clear_env ignore block close no_proc full_stderr tty
-  report_left cwd unshare wrap limit program]]):gmatch("%S+") do
+  report_left cwd files unshare wrap limit program]]):gmatch("%S+") do
   KEYS[key] = true
 end
 
@@ -77,6 +77,14 @@ end
 -- "{folder}" stands for the container's folder in the script, in all words and in the environment.
 local function expand(self, text)
   return (tostring(text):gsub("{folder}", self.folder))
+end
+
+-- What the container's folder has in it from the start: name -> text. It can be run.
+local function write_files(self, files)
+  for name, text in pairs(files or {}) do
+    write_file(self:file(name), expand(self, text))
+    assert(uv.fs_chmod(self:file(name), tonumber("700", 8)))
+  end
 end
 
 -- The program's own words: options, script, "--", command.
@@ -162,7 +170,7 @@ local function spawn(self, options, words)
   local handle, pid = uv.spawn(words[1], {
     args = table.move(words, 2, #words, 1, {}),
     env = environment(self, options),
-    cwd = options.cwd,
+    cwd = options.cwd and expand(self, options.cwd),
     stdio = { input.read, out, err },
   }, function(code, signal)
     self.code = signal ~= 0 and 128 + signal or code
@@ -212,6 +220,7 @@ function container.start(options)
   local self = setmetatable({ mode = options.mode or "init" }, Container)
   self.folder = assert(uv.fs_mkdtemp("/tmp/reaper-lua-spec-XXXXXX"))
   open_containers[self] = true
+  write_files(self, options.files)
   spawn(self, options, command_line(self, options))
   self:until_true(function()
     return ended(self) or find_program(self)
