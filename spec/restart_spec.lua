@@ -116,8 +116,8 @@ describe("the builder", function()
   end)
 
   it("limit gives up at the failure after max restarts within the window", function()
-    local delays, reason = play(restart.limit(restart.always, { max = 3, window = 10 }), { 1 }, 10)
-    assert.same({ { 0, 0, 0 }, "it was started again 3 times within 10 s" }, { delays, reason })
+    local delays, reason, as_it_should = play(restart.limit(restart.always, { max = 3, window = 10 }), { 1 }, 10)
+    assert.same({ { 0, 0, 0 }, "it was started again 3 times within 10 s", false }, { delays, reason, as_it_should })
   end)
 
   it("limit forgets restarts that are older than the window", function()
@@ -226,6 +226,40 @@ describe("the preset", function()
   end)
 end)
 
+-- Without a third value the exit code says whether the end was as it should be.
+describe("an end that is not followed by a restart", function()
+  local OK = { 0, exit(0) }
+  local rows = {
+    { "never", restart.never, OK, nil },
+    { "on_failure", restart.on_failure { ok = { 3 } }, { 0, exit(3) }, true },
+    { "on_failure after too many", restart.on_failure { max = 0 }, { 0, CRASH }, nil },
+    { "limit", restart.limit("always", { max = 0, window = 1 }), OK, false },
+    { "limit of one that gives up", restart.limit("on-failure", { max = 1, window = 1 }), OK, true },
+    { "all", restart.all(restart.limit("always", { max = 0, window = 1 }), 1), OK, false },
+    { "by_code", restart.by_code { [0] = restart.limit("always", { max = 0, window = 1 }) }, OK, false },
+    { "systemd after a clean signal", restart.systemd {}, { 0, killed(15, "SIGTERM") }, true },
+    { "systemd on-success after a failure", restart.systemd { restart = "on-success" }, { 0, CRASH },
+      false },
+    { "systemd after too many", restart.systemd { restart = "always", start_limit_burst = 1 }, OK, false },
+    { "otp permanent after too many", restart.otp("permanent", { intensity = 0 }), OK, false },
+    { "otp temporary", restart.otp "temporary", OK, nil },
+    { "nomad after too many", restart.nomad { attempts = 0 }, OK, false },
+    { "nomad batch", restart.nomad { type = "batch" }, OK, nil },
+    { "supervisord after too many", restart.supervisord { startretries = 0 }, OK, false },
+    { "supervisord exitcodes", restart.supervisord { exitcodes = { 2 } }, { 5, exit(2) }, true },
+  }
+  for _, row in ipairs(rows) do
+    local name, policy, last, expected = table.unpack(row, 1, 4)
+    it(("is %s: %s"):format(expected == nil and "judged by its code" or expected and "well" or "a failure", name),
+      function()
+        local delays, reason, as_it_should = play(policy, { last })
+        assert.same({}, delays)
+        assert.equal("string", type(reason))
+        assert.equal(expected, as_it_should)
+      end)
+  end
+end)
+
 describe("restart.parse", function()
   it("knows Docker's words, never, and the other systems by their names", function()
     for _, text in ipairs { "no", "never", "always", "unless-stopped", "on-failure", "on-failure:5", "kubernetes",
@@ -295,12 +329,18 @@ describe("restart.ask", function()
     { function() return true end, "its restart policy has returned a boolean" },
     { function() end, "its restart policy gives up" },
     { function() return nil, "enough" end, "^enough$" },
+    { function() return nil, "enough, and well", true end, "^enough, and well$" },
+    { function() return nil, "enough, and bad", false end, "^enough, and bad$" },
+  }
+  local third = {
+    ["its restart policy gives up"] = "nil", ["^enough$"] = "nil", ["^enough, and well$"] = "true",
   }
   for _, row in ipairs(rows) do
     it("takes for giving up: " .. row[2], function()
-      local delay, reason = restart.ask(row[1], {})
+      local delay, reason, as_it_should = restart.ask(row[1], {})
       assert.is_nil(delay)
       assert.matches(row[2], reason)
+      assert.equal(third[row[2]] or "false", tostring(as_it_should)) -- a policy that is wrong is a failure
     end)
   end
 

@@ -207,48 +207,125 @@ describe("services whose policy was killed", function()
     { "exec", [[exec = { "test", "-e", "{folder}/go" }, interval = 0.05]], "exec sleep 1000" },
     { "line", [[line = "^ready"]], HELD .. "echo ready; exec sleep 1000" },
     { "fd", [[fd = 5]], HELD .. "echo >&5; exec sleep 1000" },
-    -- Again and again: what is sent while one policy takes the place of another is lost with the old one's socket.
-    { "notify", [[notify = true]], HELD .. "while :; do systemd-notify --ready; sleep 0.1; done" },
+    { "notify", [[notify = true]], HELD .. container.helper .. " notify READY=1; exec sleep 1000" },
     { "delay", [[delay = 1.5]], "exec sleep 1000" },
   }
-  local has_notify = os.execute("command -v systemd-notify >/dev/null")
   for _, kind in ipairs(kinds) do
-    if kind[1] ~= "notify" or has_notify then
-      for _, way in ipairs { "crash", "reload" } do
-        it(("become ready (%s) under the next one, after a %s"):format(kind[1], way), function()
-          local c = start(([[ { name = "a", command = { "sh", "-c", %q }, ready = { timeout = 20, %s } },
-            { name = "b", command = { "sleep", "1001" }, after = { "a" } } ]]):format(kind[3], kind[2]))
-          c:expect("a\tstarting")
-          local pid = await(c, "a", "starting")
-          for round = 1, way == "crash" and 2 or 1 do
-            if way == "crash" then
-              assert.equal(("a=starting:%s:0 b=waiting:nil:0"):format(pid), crash(c), "round " .. round)
-            else
-              c:kill("USR1")
-              c:expect(("start\treload\ta=starting:%s:0 b=waiting:nil:0\n"):format(pid))
-            end
+    for _, way in ipairs { "crash", "reload" } do
+      it(("become ready (%s) under the next one, after a %s"):format(kind[1], way), function()
+        local c = start(([[ { name = "a", command = { "sh", "-c", %q }, ready = { timeout = 20, %s } },
+          { name = "b", command = { "sleep", "1001" }, after = { "a" } } ]]):format(kind[3], kind[2]))
+        c:expect("a\tstarting")
+        local pid = await(c, "a", "starting")
+        for round = 1, way == "crash" and 2 or 1 do
+          if way == "crash" then
+            assert.equal(("a=starting:%s:0 b=waiting:nil:0"):format(pid), crash(c), "round " .. round)
+          else
+            c:kill("USR1")
+            c:expect(("start\treload\ta=starting:%s:0 b=waiting:nil:0\n"):format(pid))
           end
-          assert.is_nil(c:out():find("a\trunning", 1, true))
-          assert(io.open(c:file("go"), "w")):close()
-          assert.equal(pid, (await(c, "a", "running")))
-          await(c, "b", "running")
-          assert.equal(1, count(c:out(), "a\tstarting"))
-          assert.equal(1, count(c:out(), "a\trunning"))
-        end)
-      end
+        end
+        assert.is_nil(c:out():find("a\trunning", 1, true))
+        assert(io.open(c:file("go"), "w")):close()
+        assert.equal(pid, (await(c, "a", "running")))
+        await(c, "b", "running")
+        assert.equal(1, count(c:out(), "a\tstarting"))
+        assert.equal(1, count(c:out(), "a\trunning"))
+      end)
     end
   end
 
-  it("that wrote their newline while there was no policy are ready", function()
-    local c = start(([[ { name = "a", command = { "sh", "-c", %q }, ready = { fd = 5 } } ]])
-      :format(HELD .. "echo >&5; touch {folder}/done; exec sleep 1000"))
-    local pid = await(c, "a", "starting")
+  -- Each says so once.
+  local says = {
+    { "READY=1", "notify = true", container.helper .. " notify READY=1" }, { "a newline", "fd = 5", "echo >&5" },
+  }
+  for _, row in ipairs(says) do
+    local service = ([[ { name = "a", command = { "sh", "-c", %q }, ready = { %s } } ]])
+      :format(HELD .. row[3] .. " && touch {folder}/sent; exec sleep 1000", row[2])
+
+    it("that say " .. row[1] .. " while there is no policy are ready under the next one", function()
+      local c = start(service)
+      local pid = await(c, "a", "starting")
+      for _ = 1, 4 do -- the next one comes later and later
+        crash(c)
+      end
+      script.kill_policy(c)
+      c:until_true(function() return not c:find("reaper-policy") end, 5, "the end of the policy")
+      assert(io.open(c:file("go"), "w")):close()
+      c:until_true(function() return c:read("sent") end, 5, "the message")
+      assert.is_nil(c:find("reaper-policy"))
+      c:expect("start\tcrash\ta=starting:[^\n]*\na\trunning")
+      assert.equal(pid, (await(c, "a", "running")))
+    end)
+
+    it("that say " .. row[1] .. " while the script is loaded anew are ready", function()
+      local c = start(service .. [[} function on_reload() -- it reads nothing meanwhile
+        os.execute "touch {folder}/go; while test ! -e {folder}/sent; do sleep 0.01; done"
+      end print{]])
+      local pid = await(c, "a", "starting")
+      c:kill("USR1")
+      c:expect("start\treload\t")
+      assert.equal(pid, (await(c, "a", "running")))
+      assert.equal(1, count(c:out(), "a\trunning"))
+    end)
+  end
+
+  -- A script's own child of the same name, which is no service.
+  local TWIN = [[} function on_start(_, again)
+    print("start", again, list())
+    if not again then
+      reaper.after(0, function()
+        while supervisor.status "a".state ~= "%s" do reaper.sleep(0.01) end
+        print("twin", reaper.spawn { "sleep", "2000", name = "a" }.pid)
+      end)
+    end
+  end print{]]
+  for _, row in ipairs {
+    { "runs", "sleep 1000", "running" }, { "has finished", "exit 0", "finished" },
+    { "is between two starts", "exit 1", "backoff" },
+    { "waits", "sleep 1000", "waiting", 'after = { "b" }' },
+  } do
+    it("are not taken for a child of the script with the name of one that " .. row[1], function()
+      local c = start(([[ { name = "a", command = { "sh", "-c", "%s" }, backoff = { initial = 1000, max = 1000 }, %s },
+        { name = "b", command = { "sleep", "1001" }, ready = { delay = 1000, timeout = 2000 } } ]])
+        :format(row[2], row[4] or "") .. TWIN:format(row[3]))
+      c:expect("twin\t%d+\n")
+      local state, pid = state_of(c, "a")
+      assert.equal(row[3], state)
+      for _ = 1, 2 do
+        assert.matches(("%%f[%%w]a=%s:%s:0"):format(state, pid), crash(c))
+      end
+      c:kill("TERM")
+      assert.equal(0, c:wait())
+      assert.is_nil(tail(c):find("a\trunning", 1, true))
+    end)
+  end
+
+  it("are not taken for such a child when they have ended meanwhile", function()
+    local c = start(([[ { name = "a", command = { "sh", "-c", %q }, restart = 1000 } ]]):format(HELD .. "exit 3")
+      .. TWIN:format("running"))
+    c:expect("twin\t%d+\n")
     c:kill("STOP", c:find("reaper-policy").pid)
     assert(io.open(c:file("go"), "w")):close()
-    c:until_true(function() return c:read("done") end, 5, "the newline")
+    c:until_true(function() return not c:find("sh") end, 5, "the end of a")
     script.kill_policy(c)
-    c:expect("start\tcrash.*a\trunning")
-    assert.equal(pid, (await(c, "a", "running")))
+    c:expect("start\tcrash\t[^\n]*\na\tbackoff\texit 3")
+    assert.equal("backoff", (state_of(c, "a")))
+  end)
+
+  it("are not started when they wait for supervisor.start", function()
+    local c = start([[ { name = "extra", command = { "sleep", "1000" }, autostart = false },
+      { name = "leaf", command = { "sleep", "1001" }, after = { "extra" } },
+      { name = "b", command = { "sleep", "1002" } } ]]
+      .. [[} reaper.on("on_signal", function(name)
+        if name == "SIGWINCH" then supervisor.start "extra" return false end
+      end) print{]])
+    local pid = await(c, "b", "running")
+    assert.equal(("extra=finished:nil:0 leaf=waiting:nil:0 b=running:%s:0"):format(pid), crash(c))
+    c:kill("WINCH")
+    pid = await(c, "extra", "running")
+    await(c, "leaf", "running")
+    assert.matches(("^extra=running:%s:0 leaf=running:"):format(pid), crash(c))
   end)
 
   it("that are not ready in time fail in the time that was left", function()

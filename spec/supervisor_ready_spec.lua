@@ -53,14 +53,14 @@ local function comes_up(mode, say, ready)
 end
 
 -- A service that never gets ready is a failed start, and comes again as its policy says.
-local function is_late(say, ready)
+local function is_late(say, ready, why)
   local lines, err, code = run(shell("db", say .. "; exec sleep 100", 'restart = "on-failure:1", ready = ' .. ready)
     .. WEB)
   assert.same({
     "db starting", "db stopping", "db backoff", "db waiting", "db starting", "db stopping", "db failed", "web finished",
   }, lines)
   assert.equal(1, code)
-  assert.matches("db stopping: not ready within 0.4 s", err, 1, true)
+  assert.matches("db stopping: not ready within 0.4 s" .. (why or "") .. "\n", err, 1, true)
 end
 
 describe("readiness", function()
@@ -125,12 +125,12 @@ describe("readiness", function()
       c:expect "blue\n.*db running\n"
     end)
 
-    it("leaves no descriptor behind, however often it starts", function()
+    it("leaves no descriptor behind in the policy and the engine, however often it starts", function()
       local c = start(shell("db", notify .. " READY=1; exit 1", "restart = 0.01, ready = { notify = true }")
         .. shell("other", "echo >&5; exit 1", "restart = 0.01, ready = { fd = 5 }"), nil, [[
         local function count()
           local n = 0
-          for _ in io.popen("ls /proc/$PPID/fd"):lines() do n = n + 1 end
+          for _ in io.popen("ls /proc/$PPID/fd /proc/1/fd"):lines() do n = n + 1 end
           return n
         end
         local first
@@ -168,9 +168,16 @@ describe("readiness", function()
     end)
 
     it("does not come by a command that fails, hangs or does not exist", function()
-      is_late("true", '{ exec = { "false" }, interval = 0.05, timeout = 0.4 }')
+      is_late("true", '{ exec = { "false" }, interval = 0.05, timeout = 0.4 }', ": exit 1")
       is_late("true", '{ exec = { "sleep", "1000" }, timeout = 0.4 }')
-      is_late("true", '{ exec = { "/nowhere/at-all" }, interval = 0.05, timeout = 0.4 }')
+      is_late("true", '{ exec = { "/nowhere/at-all" }, interval = 0.05, timeout = 0.4 }',
+        ': cannot run "/nowhere/at-all": No such file or directory')
+    end)
+
+    it("names the last failure when it is late, and one of this start", function()
+      local c = start(shell("db", "exec sleep 100", 'restart = 0.1, ready = { timeout = 0.5, interval = 1000, exec = { '
+        .. '"sh", "-c", "if [ -e {folder}/asked ]; then exec sleep 1000; fi; touch {folder}/asked; exit 7" } }'))
+      c:err_expect "db stopping: not ready within 0.5 s: exit 7\n.*db stopping: not ready within 0.5 s\n"
     end)
 
     it("leaves no process behind when it hangs", function()

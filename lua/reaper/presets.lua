@@ -128,10 +128,11 @@ return function(restart)
     local where = "restart.otp"
     local policy = check.choose(where, "kind", kind, otp_kinds)
     options = check.options(where, options, { "intensity", "period" })
-    return restart.limit(policy, {
+    local limited = restart.limit(policy, {
       max = check.optional_integer(where, options, "intensity", 0) or 1,
       window = check.seconds_or(where, options, "period", 5),
     })
+    return policy == restart.never and policy or limited
   end
 
   local nomad_types = { service = { attempts = 2, interval = 1800 }, batch = { attempts = 3, interval = 86400 } }

@@ -171,6 +171,7 @@ end
 local entries = {
   starting = function(self)
     note_start(self)
+    self.save() -- before there is a process that could be lost
     spawn(self)
     watch_start(self)
   end,
@@ -255,6 +256,13 @@ local function instead(next_state)
   end
 end
 
+-- What is being stopped for good stays so.
+local function hold_instead(self)
+  if self.after_stop ~= "finished" then
+    self.after_stop = "waiting"
+  end
+end
+
 -- The next state for what happens, or a function that gives it and a detail. What is not there means nothing.
 --   start   its turn has come              hold     stop, and wait for one's turn again
 --   ready, late, unhealthy   probes        stop     stop, and stay so
@@ -272,7 +280,7 @@ local machine = {
     stop = stop_then "finished", hold = stop_then "waiting", restart = stop_then "waiting",
   },
   backoff = { due = "waiting", stop = "finished", hold = "waiting", restart = "waiting" },
-  stopping = { died = end_of_stop, stop = instead "finished", hold = instead "waiting", restart = instead "waiting" },
+  stopping = { died = end_of_stop, stop = instead "finished", hold = hold_instead, restart = instead "waiting" },
   finished = { again = anew, restart = anew, hold = once_more },
   failed = { again = anew, restart = anew },
 }
@@ -331,10 +339,6 @@ function Service:resume(memory, child)
   note_outputs(self, outputs)
   if child then
     follow(self, child)
-    if machine[self.state].died == nil then -- it was started, and nobody had the time to say so
-      self.state = "starting"
-      note_start(self)
-    end
     probes.found(self)
   elseif self.state == "starting" and not memory.pid then -- the start came to nothing, and nobody has said so
     self.state = "waiting"
@@ -363,10 +367,10 @@ function Service:is_alive()
 end
 
 --- A new one, that waits for its turn, or to be started by hand. changed(service, before, detail) is told of every
--- change of its state.
-return function(spec, changed)
+-- change of its state; save() keeps the memories of all.
+return function(spec, changed, save)
   return setmetatable({
     name = spec.name, spec = spec, state = spec.autostart and "waiting" or "finished", since = core.now(),
-    past = restart.past(core.now()), undo = {}, outputs = {}, changed = changed,
+    past = restart.past(core.now()), undo = {}, outputs = {}, changed = changed, save = save,
   }, Service)
 end

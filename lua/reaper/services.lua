@@ -57,7 +57,8 @@ local function read_restart(name, spec)
     return restart.policy(WHERE, name .. ".restart", value)
   end
   check.type(WHERE, name .. ".backoff", spec.backoff, "table")
-  return restart.all(restart.decision(WHERE, name .. ".restart", value), restart.backoff(spec.backoff))
+  local decision, delay = restart.decision(WHERE, name .. ".restart", value), restart.backoff(spec.backoff)
+  return decision == restart.never and decision or restart.all(decision, delay)
 end
 
 local ready_readers = {

@@ -223,13 +223,14 @@ local function concerned(service)
 end
 
 -- Stops those that are to be restarted together, and that nobody needs any more, from the last to the first. What is
--- never restarted is not restarted then, either (a "temporary" child of OTP).
+-- never restarted is not restarted then, either (a "temporary" child of OTP); but one that waits has its turn to come.
 local function hold_some()
   for i = #group, 1, -1 do
     local service = group[i]
     if group.together[service] == "due" and not (service:is_alive() and is_needed(service)) then
       group.together[service] = "held"
-      service:fire(service.spec.restart == restart.never and "stop" or "hold", "another service is restarted")
+      local stays_down = service.spec.restart == restart.never and service.state ~= "waiting"
+      service:fire(stays_down and "stop" or "hold", "another service is restarted")
     end
   end
 end
@@ -302,12 +303,12 @@ end
 -- ---- After a lost policy, or a reload. ----
 
 -- The living process of each service. A script may give other children the same name, so the pid has the last word;
--- but a start can be too new for its pid to be known.
+-- but a start can be too new for its pid to be known: then it is the newest child of that name.
 local function living_services(memory)
   local found = {}
   for _, child in ipairs(process.children()) do
     local known = memory.services[child.name]
-    if known and (not found[child.name] or child.pid == known.pid) then
+    if known and (child.pid == known.pid or (known.state == "starting" and not known.pid)) then
       found[child.name] = child
     end
   end
@@ -394,8 +395,8 @@ local function begin()
   if group.code then
     return stop_some()
   end
-  save()
   if memory then
+    save()
     return catch_up(memory)
   end
   schedule()
@@ -435,7 +436,7 @@ function supervisor.run(given)
   local found = services.read(given)
   found.by_name, found.together, found.times, found.waiters, found.telling = {}, {}, {}, {}, 0
   for i, spec in ipairs(found) do
-    found[i] = new_service(spec, changed)
+    found[i] = new_service(spec, changed, save)
     found.by_name[spec.name] = found[i]
   end
   group = found
