@@ -14,7 +14,7 @@ local stops = { SIGTERM = true, SIGINT = true, SIGQUIT = true }
 local watch
 
 local function save(self)
-  store.set("command", self.past)
+  store.set { command = { past = self.past, told_to_stop = self.told_to_stop } }
 end
 
 -- It has ended: starts it again after a while, until the policy has had enough. The engine waits meanwhile.
@@ -48,15 +48,17 @@ end
 
 --- Supervises COMMAND from its start on; a policy that replaces a lost one goes on where that was.
 return function(policy)
-  local self = { policy = policy, past = store.get "command" }
+  local self = { policy = policy, told_to_stop = false }
   hooks.on("on_signal", function(name)
-    self.told_to_stop = self.told_to_stop or stops[name] or false
-  end)
-  hooks.on("on_start", function()
-    if not self.past then
-      self.past = restart.past(core.now())
+    if stops[name] then
+      self.told_to_stop = true
       save(self)
     end
+  end)
+  hooks.on("on_start", function()
+    local memory = store.get "command" or { past = restart.past(core.now()) }
+    self.past, self.told_to_stop = memory.past, self.told_to_stop or memory.told_to_stop
+    save(self)
     watch(self)
   end)
 end

@@ -132,7 +132,7 @@ return function(restart)
       max = check.optional_integer(where, options, "intensity", 0) or 1,
       window = check.seconds_or(where, options, "period", 5),
     })
-    return policy == restart.never and policy or limited
+    return policy == restart.never and policy or limited -- by which services know what is never restarted
   end
 
   local nomad_types = { service = { attempts = 2, interval = 1800 }, batch = { attempts = 3, interval = 86400 } }

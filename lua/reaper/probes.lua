@@ -15,6 +15,14 @@ local function watch(fd, f)
   end
 end
 
+--- Ends a probe and what it has started, which is its process group.
+function probes.kill(child)
+  if child:alive() then
+    core.kill(nil, -child.pid, core.signal "KILL")
+  end
+  child:kill "KILL"
+end
+
 -- Runs a command for a service, for at most so many seconds: answer(true) for exit 0, else answer(false, why). Gives a
 -- function that breaks it off.
 local function run(self, command, timeout, answer)
@@ -37,13 +45,13 @@ local function run(self, command, timeout, answer)
     if status then
       return finish(status.ok, tostring(status))
     end
-    child:kill "KILL"
+    probes.kill(child)
     finish(false, ("it took longer than %g s"):format(timeout))
   end)
   return function()
     if not over then
       over = true
-      child:kill "KILL"
+      probes.kill(child)
     end
   end
 end

@@ -159,7 +159,7 @@ end
 
 restart.HISTORY_MAX = 1000 -- restarts that an event remembers
 
---- What the policy says, but at most `max` restarts in any `window` seconds: the next failure is final.
+--- What the policy says, but at most `max` restarts in any `window` seconds: the next one that it wants is refused.
 function restart.limit(policy, options)
   local where = "restart.limit"
   policy = restart.policy(where, "policy", policy)
@@ -167,10 +167,11 @@ function restart.limit(policy, options)
   local max = check.integer(where, "max", options.max, 0, restart.HISTORY_MAX)
   local window = check.seconds(where, "window", options.window, true)
   return function(event)
-    if restart.restarts_since(event, event.now - window) >= max then
+    local delay, reason, as_it_should = policy(event)
+    if delay ~= nil and restart.restarts_since(event, event.now - window) >= max then
       return nil, ("it was started again %d times within %g s"):format(max, window), false
     end
-    return policy(event)
+    return delay, reason, as_it_should
   end
 end
 

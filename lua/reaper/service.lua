@@ -9,6 +9,7 @@ local probes = require "reaper.probes"
 local process = require "reaper.process"
 local restart = require "reaper.restart"
 
+local EPIPE, ENOTCONN = 32, 107
 local LOST = 255 -- the exit code of an end that nobody knows
 
 local Service = {}
@@ -86,16 +87,20 @@ end
 
 --- Its process has ended; without a status nobody knows how.
 function Service:ended(status, rusage)
-  self.process, self.pid, self.rusage = nil, nil, rusage or {}
-  probes.ended(self)
   if not self.spec.ready then -- it ran, however short that was
     self:fire "ready"
   end
+  self.process, self.pid, self.rusage = nil, nil, rusage or {}
+  probes.ended(self)
   self:fire("died", status or core.status(LOST << 8))
 end
 
--- A start that came to no process counts as an end with the code that a shell would give.
+-- A start that came to no process counts as an end with the code that a shell would give. When it was the engine that
+-- does not listen any more, this policy has just been replaced, and the next one starts it.
 local function not_started(self, message, errno)
+  if errno == EPIPE or errno == ENOTCONN then
+    return
+  end
   self.rusage = {}
   log("error", message, { service = self.name })
   loop.after(0, function() -- whatever its state is then: it may be stopped before
@@ -171,7 +176,7 @@ end
 local entries = {
   starting = function(self)
     note_start(self)
-    self.save() -- before there is a process that could be lost
+    self:save() -- before there is a process that could be lost
     spawn(self)
     watch_start(self)
   end,
@@ -218,7 +223,6 @@ end
 
 local function end_of_stop(self, status)
   local next_state = self.after_stop
-  self.after_stop = nil
   if next_state == "judge" then -- not ready in time, or not healthy: a failure, whatever our signal has led to
     return judge(self, core.status(1 << 8))
   end
@@ -305,6 +309,9 @@ function Service:fire(event, detail)
   leave(self)
   local before = self.state
   self.state, self.since, self.detail = next_state, core.now(), detail
+  if next_state ~= "stopping" then
+    self.after_stop = nil
+  end
   local enter = entries[next_state]
   if enter then
     enter(self)
@@ -320,7 +327,7 @@ function Service:memory()
   return {
     state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.spec.text,
     is_restart = self.is_restart, after_stop = self.after_stop, is_done = self.is_done,
-    detail = self.detail, status = self.status and self.status.raw,
+    detail = self.detail, status = self.status and self.status.raw, stop = self.spec.stop,
   }
 end
 
@@ -349,9 +356,10 @@ function Service:resume(memory, child)
   end
 end
 
---- Restarts it when it runs another command than its script wants now.
+--- Restarts it when it runs, or has failed with, another command than its script wants now.
 function Service:catch_up(memory)
-  if memory.command ~= self.spec.text and (self.state == "starting" or self.state == "running") then
+  if memory.command ~= self.spec.text
+    and (self.state == "starting" or self.state == "running" or self.state == "failed") then
     self:fire("restart", "its command has changed")
   end
 end
@@ -367,7 +375,7 @@ function Service:is_alive()
 end
 
 --- A new one, that waits for its turn, or to be started by hand. changed(service, before, detail) is told of every
--- change of its state; save() keeps the memories of all.
+-- change of its state; save(service) keeps its memory.
 return function(spec, changed, save)
   return setmetatable({
     name = spec.name, spec = spec, state = spec.autostart and "waiting" or "finished", since = core.now(),

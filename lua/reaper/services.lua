@@ -86,7 +86,7 @@ local function read_ready(name, ready)
   table_of(name, ready, { "notify", "fd", "exec", "line", "delay", "interval", "timeout" })
   local found = {
     interval = seconds(name .. ".interval", ready.interval, 1),
-    timeout = seconds(name .. ".timeout", ready.timeout, 60, true),
+    timeout = seconds(name .. ".timeout", ready.timeout, ready.delay and math.huge or 60, true),
   }
   local kinds = 0
   for key in pairs(probes.kinds) do
@@ -128,13 +128,17 @@ end
 -- Two commands are the same when their texts are.
 local function text_of(spawn)
   local parts = { table.concat(spawn, "\0") }
-  for _, key in ipairs { "cwd", "user", "group", "umask", "nice", "session" } do
+  for _, key in ipairs { "cwd", "user", "group", "umask", "nice", "session", "clear_env", "oom_score_adj" } do
     parts[#parts + 1] = tostring(spawn[key])
+  end
+  for _, key in ipairs { "stdin", "stdout", "stderr" } do
+    parts[#parts + 1] = type(spawn[key]) == "string" and spawn[key] or type(spawn[key])
   end
   for _, key in ipairs { "env", "rlimit" } do
     local pairs_of = {}
     for name, value in pairs(spawn[key] or {}) do
-      pairs_of[#pairs_of + 1] = name .. "=" .. tostring(type(value) == "table" and value[1] or value)
+      local text = type(value) == "table" and ("%s:%s"):format(value[1], value[2]) or tostring(value)
+      pairs_of[#pairs_of + 1] = name .. "=" .. text
     end
     table.sort(pairs_of)
     parts[#parts + 1] = table.concat(pairs_of, "\0")

@@ -1,19 +1,25 @@
---- What a policy keeps for the next one, should it be lost: a table of plain values for each module that asks.
+--- What a policy keeps for the next one, should it be lost: plain values by name.
 
 local core = require "reaper.core"
 
 local store = {}
 
 local kept -- name → value; nil before the first look
+local texts = {} -- name → the value as Lua text
 
 -- A value as Lua text.
 local function literal(value)
   if type(value) ~= "table" then
     return ("%q"):format(value)
   end
-  local parts = {}
+  local parts, count = {}, #value
+  for i = 1, count do
+    parts[i] = literal(value[i])
+  end
   for key, inner in pairs(value) do
-    parts[#parts + 1] = ("[%s]=%s"):format(literal(key), literal(inner))
+    if math.type(key) ~= "integer" or key < 1 or key > count then
+      parts[#parts + 1] = ("[%s]=%s"):format(literal(key), literal(inner))
+    end
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
@@ -22,6 +28,9 @@ local function look()
   if not kept then
     local chunk = load("return " .. (core.stored and core.stored() or "{}"), "=store", "t", {})
     kept = chunk and chunk() or {}
+    for name, value in pairs(kept) do
+      texts[name] = ("[%q]=%s"):format(name, literal(value))
+    end
   end
   return kept
 end
@@ -31,13 +40,22 @@ function store.get(name)
   return look()[name]
 end
 
---- Keeps a value: a string, number, boolean or a table of such. A program is never replaced, so there it does nothing.
-function store.set(name, value)
+--- Keeps a value under each name: a string, number, boolean or a table of such; false: nothing any more. Only these
+-- are made into text again. A program is never replaced, so there it does nothing.
+function store.set(values)
   if not core.store then
     return
   end
-  look()[name] = value
-  core.store(literal(kept))
+  look()
+  for name, value in pairs(values) do
+    kept[name] = value or nil
+    texts[name] = value and ("[%q]=%s"):format(name, literal(value)) or nil
+  end
+  local parts = {}
+  for _, text in pairs(texts) do
+    parts[#parts + 1] = text
+  end
+  core.store("{" .. table.concat(parts, ",") .. "}")
 end
 
 return store

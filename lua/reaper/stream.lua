@@ -149,14 +149,19 @@ function Reader:read_all()
   return table.concat(parts)
 end
 
---- Calls f(line) for each line from now on; while f waits, nothing is read.
+--- Calls f(line) for each line from now on; while f waits, nothing is read. Lines that were passed on until now, since
+-- nobody had asked for them, go to f from now on.
 function Reader:each(f)
   check.type("each", "f", f, "function")
+  if self.is_passed_on then
+    self.is_passed_on, self.f = false, f
+    return
+  end
   check_free(self, "each")
-  self.user = "each"
+  self.user, self.f = "each", f
   local function read_lines()
     for line in function() return next_line(self) end do
-      local ok, message = xpcall(f, debug.traceback, line)
+      local ok, message = xpcall(self.f, debug.traceback, line)
       if not ok then
         hooks.report(self.key, (message:gsub("\nstack traceback:.*", "")), message)
       end
@@ -174,6 +179,7 @@ function stream.pass_on(reader)
   reader:each(function(line)
     output[reader.key]:write(line .. "\n")
   end)
+  reader.is_passed_on = true
 end
 
 function Reader:close()

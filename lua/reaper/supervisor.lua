@@ -7,6 +7,7 @@ local log = require "reaper.log"
 local loop = require "reaper.loop"
 local new_service = require "reaper.service"
 local output = require "reaper.output"
+local probes = require "reaper.probes"
 local process = require "reaper.process"
 local restart = require "reaper.restart"
 local services = require "reaper.services"
@@ -79,16 +80,15 @@ end
 -- ---- The end. ----
 
 local function is_needed(service)
-  for _, other in ipairs(group) do
-    for _, name in ipairs(other.spec.after) do
-      if name == service.name and other:is_alive() then
-        return true
-      end
+  for _, other in ipairs(group.needed_by[service.name] or {}) do
+    if other:is_alive() then
+      return true
     end
   end
   return false
 end
 
+local LAST_CALLS = 5 -- seconds that the end waits for on_service
 local PATIENCE = 0.3 -- seconds for which last words may make no progress: others can hold a pipe open, or block one
 
 -- Waits until all that the services wrote has been written on.
@@ -109,21 +109,27 @@ local function wait_for_last_words()
   end
 end
 
--- An alert that on_service sends is to arrive, so the end waits for it, unless a second signal is in a hurry.
-local function wait_for_hooks()
-  while group.telling > 0 and not group.is_hurried do
-    loop.wait(function(co)
-      group.finisher = co
-    end)
-  end
-end
-
 local function wake_finisher()
   local co = group.finisher
   group.finisher = nil
   if co then
     loop.wake_later(co)
   end
+end
+
+-- An alert that on_service sends is to arrive, so the end waits for it, unless a second signal is in a hurry.
+local function wait_for_hooks()
+  local stop = loop.after(LAST_CALLS, function()
+    log("warning", ("on_service has not returned within %g s: the end goes on without it"):format(LAST_CALLS))
+    group.is_hurried = true
+    wake_finisher()
+  end)
+  while group.telling > 0 and not group.is_hurried do
+    loop.wait(function(co)
+      group.finisher = co
+    end)
+  end
+  stop()
 end
 
 local function tell(service, detail)
@@ -167,16 +173,51 @@ local function stop_some()
   end
 end
 
-local function save()
+local function key_of(name)
+  return "service " .. name
+end
+
+-- What the next policy has to know: of the group, and of the service that has changed.
+local function save(service)
   if not group.started then
     return
   end
-  local memory = { code = group.code, times = group.times, services = {}, together = {} }
-  for _, service in ipairs(group) do
-    memory.services[service.name] = service:memory()
-    memory.together[service.name] = group.together[service]
+  group.has_begun = group.has_begun or service ~= nil
+  local values = { supervisor = { code = group.code, times = group.times, has_begun = group.has_begun, together = {} } }
+  for other, what in pairs(group.together) do
+    values.supervisor.together[other.name] = what
   end
-  store.set("supervisor", memory)
+  if service then
+    values[key_of(service.name)] = service:memory()
+  end
+  store.set(values)
+end
+
+local function save_all()
+  local names = {}
+  local values = { services = names }
+  for _, service in ipairs(group) do
+    names[#names + 1] = service.name
+    values[key_of(service.name)] = service:memory()
+  end
+  for name, known in pairs(group.strangers) do
+    names[#names + 1] = name
+    values[key_of(name)] = known
+  end
+  store.set(values)
+  save()
+end
+
+-- What an earlier policy has saved, or nil.
+local function recall()
+  local memory = store.get "supervisor"
+  if memory then
+    memory.services = {}
+    for _, name in ipairs(store.get "services") do
+      memory.services[name] = store.get(key_of(name)) or nil
+    end
+  end
+  return memory
 end
 
 --- Stops all services, dependants first; the container ends with `code` then (default 0).
@@ -230,6 +271,9 @@ local function hold_some()
     if group.together[service] == "due" and not (service:is_alive() and is_needed(service)) then
       group.together[service] = "held"
       local stays_down = service.spec.restart == restart.never and service.state ~= "waiting"
+      if stays_down and service:is_up() then
+        log("warning", service.name .. ": stays down, since it is never restarted; so does what waits for it")
+      end
       service:fire(stays_down and "stop" or "hold", "another service is restarted")
     end
   end
@@ -266,7 +310,7 @@ end
 -- Those whose turn has come start; when nothing is left to do, the container ends.
 local function go_on()
   schedule()
-  if all_finished() then
+  if group.has_begun and all_finished() then -- where all wait to be started by hand, nothing has
     supervisor.shutdown(0)
   end
 end
@@ -295,7 +339,7 @@ local function changed(service, before, detail)
   if level_of[service.state] and not has_failed_for_good(service) then
     log(level_of[service.state], ("%s: %s%s"):format(service.name, service.state, detail and ": " .. detail or ""))
   end
-  save()
+  save(service)
   tell(service, detail)
   after_change(service, before)
 end
@@ -308,31 +352,49 @@ local function living_services(memory)
   local found = {}
   for _, child in ipairs(process.children()) do
     local known = memory.services[child.name]
-    if known and (child.pid == known.pid or (known.state == "starting" and not known.pid)) then
+    if known and child ~= process.main
+      and (child.pid == known.pid or (known.state == "starting" and not known.pid)) then
       found[child.name] = child
     end
   end
   return found
 end
 
+-- Stops a service that the new script does not have any more; a later one may have it again.
+local function dismiss(name, child, known)
+  local is_told = known.state == "stopping"
+  known.state, known.since = "stopping", is_told and known.since or core.now()
+  known.after_stop, known.pid = "waiting", child.pid
+  group.strangers[name] = known
+  hooks.run("supervisor", function()
+    if not is_told then
+      child:kill(known.stop.signal)
+      child:kill "CONT"
+    end
+    if not child:wait(math.max(0, known.since + known.stop.grace - core.now())) then
+      child:kill "KILL"
+      child:wait()
+    end
+    store.set { [key_of(name)] = false }
+  end)
+end
+
 -- Services that the new script does not have any more, and probes that nobody waits for.
-local function stop_strangers(found)
+local function stop_strangers(found, memory)
   for _, child in ipairs(process.children()) do
     if child.name and child.name:find("/probe$") then
-      child:kill "KILL"
+      probes.kill(child)
     end
   end
   for name, child in pairs(found) do
     if not by_name(name) then
-      hooks.run("supervisor", function()
-        child:stop()
-      end)
+      dismiss(name, child, memory.services[name])
     end
   end
 end
 
 -- Ends that nobody was there to see are told right after the start; what is not told then will never be.
-local function expect_ends(missing)
+local function expect_ends(missing, lost)
   local stop = hooks.on("on_reap", function(pid, status, rusage)
     local service = missing[pid]
     if service then
@@ -346,18 +408,23 @@ local function expect_ends(missing)
     for _, service in pairs(missing) do
       service:ended(nil)
     end
+    for _, service in ipairs(lost) do
+      service:ended(nil)
+    end
   end)
 end
 
 local function resume(memory)
-  local found, missing = living_services(memory), {}
-  group.times, group.code = memory.times, memory.code
+  local found, missing, lost = living_services(memory), {}, {}
+  group.times, group.code, group.has_begun = memory.times, memory.code, memory.has_begun
   for _, service in ipairs(group) do
     local known = memory.services[service.name]
     if known then
       service:resume(known, found[service.name])
       if known.pid and not found[service.name] then
         missing[known.pid] = service
+      elseif service:is_alive() and not found[service.name] then -- its end was being dealt with
+        lost[#lost + 1] = service
       end
     end
   end
@@ -366,8 +433,8 @@ local function resume(memory)
       group.together[by_name(name)] = what
     end
   end
-  stop_strangers(found)
-  expect_ends(missing)
+  stop_strangers(found, memory)
+  expect_ends(missing, lost)
 end
 
 -- What the earlier policy would have done next, had it not been lost just then.
@@ -387,7 +454,7 @@ local function catch_up(memory)
 end
 
 local function begin()
-  local memory = store.get "supervisor" -- of a policy that was lost or replaced
+  local memory = recall() -- of a policy that was lost or replaced
   group.started = true
   if memory then
     resume(memory)
@@ -395,8 +462,8 @@ local function begin()
   if group.code then
     return stop_some()
   end
+  save_all()
   if memory then
-    save()
     return catch_up(memory)
   end
   schedule()
@@ -428,6 +495,18 @@ end
 
 -- ---- What scripts call. ----
 
+-- name → those that start after it
+local function needed_by(list)
+  local needed = {}
+  for _, service in ipairs(list) do
+    for _, name in ipairs(service.spec.after) do
+      needed[name] = needed[name] or {}
+      table.insert(needed[name], service)
+    end
+  end
+  return needed
+end
+
 --- Supervises services from the start of the container on. Call it once, while the script is loaded or in on_start.
 function supervisor.run(given)
   if group then
@@ -435,14 +514,18 @@ function supervisor.run(given)
   end
   local found = services.read(given)
   found.by_name, found.together, found.times, found.waiters, found.telling = {}, {}, {}, {}, 0
+  found.strangers = {} -- what is known of services that are not in the group any more, while they are stopped
   for i, spec in ipairs(found) do
     found[i] = new_service(spec, changed, save)
     found.by_name[spec.name] = found[i]
   end
+  found.needed_by = needed_by(found)
   group = found
   hooks.on("on_signal", on_signal)
   hooks.when_started(begin)
 end
+
+local STOPPING = "the container is stopping"
 
 local function find(where, name)
   check.type(where, "name", name, "string")
@@ -460,7 +543,9 @@ end
 --- Starts a service that has come to its end, or was not started yet. True; or nil, message when it is up already.
 function supervisor.start(name)
   local service = find("supervisor.start", name)
-  if not service:fire "again" then
+  if group.code then
+    return nil, STOPPING
+  elseif not service:fire "again" then
     return nil, ("%s is %s already"):format(name, service.state)
   end
   return true
@@ -473,12 +558,18 @@ function supervisor.stop(name)
     return nil, ("%s is %s already"):format(name, service.state)
   end
   service:fire "stop"
+  save(service) -- of one that is being stopped only what comes afterwards has changed
   return true
 end
 
---- Stops a service and starts it again, whatever its restart policy says. True.
+--- Stops a service and starts it again, whatever its restart policy says. True; or nil, message when all are stopped.
 function supervisor.restart(name)
-  find("supervisor.restart", name):fire "restart"
+  local service = find("supervisor.restart", name)
+  if group.code then
+    return nil, STOPPING
+  end
+  service:fire "restart"
+  save(service)
   return true
 end
 
