@@ -48,7 +48,9 @@ local function pids(c)
   local engine, found = c.nspid, {}
   for name, comm in pairs(comms) do
     for _, process in ipairs(select(2, c:find(comm))) do
-      if process.ppid == engine and process.state ~= "Z" and not process.args:find("worker process", 1, true) then
+      -- The web server, too, is a shell at first.
+      if process.ppid == engine and process.state ~= "Z" and not process.args:find("worker process", 1, true)
+        and (name ~= "worker" or process.args:find("/worker", 1, true)) then
         found[name] = process
       end
     end
