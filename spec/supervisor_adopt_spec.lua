@@ -502,3 +502,32 @@ describe("services whose script is loaded anew", function()
     assert.equal(1, count(c:out(), "a\tstarting"))
   end)
 end)
+
+describe("a storm of reloads", function()
+  after_each(container.close_all)
+
+  it("loses no end of a service, and takes no start for one", function()
+    local c = script.start([[
+      local supervisor = require "reaper.supervisor"
+      local list = {}
+      for i = 1, 20 do
+        list[i] = { name = "s" .. i, command = { "sh", "-c", "sleep 0.1; kill -KILL $$" }, restart = function(event)
+          if event.status.signal == "SIGKILL" then
+            return 0
+          end
+          print("wrong", event.name, event.status)
+          return nil, "nobody knows its end"
+        end }
+      end
+      supervisor.run(list)
+      reaper.after(0.03, reaper.reload)
+      function on_start() print "start" end
+    ]])
+    c:until_true(function()
+      return c:out():find "wrong" or select(2, c:out():gsub("start\n", "")) >= 100
+    end, 60, "100 reloads")
+    assert.is_nil(c:out():find "wrong", c:out())
+    c:kill "TERM"
+    assert.equal(0, c:wait())
+  end)
+end)

@@ -378,3 +378,23 @@ describe("on_service that takes its time", function()
     assert.equal(3, silent)
   end)
 end)
+
+describe("supervisor.start in on_service", function()
+  after_each(container.close_all)
+
+  it("of what fails at once does not spin", function()
+    local c = start('{ name = "a", command = { "/nowhere/at-all" }, restart = "never", when_failed = "ignore" },\n'
+      .. sleeper "b", nil, [[
+      local tell, first, starts = on_service, reaper.now(), 0
+      function on_service(name, state)
+        if name == "a" and state == "failed" then
+          starts = starts + 1
+          supervisor.start "a"
+          if starts == 5 then print("five in", reaper.now() - first >= 0.4) end
+        end
+      end]])
+    c:expect "five in\ttrue\n"
+    c:kill "TERM"
+    assert.equal(0, c:wait())
+  end)
+end)

@@ -212,7 +212,15 @@ describe("readiness", function()
   end)
 
   describe("that does not come", function()
-    it("is a failure even if the service ends well for the stop signal", function()
+    it("of a line whose pattern shows only then that it is wrong never comes, and the lines go on", function()
+    local c = start(shell("db", "echo x; echo further; exec sleep 100", 'ready = { line = "x[a", timeout = 1000 }'))
+    c:expect "x\n.*further\n"
+    assert.matches("db: its ready.line is no pattern: malformed pattern", c:err(), 1, true)
+    c:kill "TERM"
+    assert.equal(0, c:wait())
+  end)
+
+  it("is a failure even if the service ends well for the stop signal", function()
       local lines, _, code = run(shell("db", "trap 'exit 0' TERM; while :; do sleep 0.02; done",
         "restart = false, ready = { fd = 3, timeout = 0.3 }"))
       assert.same({ "db starting", "db stopping", "db failed" }, lines)

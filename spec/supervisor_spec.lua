@@ -576,6 +576,8 @@ describe("bad input of supervisor.run", function()
     { "no name", '{ { command = { "true" } } }', "'[1].name'" },
     { "an empty name", '{ { name = "", command = { "true" } } }', "'[1].name'" },
     { "a name with a slash", '{ { name = "a/b", command = { "true" } } }', "'[1].name'" },
+    { "a name with a newline", '{ { name = "a\\nb", command = { "true" } } }', "'[1].name'" },
+    { "an output that nobody reads", '{ { name = "a", command = { "true" }, stdout = "pipe" } }', "'a.stdout'" },
     { "no command", '{ { name = "a" } }',
       "bad argument 'a.command' to 'supervisor.run' (table expected, got no value)" },
     { "a command that is a text", '{ { name = "a", command = "true" } }', "'a.command'" },

@@ -81,6 +81,12 @@ static void pop_chunk(struct channel *channel)
     munmap(chunk, PACKET_SIZE);
 }
 
+void channel_refuse(const struct channel *channel)
+{
+    if (channel->fd >= 0)
+        shutdown(channel->fd, SHUT_RD);
+}
+
 void channel_close(struct channel *channel)
 {
     while (channel->head)

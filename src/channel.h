@@ -40,6 +40,9 @@ int channel_open(struct channel *channel, int *policy_end);
 /* Makes it a mere backlog, to be spliced into a channel later. */
 void channel_collect(struct channel *channel);
 
+/* No further orders: who sends one gets EPIPE. Those that are there already can still be received. */
+void channel_refuse(const struct channel *channel);
+
 /* Closes it and frees the backlog. */
 void channel_close(struct channel *channel);
 

@@ -157,7 +157,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->main_status = engine->main_code = engine->exit_code = -1;
     engine->oom.fd = -1;
     engine->state_deadline = engine->main_retry_at = engine->policy_start_at = NEVER;
-    engine->leaving_deadline = engine->sweep_at = engine->check_at = NEVER;
+    engine->leaving_deadline = engine->sweep_at = engine->check_at = engine->take_up_at = NEVER;
     engine->started_at = clock_now();
     keeper_empty_slot(&engine->policy, options);
     keeper_empty_slot(&engine->candidate, options);
@@ -190,6 +190,7 @@ static int64_t next_deadline(const struct engine *engine)
     next = sooner(next, engine->main_retry_at);
     next = sooner(next, engine->policy_start_at);
     next = sooner(next, engine->leaving_deadline);
+    next = sooner(next, engine->take_up_at);
     next = sooner(next, engine->policy.channel.flush_at);
     next = sooner(next, engine->candidate.channel.flush_at);
     next = sooner(next, engine->policy.look_at);
@@ -221,6 +222,7 @@ static void expire(struct engine *engine)
     run_if_due(engine, now, &engine->main_retry_at, command_start);
     run_if_due(engine, now, &engine->policy_start_at, keeper_start_again);
     run_if_due(engine, now, &engine->leaving_deadline, leaving_kill);
+    run_if_due(engine, now, &engine->take_up_at, keeper_promoted);
     run_if_due(engine, now, &engine->state_deadline, states[engine->state].deadline);
     if (engine->policy.look_at <= now)
         keeper_look(engine, &engine->policy);

@@ -23,6 +23,7 @@ static const int64_t delay_first = NANOSECONDS / 10;
 static const int64_t delay_max = 10 * NANOSECONDS;
 static const int64_t stable_after = 10 * NANOSECONDS; /* a policy that ran so long starts a new series of delays */
 static const int64_t stuck_after = 10 * NANOSECONDS;
+static const int64_t old_one_ends = NANOSECONDS / 5; /* so long a new policy waits for the end of the one before it */
 
 enum { ORDERS_A_TURN = 64, ORDERS_AT_MOST = 4096 };
 
@@ -214,6 +215,8 @@ static void dismiss_old(struct engine *engine)
     struct policy_slot *old = &engine->policy;
 
     leaving_kill(engine);
+    channel_refuse(&old->channel);
+    old->told_shut = 1; /* by us */
     read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned; they may end it, too */
     if (old->state != POLICY_NONE) {
         channel_salvage(&old->channel, &engine->collected, verdict_serial_is_open, engine);
@@ -224,6 +227,20 @@ static void dismiss_old(struct engine *engine)
     engine->policy_start_at = NEVER;
 }
 
+void keeper_promoted(struct engine *engine)
+{
+    engine->take_up_at = NEVER;
+    if (engine->policy.state != POLICY_LOADING)
+        return;
+    hand_over_children(engine, &engine->policy, 1);
+    take_up(engine, &engine->policy);
+    log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
+}
+
+/*
+ * The old policy still deals with what it has read, and keeps the outcome for the new one, which is told its start when
+ * the old one has gone.
+ */
 static void promote(struct engine *engine)
 {
     if (engine->candidate.state == POLICY_NONE)
@@ -234,9 +251,9 @@ static void promote(struct engine *engine)
     engine->policy = engine->candidate;
     keeper_empty_slot(&engine->candidate, &engine->base);
     engine->policy_delay = 0;
-    hand_over_children(engine, &engine->policy, 1);
-    take_up(engine, &engine->policy);
-    log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
+    engine->take_up_at = clock_after(old_one_ends);
+    if (!leaving_any(engine))
+        keeper_promoted(engine);
 }
 
 void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
@@ -347,6 +364,8 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 
     reap_describe(status, how, sizeof how);
     if (leaving_ended(engine, pid)) {
+        if (engine->take_up_at != NEVER && !leaving_any(engine))
+            keeper_promoted(engine);
         return pid != engine->main_pid;
     } else if (pid == engine->main_pid && pid == engine->policy.pid) {
         program_ended(engine);
@@ -421,8 +440,9 @@ void keeper_put_spawned(struct engine *engine, const struct event *event)
         return;
     }
     /* A script that is still being loaded may wait for a child that it has spawned. */
-    channel_put(engine->policy.state == POLICY_LOADING ? &engine->policy.channel : listener(engine), event,
-                MUST_KEEP);
+    channel_put(engine->policy.state == POLICY_LOADING && engine->take_up_at == NEVER ? &engine->policy.channel
+                                                                                     : listener(engine),
+                event, MUST_KEEP);
     if (engine->candidate.state == POLICY_NONE)
         return;
     told.flags |= EVENT_TOLD;

@@ -25,6 +25,9 @@ void keeper_start_again(struct engine *engine);
 void keeper_reload(struct engine *engine);
 void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 
+/* The policy that it has replaced has gone, or takes too long: the new one begins. */
+void keeper_promoted(struct engine *engine);
+
 /* True when `pid` is one of ours and has been dealt with. A program's end is that of the main child, too: false. */
 int keeper_policy_ended(struct engine *engine, pid_t pid, int status);
 

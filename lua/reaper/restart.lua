@@ -226,7 +226,7 @@ end
 
 -- ---- The past of one thing that is started again and again. ----
 
-local SHORTEST = 0.1 -- seconds between two starts, whatever the policy says: what fails at once does not spin
+restart.SHORTEST = 0.1 -- seconds between two starts, whatever the policy says: what fails at once does not spin
 
 --- A past without restarts, as plain values that can be kept.
 function restart.past(now)
@@ -240,7 +240,7 @@ function restart.ended(past, policy, name, status, rusage, now)
     name = name, status = status, rusage = rusage, lifetime = past.lifetime, restarts = past.restarts,
     history = past.history, lifetimes = past.lifetimes, now = now, random = math.random(),
   })
-  return delay and math.max(delay, SHORTEST - past.lifetime), reason, as_it_should
+  return delay and math.max(delay, restart.SHORTEST - past.lifetime), reason, as_it_should
 end
 
 local function append(list, value)

@@ -19,8 +19,14 @@ Service.__index = Service
 
 -- A line of its output: for its own function, else to reaper-lua's output.
 local function take_line(self, key, line)
-  if self.awaited_line and line:find(self.awaited_line) then
-    self:fire "ready"
+  if self.awaited_line then
+    local fine, found = pcall(string.find, line, self.awaited_line)
+    if not fine then -- of a wrong pattern string.find tells only where it comes to the wrong part
+      log("error", ("%s: its ready.line is no pattern: %s"):format(self.name, found))
+      self.awaited_line = nil
+    elseif found then
+      self:fire "ready"
+    end
   end
   local f = self.spec.spawn[key]
   if type(f) == "function" then
@@ -99,6 +105,7 @@ end
 -- does not listen any more, this policy has just been replaced, and the next one starts it.
 local function not_started(self, message, errno)
   if errno == EPIPE or errno == ENOTCONN then
+    self.is_replaced = true
     return
   end
   self.rusage = {}
@@ -239,9 +246,14 @@ local function stop_then(next_state)
   end
 end
 
--- By hand, after its end: the past does not count any more.
+-- By hand, after its end: the past does not count any more, but for a moment: what ends at once does not spin.
 local function anew(self, detail)
+  local has_ended_itself = self.is_done or self.state == "failed"
+  self.due = has_ended_itself and self.past.started_at + restart.SHORTEST or 0
   self.past, self.is_restart, self.is_done = restart.past(core.now()), false, nil
+  if self.due > core.now() then
+    return "backoff", detail or "too soon after its last start"
+  end
   return "waiting", detail
 end
 
@@ -299,7 +311,7 @@ end
 
 --- Something has happened. True when that has changed its state.
 function Service:fire(event, detail)
-  local next_state = machine[self.state][event]
+  local next_state = not self.is_replaced and machine[self.state][event]
   if type(next_state) == "function" then
     next_state, detail = next_state(self, detail)
   end
@@ -307,7 +319,6 @@ function Service:fire(event, detail)
     return false
   end
   leave(self)
-  local before = self.state
   self.state, self.since, self.detail = next_state, core.now(), detail
   if next_state ~= "stopping" then
     self.after_stop = nil
@@ -316,7 +327,7 @@ function Service:fire(event, detail)
   if enter then
     enter(self)
   end
-  self.changed(self, before, detail)
+  self.changed(self, detail)
   return true
 end
 
@@ -374,7 +385,7 @@ function Service:is_alive()
   return self.state == "starting" or self.state == "running" or self.state == "stopping"
 end
 
---- A new one, that waits for its turn, or to be started by hand. changed(service, before, detail) is told of every
+--- A new one, that waits for its turn, or to be started by hand. changed(service, detail) is told of every
 -- change of its state; save(service) keeps its memory.
 return function(spec, changed, save)
   return setmetatable({

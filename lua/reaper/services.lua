@@ -121,6 +121,11 @@ local function read_spawn(name, spec)
   for _, key in ipairs(spawn_keys) do
     spawn[key] = spec[key]
   end
+  for _, key in ipairs { "stdin", "stdout", "stderr" } do
+    if spawn[key] == "pipe" then
+      check.refuse(WHERE, name .. "." .. key, "nobody would have its other end; a function gets each line")
+    end
+  end
   request.make(WHERE .. " " .. name, request.check(WHERE .. " " .. name, spawn, {}))
   return spawn
 end
@@ -157,8 +162,8 @@ end
 local function read_service(index, spec)
   check.type(WHERE, ("[%d]"):format(index), spec, "table")
   local name = check.text(WHERE, ("[%d].name"):format(index), spec.name)
-  if name == "" or #name > 50 or name:find "/" then
-    check.refuse(WHERE, ("[%d].name"):format(index), "1 to 50 bytes without a slash expected")
+  if name == "" or #name > 50 or name:find "[/%c]" then
+    check.refuse(WHERE, ("[%d].name"):format(index), "1 to 50 bytes without a slash or control characters expected")
   end
   check.keys(WHERE .. " " .. name, spec, known_keys)
   local when_failed = spec.when_failed == nil and "exit" or spec.when_failed

@@ -315,11 +315,11 @@ local function go_on()
   end
 end
 
-local function after_change(service, before)
+local function after_change(service)
   if group.code then
     return stop_some()
   end
-  if service.state == "backoff" and before ~= "backoff" then
+  if service.state == "backoff" and service.is_restart then
     if is_too_often() then
       return end_with(service, ("more than %d restarts within %g s"):format(group.intensity, group.period))
     end
@@ -335,13 +335,13 @@ end
 
 local level_of = { failed = "error", backoff = "warning" }
 
-local function changed(service, before, detail)
+local function changed(service, detail)
   if level_of[service.state] and not has_failed_for_good(service) then
     log(level_of[service.state], ("%s: %s%s"):format(service.name, service.state, detail and ": " .. detail or ""))
   end
   save(service)
   tell(service, detail)
-  after_change(service, before)
+  after_change(service)
 end
 
 -- ---- After a lost policy, or a reload. ----

@@ -71,7 +71,7 @@ function restart.backoff(options) end
 ---@field max integer restarts, at most 1,000
 ---@field window number in so many seconds
 
----What the policy says, until it was started again `max` times within the window: the next end is final.
+---What the policy says, until it was started again `max` times within the window: the next failure is final.
 ---@param policy reaper.restart_choice which may say more
 ---@param options reaper.limit_options the limit
 ---@return reaper.restart_policy policy

@@ -15,7 +15,7 @@
 ---@field line? string a Lua pattern that a line of its output matches
 ---@field delay? number it has lived for so many seconds
 ---@field interval? number seconds between two tries of `exec`; default 1
----@field timeout? number not ready within so many seconds is a failed start; default 60
+---@field timeout? number not ready within so many seconds is a failed start; default 60, with `delay` none
 
 ---As Docker's HEALTHCHECK. An unhealthy service is stopped and restarted by its policy, as a failure.
 ---@class reaper.health
@@ -47,7 +47,7 @@
 ---@class reaper.services
 ---@field [integer] reaper.service in the order of their starts, as far as `after` leaves it open
 ---@field strategy? "one_for_one"|"one_for_all"|"rest_for_one" who is restarted together (OTP, stdlib, supervisor)
----@field intensity? integer more restarts than this within the period: give up; default: no limit
+---@field intensity? integer more restarts than this within the period: give up; default: no limit (OTP: 1)
 ---@field period? number seconds; default 5
 
 ---What is known of a service.
@@ -70,7 +70,8 @@ local supervisor = {}
 ---@param services reaper.services what to run
 function supervisor.run(services) end
 
----Starts a service that has finished or failed, or was not started yet. Gives nil, message when it is up.
+---Starts a service that has finished or failed, or was not started yet. Gives nil, message when it is up, or when all are
+---being stopped.
 ---@param name string of the service
 ---@return boolean? done
 ---@return string? message
@@ -82,9 +83,11 @@ function supervisor.start(name) end
 ---@return string? message
 function supervisor.stop(name) end
 
----Stops a service and starts it again, whatever its restart policy says. Does not wait.
+---Stops a service and starts it again, whatever its restart policy says. Does not wait. Gives nil, message when all are
+---being stopped.
 ---@param name string of the service
----@return boolean done
+---@return boolean? done
+---@return string? message
 function supervisor.restart(name) end
 
 ---What is known of one service; without a name a list of all, in the order of their starts.
