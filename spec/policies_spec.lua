@@ -166,10 +166,14 @@ local function zone(year, month, day, hour, change, after)
   local now = os.time()
   local offset = os.time { year = year, month = month, day = day, hour = hour, isdst = false }
     - os.time(os.date("!*t", now))
-  return ("TZif" .. ("\0"):rep(16) .. string.pack(">I4I4I4I4I4I4", 0, 0, 0, change and 1 or 0, 2, 8)
-    .. (change and string.pack(">i4B", now + after, 1) or "")
-    .. string.pack(">i4BB", offset, change == -3600 and 1 or 0, 0)
-    .. string.pack(">i4BB", offset + (change or 0), change == 3600 and 1 or 0, 4) .. "ONE\0TWO\0")
+  local function block(width)
+    return ("TZif2" .. ("\0"):rep(15) .. string.pack(">I4I4I4I4I4I4", 0, 0, 0, change and 3 or 0, 2, 8)
+      .. (change and string.pack((">i%d i%d i%d BBB"):format(width, width, width), now - 1000000, now + after,
+        now + after + 1000000, 0, 1, 1) or "") -- musl takes none that is the first or the last
+      .. string.pack(">i4BB", offset, change == -3600 and 1 or 0, 0)
+      .. string.pack(">i4BB", offset + (change or 0), change == 3600 and 1 or 0, 4) .. "ONE\0TWO\0")
+  end
+  return block(4) .. block(8) .. "\n\n"
 end
 
 describe("examples/policies/office_hours.lua", function()

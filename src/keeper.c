@@ -23,7 +23,7 @@ static const int64_t delay_first = NANOSECONDS / 10;
 static const int64_t delay_max = 10 * NANOSECONDS;
 static const int64_t stable_after = 10 * NANOSECONDS; /* a policy that ran so long starts a new series of delays */
 static const int64_t stuck_after = 10 * NANOSECONDS;
-static const int64_t old_one_ends = NANOSECONDS / 5; /* so long a new policy waits for the end of the one before it */
+static const int64_t killed_ends = NANOSECONDS; /* what KILL does not end by then is in uninterruptible sleep */
 
 enum { ORDERS_A_TURN = 64, ORDERS_AT_MOST = 4096 };
 
@@ -251,7 +251,7 @@ static void promote(struct engine *engine)
     engine->policy = engine->candidate;
     keeper_empty_slot(&engine->candidate, &engine->base);
     engine->policy_delay = 0;
-    engine->take_up_at = clock_after(old_one_ends);
+    engine->take_up_at = clock_after(engine->options.hook_timeout + killed_ends);
     if (!leaving_any(engine))
         keeper_promoted(engine);
 }
