@@ -12,7 +12,8 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcon
 LUA_INCLUDE ?= $(firstword $(wildcard /usr/include/lua5.4 /usr/local/include/lua5.4) /usr/include/lua5.4)
 LUA_LIBRARY ?= $(firstword $(wildcard /usr/lib/*/liblua5.4.a /usr/lib/liblua5.4.a /usr/local/lib/liblua5.4.a) -llua5.4)
 # Lua is linked in; -E lets C modules that a script loads find it.
-LINK = $(LUA_LIBRARY) -Wl,-E -lm -ldl
+EXPORT ?= -Wl,-E
+LINK = $(LUA_LIBRARY) $(EXPORT) -lm -ldl
 COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c)
@@ -25,19 +26,28 @@ LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
 HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/luaposix/posix/unistd.so
 SPECS ?= spec
+JOBS ?= $(shell nproc)
+STATIC = build/static
+STATIC_CC = musl-gcc
+STATIC_CFLAGS = -Os -flto=auto -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
+STATIC_LDFLAGS = -static -s -Wl,--gc-sections,--build-id=none,-z,norelro,-z,noseparate-code
+LUA_SRC ?= $(STATIC)/lua-source
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-BUSTED = lua5.4 $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
+BUSTED = lua5.4 tools/specs.lua $(JOBS) $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
-.PHONY: all library help demo test lint asan reference install uninstall clean need-build
+.PHONY: all library static help demo test bench lint arm64 asan reference install uninstall clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
 help:
 	@echo 'make             build ./reaper-lua (installs Lua 5.4 headers where it can)'
 	@echo 'make library     build only build/reaper/core.so, for require "reaper" in a Lua program'
+	@echo 'make static      build ./reaper-lua-static, one file that needs nothing (LUA_SRC=folder for another Lua 5.4)'
 	@echo 'make demo        run it for real in a PID namespace'
 	@echo 'make test        run all specs (REAPER=path for another binary)'
+	@echo 'make bench       measure ./reaper-lua-static beside other inits (bench/README.md)'
 	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
+	@echo 'make arm64       compile for arm64, as far as that goes without running it'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
 	@echo 'make reference   write doc/REFERENCE.md from the types files'
 	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
@@ -71,8 +81,11 @@ $(LIBRARY): $(LIBRARY_OBJECTS) | $(BUILD)/reaper
 $(BUILD)/library/%.o: src/%.c Makefile $(BUILD)/flags | $(BUILD)/library
 	$(COMPILE) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
-$(BUILD)/lua_files.c: $(EMBEDDED) tools/embed.sh Makefile | $(BUILD)
-	tools/embed.sh $(EMBEDDED) > $@.new
+$(BUILD)/embed: tools/embed.c $(BUILD)/flags Makefile
+	$(CC) -std=gnu11 -O1 $(WARNINGS) -Wno-maybe-uninitialized -isystem $(LUA_INCLUDE) -o $@ $< $(LUA_LIBRARY) -lm -ldl
+
+$(BUILD)/lua_files.c: $(EMBEDDED) $(BUILD)/embed
+	$(BUILD)/embed $(STRIP) $(EMBEDDED) > $@.new
 	mv $@.new $@
 
 $(BUILD)/lua_files.o: $(BUILD)/lua_files.c $(BUILD)/flags
@@ -94,6 +107,23 @@ build/raw.so: spec/support/raw.c Makefile | build
 build/luaposix/posix/unistd.so: tools/luaposix.sh tools/debian-source.sh | build
 	tools/luaposix.sh build/luaposix || echo "luaposix cannot be had: the specs that need it are pending"
 
+# musl, and Lua from its source: Debian has no Lua that is built with musl.
+static:
+	@tools/need.sh static
+	@[ -e '$(LUA_SRC)/src/lua.h' ] || [ '$(LUA_SRC)' = $(STATIC)/lua-source ] || \
+		{ echo 'LUA_SRC=$(LUA_SRC) is no source of Lua: there is no src/lua.h in it' >&2; exit 1; }
+	@[ -e '$(LUA_SRC)/src/lua.h' ] || tools/debian-source.sh lua5.4 trixie $(STATIC)/lua-source
+	@$(MAKE) --no-print-directory $(STATIC)/lua/liblua.a
+	@$(MAKE) --no-print-directory BUILD=$(STATIC) OUTPUT=reaper-lua-static CC='$(STATIC_CC)' CFLAGS='$(STATIC_CFLAGS)' \
+		LDFLAGS='$(STATIC_LDFLAGS)' EXPORT= STRIP=--strip LUA_INCLUDE=$(STATIC)/lua LUA_LIBRARY=$(STATIC)/lua/liblua.a \
+		reaper-lua-static
+
+$(STATIC)/lua/liblua.a: $(LUA_SRC)/src/lua.h tools/lua_musl.h Makefile
+	rm -rf $(STATIC)/lua
+	cp -R $(LUA_SRC)/src $(STATIC)/lua
+	@$(MAKE) --no-print-directory -s -C $(STATIC)/lua a CC='$(STATIC_CC) -std=gnu99' AR='gcc-ar rc' RANLIB=gcc-ranlib \
+		CFLAGS='$(STATIC_CFLAGS) -DLUA_COMPAT_5_3 -DLUA_USE_POSIX -include $(CURDIR)/tools/lua_musl.h'
+
 demo:
 	@tools/need.sh build demo
 	@$(MAKE) --no-print-directory -s all
@@ -103,6 +133,18 @@ test:
 	@tools/need.sh build test
 	@$(MAKE) --no-print-directory all $(HELPERS)
 	REAPER=$(REAPER) $(BUSTED) $(SPECS)
+
+BENCH = build/bench/start build/bench/limit build/bench/load
+SCENARIOS ?=
+
+bench: static
+	@tools/need.sh bench
+	@$(MAKE) --no-print-directory $(BENCH)
+	@lua5.4 bench/run.lua build/bench ./reaper-lua-static $(SCENARIOS)
+
+build/bench/%: bench/%.c bench/shared.h Makefile
+	@mkdir -p build/bench
+	$(STATIC_CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
 # Leaks are not looked for (LeakSanitizer traces its process, which process 1 cannot allow), and faults stay signals, so
 # that the specs see them. A report of any process makes it fail.
@@ -127,6 +169,14 @@ lint:
 	luacheck --quiet .
 	mandoc -T lint -W warning doc/reaper-lua.1
 
+# What is built and tested is x86-64; for arm64 it is only compiled, with Debian's cross compiler.
+arm64: static
+	@tools/need.sh arm64
+	for file in $(SOURCES) $(STATIC)/lua_files.c; do \
+		aarch64-linux-gnu-gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(STATIC)/lua -Isrc -c -o /dev/null $$file \
+			|| exit 1; \
+	done
+
 # spec/reference_spec.lua fails when this has been forgotten.
 reference:
 	lua5.4 tools/reference.lua $(TYPES) > doc/REFERENCE.md.new
@@ -141,4 +191,4 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/reaper-lua $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
 
 clean:
-	rm -rf build reaper-lua reaper-lua.new
+	rm -rf build reaper-lua reaper-lua.new reaper-lua-static

@@ -40,18 +40,19 @@ local function pid_of(c, comm, args)
   end
 end
 
+local function survivors(c)
+  return { main = pid_of(c, "sh", "while read"), companion = pid_of(c, "sleep", "sleep 1000"), init = c.pid }
+end
+
 local function start(mode, misbehaviour, args)
   local c = container.start { mode = mode, script = SCRIPT:format(misbehaviour), args = args, command = COMMAND }
   c:expect("policy")
+  c:until_true(function() return survivors(c).main end, 5, "COMMAND to have its name, which comes late in an exec")
   return c
 end
 
 local function orphan(c, code)
   c:write(code .. "\n")
-end
-
-local function survivors(c)
-  return { main = pid_of(c, "sh", "while read"), companion = pid_of(c, "sleep", "sleep 1000"), init = c.pid }
 end
 
 local worst = {

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "descriptors.h"
 
 /* A packet in the making, and a link of the backlog. */
 struct chunk {
@@ -23,6 +23,7 @@ struct chunk {
 };
 
 enum { CHUNK_EVENTS = (PACKET_SIZE - (int)sizeof(struct chunk)) / (int)sizeof(struct event) };
+enum { SPARE_EVENTS = (8192 - (int)sizeof(struct chunk)) / (int)sizeof(struct event) }; /* two pages are kept, no more */
 
 static const int64_t try_again_after = 10 * MILLISECOND;
 
@@ -78,7 +79,12 @@ static void pop_chunk(struct channel *channel)
         channel->tail = NULL;
     channel->backlog -= chunk->count;
     close_fds(chunk->fds, chunk->fd_count);
-    munmap(chunk, PACKET_SIZE);
+    if (!channel->spare && chunk->count <= SPARE_EVENTS) {
+        memset(chunk, 0, sizeof *chunk);
+        channel->spare = chunk;
+    } else {
+        munmap(chunk, PACKET_SIZE);
+    }
 }
 
 void channel_refuse(const struct channel *channel)
@@ -91,6 +97,9 @@ void channel_close(struct channel *channel)
 {
     while (channel->head)
         pop_chunk(channel);
+    if (channel->spare)
+        munmap(channel->spare, PACKET_SIZE);
+    channel->spare = NULL;
     if (channel->fd >= 0)
         close(channel->fd);
     if (channel->peer >= 0)
@@ -100,11 +109,14 @@ void channel_close(struct channel *channel)
     channel->full = 0;
 }
 
-/* A new last chunk; NULL when there is no memory. Pages come from mmap, so that an idle engine keeps none. */
+/* A new last chunk; NULL when there is no memory. Pages come from mmap, so that an idle engine gives them back. */
 static struct chunk *push_chunk(struct channel *channel)
 {
-    struct chunk *chunk = mmap(NULL, PACKET_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct chunk *chunk = channel->spare;
 
+    if (!chunk)
+        chunk = mmap(NULL, PACKET_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    channel->spare = NULL;
     if (chunk == MAP_FAILED)
         return NULL;
     if (channel->tail)
@@ -197,11 +209,11 @@ static void attach_fds(struct msghdr *message, union control *control, const int
 
     memset(control, 0, sizeof *control);
     message->msg_control = control->room;
-    message->msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
+    message->msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * (size_t)count);
     header = CMSG_FIRSTHDR(message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
+    header->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * (size_t)count);
     memcpy(CMSG_DATA(header), fds, sizeof(int) * (size_t)count);
 }
 
@@ -220,12 +232,15 @@ static int unread_bytes(const struct channel *channel)
 {
     int bytes = 0;
 
-    return channel->fd >= 0 && ioctl(channel->fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+    return channel->fd >= 0 && ioctl(channel->fd, TIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
-int channel_unread(const struct channel *channel)
+int channel_unread(struct channel *channel)
 {
-    return unread_bytes(channel) > 0;
+    if (!channel->has_sent)
+        return 0;
+    channel->has_sent = unread_bytes(channel) > 0;
+    return channel->has_sent;
 }
 
 /* What is unread only shrinks by reading, so less than after the last packet means that the policy is at work. */
@@ -275,24 +290,11 @@ void channel_flush(struct channel *channel)
         }
         pop_chunk(channel);
         channel->sent_at = clock_now();
+        channel->has_sent = 1;
         channel->outq = unread_bytes(channel);
     }
     if (channel->dropped && append_overflow(channel) == 0)
         channel_flush(channel);
-}
-
-/* Takes the descriptors out of a received message. */
-static int take_fds(struct msghdr *message, int fds[MESSAGE_FDS_MAX])
-{
-    int count = 0;
-
-    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
-        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
-            continue;
-        count = (int)((at->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(fds, CMSG_DATA(at), sizeof(int) * (size_t)count);
-    }
-    return count; /* msg_controllen has no room for more than MESSAGE_FDS_MAX */
 }
 
 static ssize_t receive(int socket, void *buffer, size_t size, int fds[MESSAGE_FDS_MAX], int *fd_count)
@@ -312,7 +314,7 @@ static ssize_t receive(int socket, void *buffer, size_t size, int fds[MESSAGE_FD
         got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
     while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got >= 0)
-        *fd_count = take_fds(&message, fds);
+        *fd_count = take_descriptors(&message, fds);
     return got;
 }
 

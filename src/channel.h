@@ -20,11 +20,13 @@ struct channel {
     int fd;   /* the engine's end, -1 when closed */
     int peer; /* a duplicate of the policy's end: through it what a dead policy left unread is read back */
     struct chunk *head, *tail;
+    struct chunk *spare;   /* an empty one for the next packet, so that a storm need not ask the kernel for each */
     size_t backlog;        /* events that wait in the chunks */
     uint64_t dropped;      /* not yet told */
     uint64_t dropped_ever; /* since the start */
     int64_t flush_at;      /* when what waits is sent at the latest; NEVER when nothing waits or the socket is full */
     int64_t sent_at;       /* of the last packet */
+    int has_sent;          /* and the policy may not have read it */
     int shut;              /* the policy has shut it: it is to be replaced */
     int full;              /* the socket took no more: wait until it is writable */
     int collecting;        /* no socket yet: everything waits in the backlog */
@@ -68,7 +70,7 @@ int channel_receive(struct channel *channel, struct order *order, int fds[MESSAG
 int channel_stalled(struct channel *channel);
 
 /* True when the policy has not read all that was sent. */
-int channel_unread(const struct channel *channel);
+int channel_unread(struct channel *channel);
 
 /* Appends the backlog of `collected`, which is empty afterwards and goes on collecting. */
 void channel_splice(struct channel *channel, struct channel *collected);

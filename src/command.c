@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "command.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "spawn.h"
 #include "stop.h"
 #include "terminal.h"
@@ -175,33 +175,26 @@ static int first_to_close(void)
     return 3 + (int)count;
 }
 
-static void close_one(int fd)
+/* All that the engine opens itself is close-on-exec; what came through an exec is not. */
+static int close_inherited(int fd, void *first)
 {
-    const int flags = fcntl(fd, F_GETFD);
+    const int flags = fd < *(const int *)first ? -1 : fcntl(fd, F_GETFD);
 
-    /* All that the engine opens itself is close-on-exec; what came through an exec is not. */
     if (flags >= 0 && !(flags & FD_CLOEXEC))
         close(fd);
+    return 0;
 }
 
 static void close_from(int first)
 {
-    DIR *folder = opendir("/proc/self/fd");
-    const struct dirent *entry;
     struct rlimit limit;
-    int64_t fd;
 
-    if (folder) {
-        while ((entry = readdir(folder)))
-            if (text_number(entry->d_name, INT32_MAX, &fd) == 0 && fd >= first)
-                close_one((int)fd);
-        closedir(folder);
+    if (proc_numbers("/proc/self/fd", close_inherited, &first) == 0)
         return;
-    }
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > DESCRIPTORS_MAX)
         limit.rlim_cur = DESCRIPTORS_MAX;
-    for (fd = first; (rlim_t)fd < limit.rlim_cur; fd++)
-        close_one((int)fd);
+    for (int fd = first; (rlim_t)fd < limit.rlim_cur; fd++)
+        close_inherited(fd, &first);
 }
 
 void command_close_inherited(void)

@@ -21,6 +21,7 @@
 #include "terminal.h"
 #include "verdict.h"
 
+static const int64_t flush_early = MILLISECOND / 4; /* a turn that is near enough saves one for it alone */
 static const int64_t look_every = 10 * NANOSECONDS; /* at a policy that has events to read */
 
 /* What a state does. An action that is not there does nothing. */
@@ -128,7 +129,8 @@ static void leave_folder(struct engine *engine)
     engine->folder_fd = -1;
     if (!engine->start->program) { /* which is there already, and would find its folder kept busy */
         engine->folder_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        engine->folder = getcwd(NULL, 0);
+        if (engine_has_script(engine)) /* only that starts COMMAND again */
+            engine->folder = getcwd(NULL, 0);
     }
     if (chdir("/") != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot move to /: %s", strerror(errno));
@@ -147,7 +149,6 @@ static void become_reaper(struct engine *engine)
 static void set_up(struct engine *engine, const struct engine_start *start, const struct options *options,
                    const struct inherited_signals *signals)
 {
-    memset(engine, 0, sizeof *engine);
     engine->start = start;
     engine->base = *options;
     engine->signals = *signals;
@@ -228,9 +229,9 @@ static void expire(struct engine *engine)
         keeper_look(engine, &engine->policy);
     if (engine->candidate.look_at <= now)
         keeper_look(engine, &engine->candidate);
-    if (engine->policy.channel.flush_at <= now)
+    if (engine->policy.channel.flush_at <= now + flush_early)
         channel_flush(&engine->policy.channel);
-    if (engine->candidate.channel.flush_at <= now)
+    if (engine->candidate.channel.flush_at <= now + flush_early)
         channel_flush(&engine->candidate.channel);
 }
 
@@ -304,14 +305,27 @@ static int policy_has_ended(const struct pollfd *fds)
     return 0;
 }
 
+/* Without a policy, timers and processes to watch, one read does for both: to wait, and to be told of signals. */
+static int waits_for_signals_only(const struct engine *engine)
+{
+    return engine->waiting_fd >= 0 && engine->policy.pid == 0 && engine->candidate.pid == 0 && !leaving_any(engine)
+           && engine->watched_count == 0 && next_deadline(engine) == NEVER;
+}
+
 static void turn(struct engine *engine)
 {
     struct pollfd fds[POLL_WATCHED + WATCHED_MAX];
     const int watched = engine->watched_count;
 
+    if (waits_for_signals_only(engine)) {
+        reap_and_forward(engine, engine->waiting_fd);
+        check_died(engine);
+        expire(engine);
+        return;
+    }
     wait_for_something(engine, fds);
     if (fds[POLL_SIGNALS].revents)
-        reap_and_forward(engine);
+        reap_and_forward(engine, engine->signal_fd);
     if (policy_has_ended(fds))
         reap_sweep(engine);
     if (fds[POLL_POLICY].revents || fds[POLL_CANDIDATE].revents)
@@ -331,7 +345,8 @@ static void turn(struct engine *engine)
 /* A signalfd is all that the engine cannot do without; before COMMAND is started it is waited for. */
 static int open_signals(struct engine *engine)
 {
-    engine->signal_fd = signals_fd();
+    engine->signal_fd = signals_fd(SFD_NONBLOCK);
+    engine->waiting_fd = signals_fd(0);
     if (engine->signal_fd < 0)
         log_line(&engine->log, LOG_LEVEL_ERROR, "cannot make a signalfd: %s", strerror(errno));
     return engine->signal_fd < 0 ? -1 : 0;
@@ -345,12 +360,13 @@ static void tear_down(struct engine *engine)
     channel_close(&engine->candidate.channel);
     channel_close(&engine->collected);
     close(engine->signal_fd);
+    close(engine->waiting_fd);
     free(engine->folder);
 }
 
 int engine_run(const struct engine_start *start, const struct options *options, const struct inherited_signals *signals)
 {
-    struct engine engine;
+    static struct engine engine; /* zero, and what is never touched takes no memory */
 
     set_up(&engine, start, options, signals);
     if (open_signals(&engine) != 0)

@@ -122,7 +122,8 @@ struct engine {
     struct log log;
     struct inherited_signals signals;
     int is_init;   /* process 1 of a PID namespace: decided by getpid() == 1, here only */
-    int signal_fd;
+    int signal_fd;  /* for poll */
+    int waiting_fd; /* the same, but a read waits; -1: there is none */
 
     enum engine_state state;
     int64_t state_deadline;
@@ -154,6 +155,7 @@ struct engine {
     int64_t leaving_deadline;
 
     struct ask asks[ASKS_MAX];
+    int asks_used; /* none beyond: each turn looks through them */
     uint32_t last_ask;
 
     /* Reaping. */

@@ -362,6 +362,8 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 {
     char how[64];
 
+    if (!keeper_is_policy(engine, pid))
+        return 0;
     reap_describe(status, how, sizeof how);
     if (leaving_ended(engine, pid)) {
         if (engine->take_up_at != NEVER && !leaving_any(engine))
@@ -372,10 +374,8 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
         return 0;
     } else if (pid == engine->policy.pid) {
         policy_lost(engine, how);
-    } else if (pid == engine->candidate.pid) {
-        candidate_lost(engine, how);
     } else {
-        return 0;
+        candidate_lost(engine, how);
     }
     return 1;
 }

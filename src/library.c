@@ -108,6 +108,7 @@ static int split_in_two(struct policy *policy, struct split *split)
     if (channel_open(&split->program.channel, &split->program_end) != 0)
         return -1;
     signals_take(&split->signals);
+    signals_learn_ignored(&split->signals);
     split->program.pid = fork();
     saved = errno;
     if (split->program.pid > 0)

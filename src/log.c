@@ -8,9 +8,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "descriptors.h"
 
 enum {
     LINE_MAX_BYTES = PIPE_BUF,
@@ -125,22 +126,13 @@ static void compose(struct line *line, const struct log *log, enum log_level lev
     line->text[line->used++] = '\n';
 }
 
-/*
- * A pipe that polls writable has room for PIPE_BUF bytes, but another writer may take it between the two calls:
- * RWF_NOWAIT closes that gap where the file supports it. O_NONBLOCK would change the file for all who share it.
- */
 static int put_without_waiting(int fd, const struct line *line)
 {
     struct pollfd room = { .fd = fd, .events = POLLOUT };
-    const struct iovec part = { (void *)line->text, line->used };
-    ssize_t written;
 
     if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
         return -1;
-    written = pwritev2(fd, &part, 1, -1, RWF_NOWAIT);
-    if (written < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ESPIPE))
-        written = write(fd, line->text, line->used);
-    return written < 0 ? -1 : 0;
+    return write_now(fd, line->text, line->used) < 0 ? -1 : 0;
 }
 
 static int put_waiting(const struct line *line)

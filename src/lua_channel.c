@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "descriptors.h"
 #include "lua_core.h"
 #include "lua_values.h"
 #include "policy.h"
@@ -38,16 +39,6 @@ void policy_drop_packets(struct policy *policy)
         free_first(policy);
 }
 
-static void take_fds(struct packet *packet, struct msghdr *message)
-{
-    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
-        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
-            continue;
-        packet->fd_count = (int)((at->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(packet->fds, CMSG_DATA(at), sizeof(int) * (size_t)packet->fd_count);
-    }
-}
-
 int policy_read_packet(struct policy *policy)
 {
     static const size_t room = sizeof(struct packet) + PACKET_SIZE;
@@ -74,9 +65,8 @@ int policy_read_packet(struct policy *policy)
     }
     packet->next = NULL;
     packet->at = 0;
-    packet->fd_count = 0;
     packet->count = (size_t)got / sizeof(struct event);
-    take_fds(packet, &message);
+    packet->fd_count = take_descriptors(&message, packet->fds);
     fitted = realloc(packet, sizeof *packet + (size_t)got);
     if (fitted)
         packet = fitted;

@@ -6,7 +6,7 @@ static int load_embedded(lua_State *L)
 {
     const struct embedded_file *file = lua_touserdata(L, lua_upvalueindex(1));
 
-    if (luaL_loadbufferx(L, (const char *)file->text, file->size, file->chunk, "t") != LUA_OK)
+    if (luaL_loadbufferx(L, (const char *)file->code, file->size, file->module, "b") != LUA_OK)
         return lua_error(L);
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);

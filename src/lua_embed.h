@@ -1,4 +1,4 @@
-/* lua_embed.h: the files of lua/reaper/, made into arrays by make. */
+/* lua_embed.h: the files of lua/reaper/, compiled and made into arrays by make (tools/embed.c). */
 #ifndef REAPER_LUA_EMBED_H
 #define REAPER_LUA_EMBED_H
 
@@ -7,8 +7,7 @@
 
 struct embedded_file {
     const char *module; /* "reaper.loop" */
-    const char *chunk;  /* its name in tracebacks: "=reaper/loop.lua" */
-    const unsigned char *text;
+    const unsigned char *code;
     size_t size;
 };
 

@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "descriptors.h"
 #include "lua_core.h"
 #include "lua_values.h"
 #include "policy.h"
@@ -210,9 +209,9 @@ int core_read(lua_State *L)
 }
 
 /* A broken pipe is an EPIPE and no more: the SIGPIPE would end a program. */
-static ssize_t write_quietly(int fd, const char *bytes, size_t size, int flags)
+static ssize_t write_quietly(int fd, const char *bytes, size_t size,
+                             ssize_t (*write_some)(int fd, const void *bytes, size_t size))
 {
-    const struct iovec part = { (void *)bytes, size };
     const struct timespec at_once = { 0, 0 };
     sigset_t broken;
     sigset_t before;
@@ -222,7 +221,7 @@ static ssize_t write_quietly(int fd, const char *bytes, size_t size, int flags)
     sigemptyset(&broken);
     sigaddset(&broken, SIGPIPE);
     sigprocmask(SIG_BLOCK, &broken, &before);
-    done = flags ? pwritev2(fd, &part, 1, -1, flags) : write(fd, bytes, size);
+    done = write_some(fd, bytes, size);
     saved = errno;
     if (done < 0 && saved == EPIPE)
         sigtimedwait(&broken, NULL, &at_once);
@@ -242,7 +241,7 @@ int core_write(lua_State *L)
     if (lua_toboolean(L, 3))
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     do
-        done = write_quietly(fd, bytes, size, 0);
+        done = write_quietly(fd, bytes, size, write);
     while (done < 0 && errno == EINTR);
     if (done < 0)
         return push_failure(L, errno, "write");
@@ -252,7 +251,7 @@ int core_write(lua_State *L)
 
 /*
  * core.put(fd, bytes, at): writes from there on to an output that others share, so that it cannot be made non-blocking:
- * how many bytes were taken; or nil, message, errno. See put_without_waiting in log.c.
+ * how many bytes were taken; or nil, message, errno.
  */
 int core_put(lua_State *L)
 {
@@ -268,13 +267,11 @@ int core_put(lua_State *L)
     bytes += at - 1;
     size -= (size_t)at - 1;
     if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
-        done = write_quietly(fd, bytes, size, 0);
+        done = write_quietly(fd, bytes, size, write);
     } else {
         if (poll(&room, 1, 0) != 1)
             return push_failure(L, EAGAIN, "write");
-        done = write_quietly(fd, bytes, size, RWF_NOWAIT);
-        if (done < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL || errno == ESPIPE))
-            done = write_quietly(fd, bytes, size < PIPE_BUF ? size : PIPE_BUF, 0);
+        done = write_quietly(fd, bytes, size, write_now);
     }
     if (done < 0)
         return push_failure(L, errno, "write");

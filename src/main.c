@@ -21,20 +21,22 @@ static const char license[] =
     "it may be used, copied, changed and passed on by anyone, with this notice, and without any warranty.\n"
     "Lua is copyright Lua.org, PUC-Rio, under the same licence.\n";
 
-/* Runs in the new policy process. */
+/* Runs in the new policy process, whose dispositions are still those of the engine. */
 static int become_policy(const struct engine *engine, int channel_fd)
 {
+    struct inherited_signals signals = engine->signals;
     const struct policy_start start = {
         .argc = engine->start->argc,
         .argv = engine->start->argv,
         .options = &engine->base,
-        .signals = &engine->signals,
+        .signals = &signals,
         .channel_fd = channel_fd,
         .store_fd = engine->store_fd,
         .folder_fd = engine->folder_fd,
         .folder = engine->folder,
     };
 
+    signals_learn_ignored(&signals);
     return policy_run(&start);
 }
 

@@ -46,14 +46,11 @@ static void survive(int number, signal_set ignored)
  */
 static void become_policy_process(const struct policy_start *start)
 {
-    const struct inherited_signals blocked = { .mask = ~UINT64_C(0), .ignored = start->signals->ignored };
-
     prctl(PR_SET_NAME, "reaper-policy");
     setpgid(0, 0);
     if ((start->folder_fd < 0 || fchdir(start->folder_fd) != 0) && start->folder && chdir(start->folder) != 0)
         fprintf(stderr, "reaper-lua: cannot change to %s: %s\n", start->folder, strerror(errno));
     close_all_but(start->channel_fd, start->store_fd);
-    signals_restore(&blocked);
     survive(SIGTERM, start->signals->ignored);
     survive(SIGPIPE, start->signals->ignored);
     signals_set_mask(start->signals->mask, NULL);

@@ -1,12 +1,12 @@
 #define _GNU_SOURCE
 #include "proc.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +17,9 @@ enum {
     STAT_SIZE = 1024,          /* 52 numbers of up to 20 digits would be longer, but what is read stands in front */
     KERNEL_THREAD = 0x200000, /* PF_KTHREAD of include/linux/sched.h, unchanged since 2.6.27 */
 };
+
+/* Of the numbers behind the state, which is field 3 of proc_pid_stat(5). */
+enum { FIELD_PPID = 0, FIELD_PGRP = 1, FIELD_SESSION = 2, FIELD_FLAGS = 5, FIELD_START = 18, FIELDS_WANTED };
 
 int proc_usable(void)
 {
@@ -38,8 +41,9 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
 {
     const char *open = strchr(text, '(');
     const char *close = strrchr(text, ')');
+    unsigned long long field[FIELDS_WANTED];
+    char *at;
     size_t length;
-    unsigned long long start;
 
     if (!open || !close || close < open)
         return -1;
@@ -48,12 +52,23 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
         length = COMM_SIZE - 1;
     memset(stat, 0, sizeof *stat);
     memcpy(stat->comm, open + 1, length);
-    if (sscanf(close + 1,
-               " %c %d %d %d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &stat->state,
-               &stat->ppid, &stat->pgrp, &stat->session, &stat->flags, &start) != 6)
+    if (close[1] != ' ' || !close[2])
         return -1;
+    stat->state = close[2];
+    at = (char *)close + 3;
+    for (int i = 0; i < FIELDS_WANTED; i++) {
+        const char *const before = at;
+
+        field[i] = strtoull(before, &at, 10); /* negative ones wrap, and back */
+        if (at == before)
+            return -1;
+    }
     stat->pid = (pid_t)atol(text);
-    stat->start_time = start;
+    stat->ppid = (pid_t)field[FIELD_PPID];
+    stat->pgrp = (pid_t)field[FIELD_PGRP];
+    stat->session = (pid_t)field[FIELD_SESSION];
+    stat->flags = (unsigned)field[FIELD_FLAGS];
+    stat->start_time = field[FIELD_START];
     return 0;
 }
 
@@ -102,19 +117,51 @@ int64_t proc_lifetime(const struct proc_stat *stat)
     return age < 0 ? 0 : age;
 }
 
+/* What getdents64(2) fills in: the C library has a name for it only where its own readdir is. */
+struct entry {
+    uint64_t inode;
+    int64_t next;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+/* readdir would do, but asks for memory. */
+int proc_numbers(const char *path, int (*visit)(int number, void *context), void *context)
+{
+    _Alignas(struct entry) char room[2048];
+    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int over = folder < 0;
+    int64_t number;
+    long size;
+
+    while (!over && (size = syscall(SYS_getdents64, folder, room, sizeof room)) > 0) {
+        for (long at = 0; !over && at < size; at += ((struct entry *)(room + at))->size)
+            if (text_number(((struct entry *)(room + at))->name, INT32_MAX, &number) == 0)
+                over = visit((int)number, context) != 0;
+    }
+    if (folder < 0)
+        return -1;
+    close(folder);
+    return 0;
+}
+
+struct visitor {
+    int (*visit)(const struct proc_stat *stat, void *context);
+    void *context;
+};
+
+static int visit_process(int pid, void *context)
+{
+    const struct visitor *const visitor = context;
+    struct proc_stat stat;
+
+    return proc_read(pid, &stat) == 0 && visitor->visit(&stat, visitor->context) != 0;
+}
+
 int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context)
 {
-    DIR *folder = proc_usable() ? opendir("/proc") : NULL;
-    struct dirent *entry;
-    struct proc_stat stat;
-    int64_t pid;
+    struct visitor visitor = { visit, context };
 
-    if (!folder)
-        return -1;
-    while ((entry = readdir(folder)))
-        if (text_number(entry->d_name, INT32_MAX, &pid) == 0 && proc_read((pid_t)pid, &stat) == 0
-            && visit(&stat, context) != 0)
-            break;
-    closedir(folder);
-    return 0;
+    return proc_usable() ? proc_numbers("/proc", visit_process, &visitor) : -1;
 }

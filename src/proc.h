@@ -33,6 +33,9 @@ int proc_is_dead(const struct proc_stat *stat);
 /* Nanoseconds since its start, from CLOCK_BOOTTIME (proc(5)); steps of a clock tick, 10 ms. */
 int64_t proc_lifetime(const struct proc_stat *stat);
 
+/* Calls `visit` for every name in a folder that is a number, until it gives non-zero. -1 with errno. */
+int proc_numbers(const char *path, int (*visit)(int number, void *context), void *context);
+
 /* Calls `visit` for every process, in the order of /proc, until it gives non-zero. -1 when /proc cannot be read. */
 int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context);
 

@@ -47,6 +47,7 @@ struct death {
 /* Deaths are reaped first and told together, so that the orders of the policy are read only once for all. */
 struct deaths {
     size_t count;
+    int orders_read; /* since all of these died */
     size_t total; /* in this turn */
     struct death list[DEATHS];
 };
@@ -221,25 +222,26 @@ int reap_is_ours(const struct engine *engine, pid_t pid)
 }
 
 /* A child that a policy spawned said so before its exec, so its order is in the socket before its death is seen. */
-static void tell_deaths(struct engine *engine, struct deaths *deaths)
+static void read_orders(struct engine *engine, struct deaths *deaths)
 {
-    if (deaths->count == 0)
+    if (deaths->orders_read)
         return;
     engine->telling = deaths;
     keeper_read_orders(engine, KEEPER_ALL_ORDERS);
     engine->telling = NULL;
+    deaths->orders_read = 1;
+}
+
+static void tell_deaths(struct engine *engine, struct deaths *deaths)
+{
+    if (deaths->count == 0)
+        return;
+    read_orders(engine, deaths);
     for (size_t i = 0; i < deaths->count; i++)
         tell_death(engine, &deaths->list[i]);
     deaths->total += deaths->count;
     deaths->count = 0;
     engine->check_remains = 1;
-}
-
-/* The order that asks for `info` was sent before the spawn of a child that is dead already. */
-static void learn_what_is_wanted(struct engine *engine)
-{
-    if (!wants_look(engine))
-        keeper_read_orders(engine, KEEPER_ALL_ORDERS);
 }
 
 /* A zombie can be looked at until it is reaped. `pid` is one whose death was told, so it cannot be another's. */
@@ -330,6 +332,7 @@ static int reap_some(struct engine *engine, struct deaths *deaths)
     if (pid == 0)
         return 0;
     make_room(engine, deaths);
+    deaths->orders_read = 0;
     reap_one(engine, pid, deaths);
     if (engine->sweep_cost > sweep_dear) {
         comb(engine, pid, 1, deaths);
@@ -371,7 +374,8 @@ void reap_sweep(struct engine *engine)
     struct deaths deaths;
 
     deaths.count = deaths.total = 0;
-    learn_what_is_wanted(engine);
+    deaths.orders_read = 0;
+    read_orders(engine, &deaths); /* one asks for `info`, perhaps */
     sweep(engine, &deaths);
     finish(engine, &deaths);
 }
@@ -396,7 +400,7 @@ static void sweep_when_allowed(struct engine *engine, struct deaths *deaths)
         engine->sweep_at = engine->sweep_allowed;
 }
 
-void reap_and_forward(struct engine *engine)
+void reap_and_forward(struct engine *engine, int signal_fd)
 {
     struct signalfd_siginfo records[RECORDS];
     struct deaths deaths;
@@ -405,10 +409,12 @@ void reap_and_forward(struct engine *engine)
 
     deaths.count = deaths.total = 0;
     for (size_t turn = 0; count == RECORDS && turn < TURN_RECORDS; turn += count) {
-        const ssize_t got = read(engine->signal_fd, records, sizeof records);
+        const ssize_t got = read(signal_fd, records, sizeof records);
 
+        signal_fd = engine->signal_fd; /* which does not wait */
         count = got > 0 ? (size_t)got / sizeof *records : 0;
-        learn_what_is_wanted(engine);
+        deaths.orders_read = 0;
+        read_orders(engine, &deaths);
         for (size_t i = 0; i < count; i++) {
             if (records[i].ssi_signo == SIGCHLD || reap_is_about_a_child(&records[i])) {
                 if (reap_is_about_a_child(&records[i]) && records[i].ssi_pid > 0)
@@ -416,8 +422,7 @@ void reap_and_forward(struct engine *engine)
                 about_children = 1;
             }
             if (!reap_is_about_a_child(&records[i])) {
-                tell_deaths(engine, &deaths);
-                keeper_read_orders(engine, KEEPER_ALL_ORDERS); /* sent before the signal: an on_signal, a stop */
+                tell_deaths(engine, &deaths); /* orders that were sent before the signal have been read, too */
                 forward_signal(engine, &records[i]);
             }
         }

@@ -12,9 +12,9 @@ int reap_is_about_a_child(const struct signalfd_siginfo *record);
 
 /*
  * Reads the signals that are waiting: children are reaped, the rest is forwarded. At most a few hundred a call, so
- * that a storm does not hold up the loop.
+ * that a storm does not hold up the loop. The first read is of `signal_fd`, which may wait.
  */
-void reap_and_forward(struct engine *engine);
+void reap_and_forward(struct engine *engine, int signal_fd);
 
 /* True when `pid` is a child of the engine or may become one, or was one whose death is being told. */
 int reap_is_ours(const struct engine *engine, pid_t pid);

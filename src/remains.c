@@ -143,7 +143,10 @@ static void signal_by_pid(const struct engine *engine, int number)
     }
 }
 
-/* The one place where kill(-1) is called: outside of a PID namespace it would end the whole machine. */
+/*
+ * The one place where kill(-1) is called: outside of a PID namespace it would end the whole machine. With 0 nobody is
+ * signalled; ESRCH: there is nobody.
+ */
 static int signal_everything(const struct engine *engine, int number)
 {
     if (!engine->is_init || getpid() != 1) {
@@ -268,8 +271,20 @@ static int has_unreaped(void)
     return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && child.si_pid != 0;
 }
 
+/* A cheap look first, since mostly nothing is left: without a child there is nobody who descends from us. */
+static int is_alone(const struct engine *engine)
+{
+    siginfo_t child;
+
+    if (engine->is_init)
+        return signal_everything(engine, 0) != 0 && errno == ESRCH;
+    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD;
+}
+
 int remains_any(struct engine *engine)
 {
     remains_unwatch(engine);
+    if (is_alone(engine))
+        return 0;
     return has_children(engine) || watch_others(engine) || (engine_has_program(engine) && has_unreaped());
 }

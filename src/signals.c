@@ -131,9 +131,15 @@ static int is_ignored(int number)
 void signals_take(struct inherited_signals *inherited)
 {
     inherited->ignored = 0;
+    inherited->is_known = 0;
     signals_set_mask(~UINT64_C(0), &inherited->mask);
     if (is_ignored(SIGCHLD))
         set_action(SIGCHLD, SIG_DFL);
+}
+
+void signals_learn_ignored(struct inherited_signals *inherited)
+{
+    inherited->is_known = 1;
     for (int i = 1; i <= SIGNAL_MAX; i++)
         if (is_ignored(i))
             inherited->ignored |= SIGNAL_BIT(i);
@@ -141,16 +147,16 @@ void signals_take(struct inherited_signals *inherited)
 
 void signals_restore(const struct inherited_signals *inherited)
 {
-    for (int i = 1; i <= SIGNAL_MAX; i++)
+    for (int i = 1; inherited->is_known && i <= SIGNAL_MAX; i++)
         set_action(i, inherited->ignored & SIGNAL_BIT(i) ? SIG_IGN : SIG_DFL);
     signals_set_mask(inherited->mask, NULL);
 }
 
-int signals_fd(void)
+int signals_fd(int flags)
 {
     const signal_set all = ~UINT64_C(0);
 
-    return (int)syscall(SYS_signalfd4, -1, &all, sizeof all, SFD_NONBLOCK | SFD_CLOEXEC);
+    return (int)syscall(SYS_signalfd4, -1, &all, sizeof all, flags | SFD_CLOEXEC);
 }
 
 int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record)

@@ -26,6 +26,7 @@ typedef uint64_t signal_set;
 struct inherited_signals {
     signal_set mask;    /* blocked */
     signal_set ignored; /* disposition SIG_IGN; SIGCHLD is never in it */
+    int is_known;       /* `ignored` has been asked for; until then the dispositions are still those */
 };
 
 /* 1–64 for "TERM", "SIGTERM", "sigterm", "15", "RTMIN+3", "RTMAX-1"; 0 for "0"; -1 when it names no signal. */
@@ -37,8 +38,11 @@ const char *signal_name(int number, char buffer[SIGNAL_NAME_SIZE]);
 /* The known signal name nearest to `text`, or NULL. */
 const char *signal_nearest(const char *text);
 
-/* Saves what was inherited, sets an ignored SIGCHLD to its default and blocks every signal. */
+/* Saves the inherited mask, sets an ignored SIGCHLD to its default and blocks every signal. */
 void signals_take(struct inherited_signals *inherited);
+
+/* Asks which signals are ignored, for a process that may change that: one call each, so the engine does without. */
+void signals_learn_ignored(struct inherited_signals *inherited);
 
 /* Blocks exactly `mask`, and puts the mask before it into *old unless that is NULL. Async-signal-safe. */
 void signals_set_mask(signal_set mask, signal_set *old);
@@ -46,8 +50,8 @@ void signals_set_mask(signal_set mask, signal_set *old);
 /* Gives `inherited` back, in a new process before exec. Async-signal-safe. */
 void signals_restore(const struct inherited_signals *inherited);
 
-/* A non-blocking, close-on-exec signalfd for all 64 signals, or -1 with errno. */
-int signals_fd(void);
+/* A close-on-exec signalfd for all 64 signals, with more flags (SFD_NONBLOCK); or -1 with errno. */
+int signals_fd(int flags);
 
 /* Sends `number` with the value that came with `record` when it was queued with one. 0, or -1 with errno. */
 int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record);

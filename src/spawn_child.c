@@ -46,10 +46,10 @@ ON_OWN_STACK static void attach_kept(const int *tell_fds, struct order *order, s
     if (count == 0)
         return;
     message->msg_control = control->room;
-    message->msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    message->msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * count);
     control->header.cmsg_level = SOL_SOCKET;
     control->header.cmsg_type = SCM_RIGHTS;
-    control->header.cmsg_len = CMSG_LEN(sizeof(int) * count);
+    control->header.cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * count);
 }
 
 /* 0, or -1 with errno. */

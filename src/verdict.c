@@ -35,9 +35,13 @@ int verdict_ask(struct engine *engine, struct ask *ask)
     if (!engine_has_policy(engine) || engine->options.hook_timeout == 0
         || engine->policy.channel.backlog >= BACKLOG_MAX)
         return -1;
-    for (int i = 0; i < ASKS_MAX && !place; i++)
-        if (engine->asks[i].kind == ASK_NONE)
-            place = &engine->asks[i];
+    for (int i = 0; i < ASKS_MAX && !place; i++) {
+        if (engine->asks[i].kind != ASK_NONE)
+            continue;
+        place = &engine->asks[i];
+        if (i >= engine->asks_used)
+            engine->asks_used = i + 1;
+    }
     if (!place)
         return -1;
     if (++engine->last_ask == 0)
@@ -54,17 +58,24 @@ int verdict_ask(struct engine *engine, struct ask *ask)
 
 static struct ask *find(struct engine *engine, uint32_t serial)
 {
-    for (int i = 0; i < ASKS_MAX; i++)
+    for (int i = 0; i < engine->asks_used; i++)
         if (engine->asks[i].kind != ASK_NONE && engine->asks[i].serial == serial)
             return &engine->asks[i];
     return NULL;
+}
+
+static void forget(struct engine *engine, struct ask *ask)
+{
+    ask->kind = ASK_NONE;
+    while (engine->asks_used > 0 && engine->asks[engine->asks_used - 1].kind == ASK_NONE)
+        engine->asks_used--;
 }
 
 static void resolve(struct engine *engine, struct ask *ask, enum answer answer, int number)
 {
     const struct ask copy = *ask;
 
-    ask->kind = ASK_NONE;
+    forget(engine, ask);
     kinds[copy.kind].answered(engine, &copy, answer, number);
 }
 
@@ -97,7 +108,7 @@ void verdict_expire(struct engine *engine)
 {
     const int64_t now = clock_now();
 
-    for (int i = 0; i < ASKS_MAX; i++) {
+    for (int i = 0; i < engine->asks_used; i++) {
         struct ask *ask = &engine->asks[i];
 
         if (ask->kind == ASK_NONE || ask->deadline > now)
@@ -112,7 +123,7 @@ int64_t verdict_deadline(const struct engine *engine)
 {
     int64_t nearest = NEVER;
 
-    for (int i = 0; i < ASKS_MAX; i++)
+    for (int i = 0; i < engine->asks_used; i++)
         if (engine->asks[i].kind != ASK_NONE && engine->asks[i].deadline < nearest)
             nearest = engine->asks[i].deadline;
     return nearest;
@@ -122,7 +133,7 @@ void verdict_policy_lost(struct engine *engine)
 {
     const int64_t deadline = clock_after(engine->options.hook_timeout);
 
-    for (int i = 0; i < ASKS_MAX; i++) {
+    for (int i = 0; i < engine->asks_used; i++) {
         if (engine->asks[i].kind == ASK_NONE || !engine->asks[i].waiting)
             continue;
         engine->asks[i].waiting = 0;
@@ -132,21 +143,21 @@ void verdict_policy_lost(struct engine *engine)
 
 void verdict_ask_again(struct engine *engine)
 {
-    for (int i = 0; i < ASKS_MAX; i++)
+    for (int i = 0; i < engine->asks_used; i++)
         if (engine->asks[i].kind != ASK_NONE && engine->asks[i].kind != ASK_RELOAD)
             put(engine, &engine->asks[i]);
 }
 
 void verdict_forget(struct engine *engine, enum ask_kind kind)
 {
-    for (int i = 0; i < ASKS_MAX; i++)
+    for (int i = 0; i < engine->asks_used; i++)
         if (engine->asks[i].kind == kind)
-            engine->asks[i].kind = ASK_NONE;
+            forget(engine, &engine->asks[i]);
 }
 
 int verdict_is_open(const struct engine *engine, enum ask_kind kind)
 {
-    for (int i = 0; i < ASKS_MAX; i++)
+    for (int i = 0; i < engine->asks_used; i++)
         if (engine->asks[i].kind == kind)
             return 1;
     return 0;

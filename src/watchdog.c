@@ -4,6 +4,8 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { TICKS = 10 }; /* the timer's period is this part of the timeout */
 
@@ -93,7 +95,8 @@ static void make_timer(struct watchdog *watchdog)
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGPROF;
     event.sigev_value.sival_ptr = watchdog;
-    watchdog->has_timer = timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &watchdog->timer) == 0;
+    /* Not through the C library, whose timers can be threads: musl's would come into a static binary. */
+    watchdog->has_timer = syscall(SYS_timer_create, CLOCK_PROCESS_CPUTIME_ID, &event, &watchdog->timer) == 0;
 }
 
 void watchdog_set(struct watchdog *watchdog, int64_t timeout, uint64_t memory)
@@ -110,7 +113,7 @@ void watchdog_set(struct watchdog *watchdog, int64_t timeout, uint64_t memory)
     times.it_interval.tv_sec = (time_t)(period / 1000000000);
     times.it_interval.tv_nsec = (long)(period % 1000000000);
     times.it_value = times.it_interval;
-    timer_settime(watchdog->timer, 0, &times, NULL);
+    syscall(SYS_timer_settime, watchdog->timer, 0, &times, NULL);
 }
 
 int watchdog_unwind(lua_State *L, struct watchdog *watchdog, enum unwinding reason)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that what a purpose needs is installed: tools/need.sh build|demo|test|lint
+# Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|bench|lint|arm64
 #
 # Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
 # Debian), it says in one line which packages to install.
@@ -15,6 +15,10 @@ need_build() {
     have_file /usr/include/lua5.4/lua.h /usr/local/include/lua5.4/lua.h "${LUA_INCLUDE:-/usr/include/lua5.4}/lua.h" \
         || need liblua5.4-dev
     printf '#include <stdio.h>\nint main(void){return 0;}\n' | cc -x c -o /dev/null - 2>/dev/null || need libc6-dev
+}
+
+need_static() {
+    have musl-gcc || need musl-tools
 }
 
 need_demo() {
@@ -34,10 +38,24 @@ need_test() {
     have redis-server || need redis-server
 }
 
+need_bench() {
+    need_static
+    have lua5.4 || need lua5.4
+    have tini || need tini
+    have dumb-init || need dumb-init
+    have catatonit || need catatonit
+    have s6-svscan || need s6
+}
+
 need_lint() {
     have luacheck || need lua-check
     have clang || need clang
     have mandoc || need mandoc
+}
+
+need_arm64() {
+    have aarch64-linux-gnu-gcc || need gcc-aarch64-linux-gnu
+    have_file /usr/aarch64-linux-gnu/include/stdio.h || need libc6-dev-arm64-cross
 }
 
 need_asan() {

@@ -345,12 +345,11 @@ local function take_step(most)
     delay = most
   end
   local ready = core.poll(delay)
+  local count = dispatch(0, core.next()) -- also what was read just before the engine went
   if not ready then
     engine_gone()
     return false
-  end
-  local count = dispatch(0, core.next())
-  if ready ~= true then
+  elseif ready ~= true then
     count = count + serve(ready)
   end
   count = count + fire_timers()

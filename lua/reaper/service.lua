@@ -347,6 +347,7 @@ function Service:resume(memory, child)
   self.state, self.since, self.past, self.due = memory.state, memory.since, memory.past, memory.due
   self.is_restart, self.after_stop, self.is_done = memory.is_restart, memory.after_stop, memory.is_done
   self.detail, self.status = memory.detail, memory.status and core.status(memory.status)
+  self.pid = memory.pid -- also without a process, until somebody knows how that has ended
   local outputs = child or process.adopted_outputs(memory.pid)
   for _, key in ipairs { "stdout", "stderr" } do
     local f = lines_of(self, key)

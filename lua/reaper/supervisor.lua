@@ -402,8 +402,11 @@ local function expect_ends(missing, lost)
       service:ended(status, rusage)
     end
   end)
-  core.request(core.ORDER_STATS) -- all that was told before its reply has been read then
+  local is_heard = core.request(core.ORDER_STATS) -- all that was told before its reply has been read then
   loop.add_timer(0, function()
+    if not is_heard then -- this policy has been replaced already: what it does not hear of, the next one does
+      return
+    end
     stop()
     for _, service in pairs(missing) do
       service:ended(nil)
