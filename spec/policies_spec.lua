@@ -221,7 +221,7 @@ end)
 describe("examples/policies/canary.lua", function()
   after_each(container.close_all)
 
-  local READY = "echo $1 ready; " .. container.helper .. " notify READY=1; "
+  local READY = "{ echo $1 ready; " .. container.helper .. " notify READY=1; }; "
   local SERVE = "echo $1 $$; trap 'echo $1 ends; exit 0' TERM; " -- each line is told as soon as it is there
   local STAY = "while :; do sleep 0.05; done"
 
