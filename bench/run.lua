@@ -296,11 +296,12 @@ local function show_row(row)
   end
   print(("%s: %s"):format(scenario, title))
   local base = figure(scenario, limit.name, key)
+  local line = "    %-12s %12." .. decimals .. "f%s"
   for _, found in ipairs(scenarios) do
     for _, init in ipairs(found.name == scenario and found.inits or {}) do
       local number = figure(scenario, init.name, key)
       if number then
-        print(("    %-12s %12.*f%s"):gsub("%%12%.%*f", "%%12." .. decimals .. "f"):format(init.name, number,
+        print(line:format(init.name, number,
           compare and base and ("  x %.2f"):format(ratio(scenario, init.name, key)) or ""))
       end
     end

@@ -2,17 +2,10 @@
 -- shuts.
 
 local container = require "spec.support.container"
+local descriptors = require("spec.support.script").descriptors
 
 local modules = container.helper:gsub("spec%-helper$", "?.so")
 local RAW = ("package.cpath = %q local raw = require 'raw'\n"):format(modules)
-
-local function count_descriptors(c)
-  local count = 0
-  for _ in io.popen(("ls /proc/%d/fd"):format(c.pid)):lines() do
-    count = count + 1
-  end
-  return count
-end
 
 local function status_of(c, key)
   for line in io.lines(("/proc/%d/status"):format(c.pid)) do
@@ -66,7 +59,7 @@ describe("the engine", function()
           print("stats", reaper.stats().reaped)
         end]]):format(flood[2]))
       c:expect("stats\t0\n")
-      assert.is_true(count_descriptors(c) < 20, "it has " .. count_descriptors(c))
+      assert.is_true(descriptors(c.pid) < 20, "it has " .. descriptors(c.pid))
       assert.is_nil(c:err():find("crash", 1, true))
       assert_works(c)
     end)

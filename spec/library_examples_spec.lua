@@ -8,10 +8,7 @@ local helper = container.helper
 local FOLDER = "examples/library/"
 
 local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
+  return assert(container.read_file(path), path)
 end
 
 local function with(mode, name, ...)

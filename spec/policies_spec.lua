@@ -7,10 +7,7 @@ local script = require "spec.support.script"
 local FOLDER = "examples/policies/"
 
 local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
+  return assert(container.read_file(path), path)
 end
 
 -- Says when a policy that replaces another one has started, and what services do.

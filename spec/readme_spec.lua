@@ -3,10 +3,7 @@
 local container = require "spec.support.container"
 
 local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
+  return assert(container.read_file(path), path)
 end
 
 -- The indented blocks and the fenced Lua blocks of the README.

@@ -8,10 +8,7 @@ local script = require "spec.support.script"
 local TYPES = "lua/reaper/types.lua"
 
 local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
+  return assert(container.read_file(path), path)
 end
 
 local page = annotations.read(read(TYPES), TYPES)

@@ -3,18 +3,12 @@
 local container = require "spec.support.container"
 local script = require "spec.support.script"
 
+local replace = script.replace
+
 local function policy_pid(c)
   return c:until_true(function()
     return c:find("reaper-policy")
   end, 5, "a policy").nspid
-end
-
--- Puts another script in the place of the running one.
-local function replace(c, text)
-  local file = assert(io.open(c:file("hooks.new"), "w"))
-  file:write((text:gsub("{folder}", c.folder)))
-  file:close()
-  assert(os.rename(c:file("hooks.new"), c:file("hooks.lua")))
 end
 
 local SCRIPT = [[

@@ -3,6 +3,8 @@
 local container = require "spec.support.container"
 local script = require "spec.support.script"
 
+local replace = script.replace
+
 -- Tells every state, and the states of all at a start; USR1 reloads, USR2 prints the status.
 local HEAD = [[
   local supervisor = require "reaper.supervisor"
@@ -23,14 +25,6 @@ local HEAD = [[
 
 local function start(services, options)
   return script.start(HEAD .. "supervisor.run{" .. services .. "}", options)
-end
-
--- Puts another script in the place of the running one.
-local function replace(c, text)
-  local file = assert(io.open(c:file("hooks.new"), "w"))
-  file:write((text:gsub("{folder}", c.folder)))
-  file:close()
-  assert(os.rename(c:file("hooks.new"), c:file("hooks.lua")))
 end
 
 local function count(text, pattern)

@@ -2,6 +2,7 @@
 
 local container = require "spec.support.container"
 local script = require "spec.support.script"
+local support = require "spec.support.services"
 
 -- Each change of a state is a line: name, state. USR1 calls the script's by_hand.
 local TELL = [[
@@ -11,13 +12,8 @@ function on_service(name, state) print(name .. " " .. state) end
 function on_signal(name) if name == "SIGUSR1" then by_hand() return false end end
 ]]
 
-local function sleeper(name, more)
-  return ('{ name = "%s", command = { "sleep", "100" }, %s },\n'):format(name, more or "")
-end
-
-local function shell(name, command, more)
-  return ('{ name = "%s", command = { "sh", "-c", [=[%s]=] }, %s },\n'):format(name, command, more or "")
-end
+local sleeper, shell = support.sleeper, support.shell
+local run, start = support.below(TELL)
 
 -- It runs when its trap is set.
 local function trapping(name, trap, more)
@@ -31,19 +27,6 @@ local WAIT = "while [ ! -e {folder}/go ]; do sleep 0.02; done; "
 local function failing(name, more)
   return shell(name, "if [ -e {folder}/second ]; then exec sleep 100; fi; touch {folder}/second; " .. WAIT .. "exit 1",
     more or "restart = 0.1")
-end
-
-local function text_of(services, more)
-  return TELL .. "supervisor.run {\n" .. services .. "}\n" .. (more or "")
-end
-
-local function run(services, options, more)
-  local out, err, code = script.run(text_of(services, more), options)
-  return script.lines(out), err, code
-end
-
-local function start(services, options, more)
-  return script.start(text_of(services, more), options)
 end
 
 local function touch(c, name)

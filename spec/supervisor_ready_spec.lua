@@ -1,36 +1,22 @@
 -- reaper.supervisor: when a service is ready, and whether it is healthy.
 
 local container = require "spec.support.container"
-local script = require "spec.support.script"
+local support = require "spec.support.services"
 
 local has_systemd_notify = os.execute "command -v systemd-notify >/dev/null 2>&1"
 local notify = container.helper .. " notify"
 
 -- Each change of a state is a line: name, state. Its detail is on stderr.
-local function text_of(services, more)
-  return [[
+local TELL = [[
 local supervisor = require "reaper.supervisor"
 function on_service(name, state, detail)
   print(name .. " " .. state)
   io.stderr:write(name, " ", state, ": ", tostring(detail), "\n")
 end
-supervisor.run {
-]] .. services .. "}\n" .. (more or "")
-end
+]]
 
--- A shell script as a service.
-local function shell(name, command, more)
-  return ('{ name = "%s", command = { "sh", "-c", [=[%s]=] }, %s },\n'):format(name, command, more or "")
-end
-
-local function run(services, options, more)
-  local out, err, code = script.run(text_of(services, more), options)
-  return script.lines(out), err, code
-end
-
-local function start(services, options, more)
-  return script.start(text_of(services, more), options)
-end
+local shell = support.shell
+local run, start = support.below(TELL)
 
 -- A dependant, whose start shows that the service was ready.
 local WEB = '{ name = "web", command = { "sleep", "100" }, after = { "db" } },\n'

@@ -2,6 +2,7 @@
 
 local container = require "spec.support.container"
 local script = require "spec.support.script"
+local support = require "spec.support.services"
 
 -- Each change of a state is a line: name, state.
 local TELL = [[
@@ -9,23 +10,8 @@ local supervisor = require "reaper.supervisor"
 function on_service(name, state, detail) print(name .. " " .. state) end
 ]]
 
--- A service that lives until it is told to end.
-local function sleeper(name, more)
-  return ('{ name = "%s", command = { "sleep", "100" }, %s },\n'):format(name, more or "")
-end
-
-local function shell(name, command, more)
-  return ('{ name = "%s", command = { "sh", "-c", [=[%s]=] }, %s },\n'):format(name, command, more or "")
-end
-
-local function run(services, options, more)
-  local out, err, code = script.run(TELL .. "supervisor.run {\n" .. services .. "}\n" .. (more or ""), options)
-  return script.lines(out), err, code
-end
-
-local function start(services, options, more)
-  return script.start(TELL .. "supervisor.run {\n" .. services .. "}\n" .. (more or ""), options)
-end
+local sleeper, shell = support.sleeper, support.shell
+local run, start = support.below(TELL)
 
 -- The lines of some services only.
 local function of(lines, ...)

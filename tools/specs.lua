@@ -9,11 +9,13 @@ local function spec_files(paths)
   local files = {}
   for _, path in ipairs(paths) do
     local folder = uv.fs_scandir(path)
+    local name = folder and uv.fs_scandir_next(folder)
     if not folder then
       files[#files + 1] = path
     end
-    for name in folder and uv.fs_scandir_next or next, folder or {} do
+    while name do
       files[#files + 1] = name:find "_spec%.lua$" and path .. "/" .. name or nil
+      name = uv.fs_scandir_next(folder)
     end
   end
   return files

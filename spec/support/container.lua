@@ -64,6 +64,7 @@ local function write_file(path, text)
   file:close()
 end
 
+-- All of a file, or nil.
 local function read_file(path)
   local file = io.open(path, "r")
   if not file then
@@ -73,6 +74,8 @@ local function read_file(path)
   file:close()
   return text
 end
+
+container.read_file = read_file
 
 -- "{folder}" stands for the container's folder in the script, in all words and in the environment.
 local function expand(self, text)

@@ -59,6 +59,14 @@ function script.lines(text)
   return list
 end
 
+-- Puts another script in the place of the running one.
+function script.replace(c, text)
+  local file = assert(io.open(c:file("hooks.new"), "w"))
+  file:write((text:gsub("{folder}", c.folder)))
+  file:close()
+  assert(os.rename(c:file("hooks.new"), c:file("hooks.lua")))
+end
+
 -- Kills the policy as a crash does, and gives its pid in the container.
 function script.kill_policy(c, signal)
   local policy = c:until_true(function()

@@ -1,0 +1,33 @@
+-- Scripts with reaper.supervisor, as text.
+
+local script = require "spec.support.script"
+
+local services = {}
+
+-- A service that lives until it is told to end. `more`: further keys.
+function services.sleeper(name, more)
+  return ('{ name = "%s", command = { "sleep", "100" }, %s },\n'):format(name, more or "")
+end
+
+-- A shell script as a service.
+function services.shell(name, command, more)
+  return ('{ name = "%s", command = { "sh", "-c", [=[%s]=] }, %s },\n'):format(name, command, more or "")
+end
+
+-- run(list, options, more): lines of stdout, stderr, exit code; start(list, options, more): a container. Both for the
+-- script that begins with `head`, supervises the services of `list` and goes on with `more`.
+function services.below(head)
+  local function text_of(list, more)
+    return head .. "supervisor.run {\n" .. list .. "}\n" .. (more or "")
+  end
+  local function run(list, options, more)
+    local out, err, code = script.run(text_of(list, more), options)
+    return script.lines(out), err, code
+  end
+  local function start(list, options, more)
+    return script.start(text_of(list, more), options)
+  end
+  return run, start
+end
+
+return services
