@@ -312,17 +312,11 @@ static int waits_for_signals_only(const struct engine *engine)
            && engine->watched_count == 0 && next_deadline(engine) == NEVER;
 }
 
-static void turn(struct engine *engine)
+static void serve(struct engine *engine)
 {
     struct pollfd fds[POLL_WATCHED + WATCHED_MAX];
     const int watched = engine->watched_count;
 
-    if (waits_for_signals_only(engine)) {
-        reap_and_forward(engine, engine->waiting_fd);
-        check_died(engine);
-        expire(engine);
-        return;
-    }
     wait_for_something(engine, fds);
     if (fds[POLL_SIGNALS].revents)
         reap_and_forward(engine, engine->signal_fd);
@@ -337,6 +331,14 @@ static void turn(struct engine *engine)
     for (int i = 0; i < watched; i++)
         if (fds[POLL_WATCHED + i].revents)
             engine->check_remains = 1;
+}
+
+static void turn(struct engine *engine)
+{
+    if (waits_for_signals_only(engine))
+        reap_and_forward(engine, engine->waiting_fd);
+    else
+        serve(engine);
     check_died(engine);
     expire(engine);
     plan_look(engine);
