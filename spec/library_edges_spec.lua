@@ -53,7 +53,7 @@ describe("at the beginning", function()
 
   it("what has died before reaper.start is reaped and told, too", function()
     local out = program.printed(START .. [[
-      os.execute("(exit 3) & echo $! > {folder}/pid")
+      os.execute("(sleep 0.1; exit 3) & echo $! > {folder}/pid") -- it outlives its shell, which would reap it
       local stat = ("/proc/%d/stat"):format(io.open("{folder}/pid"):read("n"))
       repeat until io.open(stat):read("a"):find(") Z ", 1, true)
       local told
