@@ -125,6 +125,25 @@ describe("a script", function()
   it("may begin with #!", function()
     assert.are.equal("hello\n", (script.run("#!/usr/bin/env reaper-lua\nprint('hello') os.exit(0)")))
   end)
+
+  it("finds again what it has stored, in blocks of all sizes, also in ones that were used before", function()
+    local out = script.run([[
+      local kept = {}
+      for round = 1, 3 do
+        for i = 1, 20000 do
+          kept[i] = { round = round, text = ("%d "):format(i):rep(1 + i % 120) }
+        end
+        for i = round, 20000, 2 do kept[i] = nil end
+        collectgarbage()
+        for i, value in pairs(kept) do
+          assert(value.text == ("%d "):format(i):rep(1 + i % 120), i)
+        end
+      end
+      print(collectgarbage "count" > 2048)
+      os.exit(0)
+    ]], { args = { "--hook-timeout", "30" } })
+    assert.are.equal("true\n", out)
+  end)
 end)
 
 describe("os.exit", function()

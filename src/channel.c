@@ -26,6 +26,9 @@ enum { CHUNK_EVENTS = (PACKET_SIZE - (int)sizeof(struct chunk)) / (int)sizeof(st
 enum { SPARE_EVENTS = (8192 - (int)sizeof(struct chunk)) / (int)sizeof(struct event) }; /* two pages are kept, no more */
 
 static const int64_t try_again_after = 10 * MILLISECOND;
+static const int64_t rest_shortest = MILLISECOND;
+static const int64_t rest_longest = 4 * MILLISECOND;
+enum { MANY_EVENTS = 16 }; /* in one packet: a storm */
 
 /* Room for the control message of one packet. */
 union control {
@@ -40,6 +43,7 @@ int channel_open(struct channel *channel, int *policy_end)
     memset(channel, 0, sizeof *channel);
     channel->fd = channel->peer = -1;
     channel->flush_at = NEVER;
+    channel->rest = rest_shortest;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return -1;
     channel->peer = fcntl(pair[1], F_DUPFD_CLOEXEC, 3);
@@ -143,7 +147,7 @@ static int append(struct channel *channel, const struct event *event)
 static void schedule(struct channel *channel, const struct event *event)
 {
     const int64_t now = clock_now();
-    int64_t due = channel->sent_at + MILLISECOND;
+    int64_t due = channel->sent_at + channel->rest;
 
     if (event->ask || due < now)
         due = now;
@@ -217,6 +221,15 @@ static void attach_fds(struct msghdr *message, union control *control, const int
     memcpy(CMSG_DATA(header), fds, sizeof(int) * (size_t)count);
 }
 
+/* Both processes are woken for a packet, which costs more than all that is in it: in a storm there are fewer. */
+static void rest_after(struct channel *channel, uint32_t count)
+{
+    if (count < MANY_EVENTS)
+        channel->rest = rest_shortest;
+    else if (channel->rest < rest_longest)
+        channel->rest *= 2;
+}
+
 static ssize_t send_chunk(int fd, struct chunk *chunk)
 {
     struct iovec part = { chunk->events, chunk->count * sizeof(struct event) };
@@ -288,6 +301,7 @@ void channel_flush(struct channel *channel)
             put_off(channel, errno);
             return;
         }
+        rest_after(channel, channel->head->count);
         pop_chunk(channel);
         channel->sent_at = clock_now();
         channel->has_sent = 1;

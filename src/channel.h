@@ -26,6 +26,7 @@ struct channel {
     uint64_t dropped_ever; /* since the start */
     int64_t flush_at;      /* when what waits is sent at the latest; NEVER when nothing waits or the socket is full */
     int64_t sent_at;       /* of the last packet */
+    int64_t rest;          /* after it, before the next one that does not ask */
     int has_sent;          /* and the policy may not have read it */
     int shut;              /* the policy has shut it: it is to be replaced */
     int full;              /* the socket took no more: wait until it is writable */
@@ -50,7 +51,7 @@ void channel_close(struct channel *channel);
 
 /*
  * Appends an event. The first of a quiet period is due at once, those that follow within a millisecond go
- * together; one that asks is due at once.
+ * together, in a storm within four; one that asks is due at once.
  */
 void channel_put(struct channel *channel, const struct event *event, enum priority priority);
 

@@ -39,7 +39,8 @@ static int environment_copy(struct environment *to, char **from)
 
     while (from[count])
         count++;
-    memset(to, 0, sizeof *to);
+    to->added_count = 0;
+    to->listen_pid = NULL;
     to->list = calloc(count + ADDED_VARIABLES + 1, sizeof *to->list);
     if (!to->list)
         return -1;
@@ -100,9 +101,9 @@ static void forget(struct engine *engine, const struct spawn_result *result)
 /* Runs it. 0, or -1 with the reason in `why`, and the errno and code in *result. */
 static int run(struct engine *engine, struct spawn_result *result, char *why, size_t size)
 {
-    struct environment environment;
+    static struct environment environment; /* static: large, and mostly not touched */
+    static struct user user;
     struct spawn_request request = spawn_request_empty();
-    struct user user;
     int failed;
 
     memset(result, 0, sizeof *result);

@@ -24,10 +24,10 @@
 #include "verdict.h"
 
 enum {
-    RECORDS = 32,      /* read at once */
-    DEATHS = 64,       /* told at once */
+    RECORDS = 16,      /* read at once */
+    DEATHS = 16,       /* told at once */
     TURN_RECORDS = 256, /* in one turn of the loop */
-    SWEEP_SHARE = 9,   /* rest this many times as long as the sweep took: a tenth of the time */
+    SWEEP_SHARE = 24,  /* rest this many times as long as the sweep took: a twenty-fifth of the time */
 };
 
 static const int64_t sweep_latest = 20 * MILLISECOND;
@@ -310,24 +310,25 @@ static void note_cost(struct engine *engine, int64_t cost, int found)
         engine->sweep_cost = cost;
 }
 
-/* The pid of any dead child, which stays one, or 0; and what it cost to find. */
-static pid_t find_any(int64_t *cost)
+/* The pid of any dead child, which stays one, or 0. `*now` moves on by what it cost to find. */
+static pid_t find_any(int64_t *now, int64_t *cost)
 {
-    const int64_t begin = clock_now();
+    const int64_t begin = *now;
     const pid_t pid = find_dead(0);
 
-    *cost = clock_now() - begin;
+    *now = clock_now();
+    *cost = *now - begin;
     return pid;
 }
 
-/* Reaps any that is dead, and where that is dear those that died with it. True when there was one. */
-static int reap_some(struct engine *engine, struct deaths *deaths)
+/* Reaps any that is dead, and where that is dear those that died with it. True when there was one; `*now` moves on. */
+static int reap_some(struct engine *engine, int64_t *now, struct deaths *deaths)
 {
     int64_t cost;
-    pid_t pid = find_any(&cost);
+    pid_t pid = find_any(now, &cost);
 
     if (cost > sweep_cheap && engine->sweep_cost <= sweep_cheap)
-        pid = find_any(&cost); /* on a busy machine several in a row are disturbed, and order hangs on this */
+        pid = find_any(now, &cost); /* on a busy machine several in a row are disturbed, and order hangs on this */
     note_cost(engine, cost, pid > 0);
     if (pid == 0)
         return 0;
@@ -338,6 +339,7 @@ static int reap_some(struct engine *engine, struct deaths *deaths)
         comb(engine, pid, 1, deaths);
         comb(engine, pid, -1, deaths);
     }
+    *now = clock_now();
     return 1;
 }
 
@@ -349,18 +351,15 @@ static void finish(struct engine *engine, struct deaths *deaths)
 }
 
 /* A sweep that still finds some is broken off after a while, and signals and orders get as much time. */
-static void sweep(struct engine *engine, struct deaths *deaths)
+static void sweep(struct engine *engine, int64_t begin, struct deaths *deaths)
 {
-    const int64_t begin = clock_now();
     int64_t now = begin;
     int64_t rest;
     int more = 1;
 
     engine->sweep_at = NEVER;
-    while (more && now - begin < sweep_slice) {
-        more = reap_some(engine, deaths);
-        now = clock_now();
-    }
+    while (more && now - begin < sweep_slice)
+        more = reap_some(engine, &now, deaths);
     rest = more ? now - begin : SWEEP_SHARE * engine->sweep_cost;
     if (engine->sweep_cost <= sweep_cheap)
         rest = 0;
@@ -369,15 +368,23 @@ static void sweep(struct engine *engine, struct deaths *deaths)
         engine->sweep_at = engine->sweep_allowed;
 }
 
-void reap_sweep(struct engine *engine)
+/* A turn's deaths. Static: on the stack it would cost memory for good, as deep as it reaches. */
+static struct deaths *no_deaths(void)
 {
-    struct deaths deaths;
+    static struct deaths deaths;
 
     deaths.count = deaths.total = 0;
     deaths.orders_read = 0;
-    read_orders(engine, &deaths); /* one asks for `info`, perhaps */
-    sweep(engine, &deaths);
-    finish(engine, &deaths);
+    return &deaths;
+}
+
+void reap_sweep(struct engine *engine)
+{
+    struct deaths *const deaths = no_deaths();
+
+    read_orders(engine, deaths); /* one asks for `info`, perhaps */
+    sweep(engine, clock_now(), deaths);
+    finish(engine, deaths);
 }
 
 /*
@@ -394,8 +401,10 @@ static void reap_named(struct engine *engine, pid_t pid, int first, struct death
 
 static void sweep_when_allowed(struct engine *engine, struct deaths *deaths)
 {
-    if (clock_now() >= engine->sweep_allowed)
-        sweep(engine, deaths);
+    const int64_t now = clock_now();
+
+    if (now >= engine->sweep_allowed)
+        sweep(engine, now, deaths);
     else if (engine->sweep_allowed < engine->sweep_at)
         engine->sweep_at = engine->sweep_allowed;
 }
@@ -403,33 +412,32 @@ static void sweep_when_allowed(struct engine *engine, struct deaths *deaths)
 void reap_and_forward(struct engine *engine, int signal_fd)
 {
     struct signalfd_siginfo records[RECORDS];
-    struct deaths deaths;
+    struct deaths *const deaths = no_deaths();
     size_t count = RECORDS;
     int about_children = 0;
 
-    deaths.count = deaths.total = 0;
     for (size_t turn = 0; count == RECORDS && turn < TURN_RECORDS; turn += count) {
         const ssize_t got = read(signal_fd, records, sizeof records);
 
         signal_fd = engine->signal_fd; /* which does not wait */
         count = got > 0 ? (size_t)got / sizeof *records : 0;
-        deaths.orders_read = 0;
-        read_orders(engine, &deaths);
+        deaths->orders_read = 0;
+        read_orders(engine, deaths);
         for (size_t i = 0; i < count; i++) {
             if (records[i].ssi_signo == SIGCHLD || reap_is_about_a_child(&records[i])) {
                 if (reap_is_about_a_child(&records[i]) && records[i].ssi_pid > 0)
-                    reap_named(engine, (pid_t)records[i].ssi_pid, !about_children, &deaths);
+                    reap_named(engine, (pid_t)records[i].ssi_pid, !about_children, deaths);
                 about_children = 1;
             }
             if (!reap_is_about_a_child(&records[i])) {
-                tell_deaths(engine, &deaths); /* orders that were sent before the signal have been read, too */
+                tell_deaths(engine, deaths); /* orders that were sent before the signal have been read, too */
                 forward_signal(engine, &records[i]);
             }
         }
     }
     if (about_children) {
-        sweep_when_allowed(engine, &deaths);
+        sweep_when_allowed(engine, deaths);
         terminal_main_stopped(engine);
     }
-    finish(engine, &deaths);
+    finish(engine, deaths);
 }

@@ -72,26 +72,33 @@ static int first_free(const struct spawn_request *request)
     return base;
 }
 
-static int make_plan(struct plan *plan, const struct spawn_request *request)
+static void drop_plan(struct plan *plan)
 {
-    memset(plan, 0, sizeof *plan);
+    free(plan->sources);
+    free(plan->shell_argv);
+    munmap(plan, PLAN_SIZE);
+}
+
+/* The plan, with the new process's stacks behind it, in memory that is given back; or NULL with errno. */
+static struct plan *make_plan(const struct spawn_request *request)
+{
+    struct plan *plan = mmap(NULL, PLAN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+    if (plan == MAP_FAILED)
+        return NULL;
     plan->request = request;
     plan->path = search_path(request->envp);
     plan->notify_fd = request->notify_fd;
     plan->base = first_free(request);
+    plan->stack = (char *)plan + PLAN_SIZE - 2 * STACK_SIZE;
     plan->flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
     plan->shell_argv = shell_arguments(request->argv);
     plan->sources = calloc(request->fd_count + 1, sizeof *plan->sources);
-    plan->stack = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    return plan->shell_argv && plan->sources && plan->stack != MAP_FAILED ? 0 : -1;
-}
-
-static void drop_plan(struct plan *plan)
-{
-    if (plan->stack && plan->stack != MAP_FAILED)
-        munmap(plan->stack, 2 * STACK_SIZE);
-    free(plan->sources);
-    free(plan->shell_argv);
+    if (plan->shell_argv && plan->sources)
+        return plan;
+    drop_plan(plan);
+    errno = ENOMEM;
+    return NULL;
 }
 
 /* Old kernels, valgrind and some sandboxes know no CLONE_PIDFD. */
@@ -176,14 +183,15 @@ static int run_plan(struct plan *plan, struct spawn_result *result)
 
 int spawn(const struct spawn_request *request, struct spawn_result *result)
 {
-    struct plan plan;
+    struct plan *plan = make_plan(request);
 
     memset(result, 0, sizeof *result);
     result->pidfd = -1;
     result->stage = SPAWN_FORK;
-    if (make_plan(&plan, request) != 0 || run_plan(&plan, result) != 0)
+    if (!plan || run_plan(plan, result) != 0)
         result->error = errno;
-    drop_plan(&plan);
+    if (plan)
+        drop_plan(plan);
     if (result->error == 0 && result->pid <= 0) { /* it had no descriptor left to report with */
         result->stage = SPAWN_DESCRIPTORS;
         result->error = EMFILE;

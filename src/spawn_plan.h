@@ -29,11 +29,13 @@ struct plan {
     int report_fd;
     int notify_fd;
     int base; /* descriptors from here on are no target */
-    char *stack;
+    char *stack; /* two of STACK_SIZE */
     int flags;    /* of the clone that makes the new process */
     int *sources; /* the sources of request->fds, moved out of the targets' way */
     char file[PATH_MAX];
 };
+
+enum { PLAN_SIZE = 2 * STACK_SIZE + (int)(sizeof(struct plan) + 4095) / 4096 * 4096 };
 
 /* The new process: an entry for clone, with the plan. Does not return when all goes well. */
 int spawn_child(void *plan);

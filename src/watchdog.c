@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pool.h"
+
 enum { TICKS = 10 }; /* the timer's period is this part of the timeout */
 
 static const char registry_key = 0;
@@ -20,13 +22,12 @@ void *watchdog_allocate(void *context, void *block, size_t old_size, size_t new_
         old_size = 0; /* Lua tells the kind of object there */
     if (new_size == 0) {
         watchdog->used -= old_size;
-        free(block);
-        return NULL;
+        return pool_allocate(block, old_size, 0);
     }
     if (watchdog->limited && watchdog->limit && new_size > old_size
         && watchdog->used + (new_size - old_size) > watchdog->limit)
         return NULL;
-    fresh = realloc(block, new_size);
+    fresh = pool_allocate(block, old_size, new_size);
     if (fresh)
         watchdog->used += new_size - old_size;
     return fresh;
