@@ -35,7 +35,7 @@ LUA_SRC ?= $(STATIC)/lua-source
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 tools/specs.lua $(JOBS) $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
-.PHONY: all library static help demo test bench lint arm64 asan reference install uninstall clean need-build
+.PHONY: all library static help demo test bench lint arm64 asan fuzz reference install uninstall clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
@@ -49,6 +49,7 @@ help:
 	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
 	@echo 'make arm64       compile for arm64, as far as that goes without running it'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
+	@echo 'make fuzz        fuzz what reads foreign input (FUZZ_SECONDS=60 each, 0: replay the corpus; FUZZ_TARGETS=names)'
 	@echo 'make reference   write doc/REFERENCE.md from the types files'
 	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove what was built'
@@ -159,10 +160,30 @@ asan:
 		SPEC_BUILD=build/asan SPEC_PRELOAD=$$($(CC) -print-file-name=libasan.so) REAPER=build/asan/reaper-lua $(BUSTED) $(SPECS)
 	@! cat build/asan-report.* 2>/dev/null
 
+# What could do harm is wrapped (fuzz/harmless.c): no input can signal, fork or write. A target that includes a file of
+# src/ takes the place of its object in the archive.
+FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out fuzz/harmless.c,$(wildcard fuzz/*.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARMLESS = chdir clock_gettime clone execve fopen fork getpid kill open ppoll prctl proc_each proc_numbers proc_read \
+	setpgid setpriority setsid syscall tcgetpgrp tcsetpgrp vfork wait4 waitid waitpid
+
+fuzz:
+	@tools/need.sh build fuzz
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS='$(FUZZ_CFLAGS)' $(FUZZ_TARGETS:%=build/fuzz/fuzz-%)
+	@tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+build/fuzz/reaper.a: $(filter-out $(BUILD)/main.o,$(OBJECTS))
+	rm -f $@
+	ar rcs $@ $^
+
+build/fuzz/fuzz-%: fuzz/%.c fuzz/harmless.c fuzz/harmless.h fuzz/lua_state.h build/fuzz/reaper.a
+	$(COMPILE) -fsanitize=fuzzer -o $@ $< fuzz/harmless.c build/fuzz/reaper.a $(LINK) $(HARMLESS:%=-Wl,--wrap=%)
+
 lint:
 	@tools/need.sh build test lint
 	@$(MAKE) --no-print-directory $(BUILD)/lua_files.c
-	for file in $(SOURCES) $(BUILD)/lua_files.c $(wildcard spec/support/*.c); do \
+	for file in $(SOURCES) $(BUILD)/lua_files.c $(wildcard spec/support/*.c fuzz/*.c); do \
 		gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 		clang -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 	done

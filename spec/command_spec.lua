@@ -181,7 +181,9 @@ describe("--user", function()
   local OWN_USERS = [[
     printf 'root:x:0:0::/root:/bin/sh\nalice:x:4000:4001::/home/alice:/bin/sh\n4000:x:5000:5000::/:/bin/sh\n' \
       >{folder}/passwd
+    printf 'lost:x:4294967295:4001::/:/bin/sh\n' >>{folder}/passwd
     printf 'root:x:0:\nalice:x:4001:\nvideo:x:4002:bob,alice\naudio:x:4003:alice\nstaff:x:4004:bob\n' >{folder}/group
+    printf 'nothing:x:4294967295:alice\n' >>{folder}/group
     mount --bind {folder}/passwd /etc/passwd && mount --bind {folder}/group /etc/group && exec "$@"
   ]]
 
@@ -208,6 +210,16 @@ describe("--user", function()
   for _, row in ipairs(rows) do
     it(row[1], function()
       assert.are.same(table.move(row, 2, 7, 1, {}), state_as(row[1]))
+    end)
+  end
+
+  -- To the kernel it means that nothing is to be changed: COMMAND would run as root.
+  for _, user in ipairs { "lost", "alice:nothing" } do
+    it("refuses an entry with the number -1: " .. user, function()
+      local code, out, err = container.run { args = { "-u", user }, wrap = { "/bin/sh", "-c", OWN_USERS, "sh" },
+        command = { "/bin/echo", "COMMAND ran" } }
+      assert.are.same({ 125, "" }, { code, out })
+      assert.matches('"' .. user:match("[^:]+$") .. '"', err, 1, true)
     end)
   end
 

@@ -329,3 +329,18 @@ describe("rubbish on the engine's socket", function()
     end)
   end)
 end)
+
+describe("an engine that is killed", function()
+  after_each(container.close_all)
+
+  it("takes a policy with it whose script still waits while it is loaded", function()
+    local c = container.start{ program = { "/bin/sh", "-c", '"$@" & exec sleep 1000', "sh", container.binary },
+      script = 'print("waits") reaper.sleep(1000)' }
+    c:expect("waits")
+    assert.is_truthy(c:find("reaper-policy"))
+    c:kill("KILL", c:find("reaper-lua").pid)
+    c:until_true(function()
+      return c:find("reaper-policy").state == "Z" -- nobody reaps it here
+    end, 5, "the end of the policy")
+  end)
+end)

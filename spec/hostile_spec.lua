@@ -73,6 +73,28 @@ describe("the engine", function()
     assert_works(c)
   end)
 
+  -- The engine is stopped meanwhile, so that it finds both at once; process 1 could not be.
+  it("keeps nothing of an empty packet with descriptors that is the last before that", function()
+    local c = container.start { mode = "subreaper", command = { container.helper, "signals" }, script = RAW .. [[
+      function on_start(_, again) print("start", again) end
+      function on_signal()
+        local engine = io.open("/proc/self/stat"):read("a"):match("%) %S (%d+)")
+        os.execute("kill -STOP " .. engine)
+        raw.send(0, 3)
+        raw.shut()
+        os.execute("kill -CONT " .. engine)
+        return false
+      end]] }
+    c:expect("start\tnil\n")
+    c:expect("ready\n")
+    local before = descriptors(c.pid)
+    c:kill("USR2")
+    c:expect("start\tcrash\n")
+    c:until_true(function()
+      return descriptors(c.pid) <= before
+    end, 5, "no more descriptors than before")
+  end)
+
   it("keeps no more than its backlog of replies that nobody reads", function()
     local c = start([[
       local core = require "reaper.core"

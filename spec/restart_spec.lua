@@ -272,6 +272,7 @@ describe("restart.parse", function()
   for text, hint in pairs {
     ["on-failre"] = "on-failure", ["alwas"] = "always", ["on-failure:x"] = "", ["always:3"] = "", [""] = "",
     ["on-failure:-1"] = "", ["on-failure:1.5"] = "", ["Always"] = "always",
+    ["always:99999999999999999999"] = "", ["no:99999999999999999999"] = "",
   } do
     it(("says what is wrong with %q"):format(text), function()
       local policy, message = restart.parse(text)

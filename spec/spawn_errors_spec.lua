@@ -47,6 +47,10 @@ describe("reaper.spawn raises", function()
       "'fds[3]' to 'reaper.spawn' (an open file or a descriptor's number expected, got string)" },
     { "local f = io.tmpfile() f:close() reaper.spawn{ 'true', fds = { [3] = f } }",
       "'fds[3]' to 'reaper.spawn' (an open file or a descriptor's number expected" },
+    { "{ 'true', fds = { [3] = 1 << 32 } }", -- to the kernel that would be 0
+      "'fds[3]' to 'reaper.spawn' (an open file or a descriptor's number expected, got number)" },
+    { "{ 'true', stdin = 1 << 32 }",
+      "'stdin' to 'reaper.spawn' (\"inherit\", \"null\", \"pipe\", a path or a file expected, got number)" },
     { "{ 'true', stdin = true }",
       "'stdin' to 'reaper.spawn' (\"inherit\", \"null\", \"pipe\", a path or a file expected, got boolean)" },
     { "{ 'true', stdin = print }",

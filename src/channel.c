@@ -350,6 +350,7 @@ int channel_receive(struct channel *channel, struct order *order, int fds[MESSAG
     if (got < 0)
         return 0;
     if (got == 0 && is_shut(channel->fd)) {
+        close_fds(fds, *fd_count); /* an empty packet can have some, too */
         channel->shut = 1;
         return 0;
     }

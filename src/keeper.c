@@ -299,6 +299,8 @@ void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned
     slot->state = POLICY_READY;
     engine_apply_options(engine);
     engine_begin(engine);
+    if (slot->state != POLICY_READY) /* COMMAND could not be run, and with --leave-orphans that was the end */
+        return;
     take_up(engine, slot);
     forward_early(engine);
 }

@@ -108,13 +108,13 @@ int proc_is_dead(const struct proc_stat *stat)
 
 int64_t proc_lifetime(const struct proc_stat *stat)
 {
-    const long ticks = sysconf(_SC_CLK_TCK);
+    const int64_t tick = NANOSECONDS / sysconf(_SC_CLK_TCK);
     struct timespec now;
-    int64_t age;
+    int64_t uptime;
 
     clock_gettime(CLOCK_BOOTTIME, &now);
-    age = (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec - (int64_t)stat->start_time * (NANOSECONDS / ticks);
-    return age < 0 ? 0 : age;
+    uptime = (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+    return stat->start_time > (uint64_t)(uptime / tick) ? 0 : uptime - (int64_t)stat->start_time * tick;
 }
 
 /* What getdents64(2) fills in: the C library has a name for it only where its own readdir is. */

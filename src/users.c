@@ -9,7 +9,7 @@
 
 #include "text.h"
 
-/* (uid_t)-1 means "leave as it is" to setuid's kin, so it is no user. */
+/* (uid_t)-1 means "leave as it is" to setuid's kin, so it is no user: who asked for it would stay root. */
 static const int64_t id_max = UINT32_MAX - 1;
 
 static int find_entry(const char *text, struct user *user)
@@ -24,6 +24,7 @@ static int find_entry(const char *text, struct user *user)
         return 0;
     while (!found && (entry = fgetpwent(file))) {
         found = by_number ? entry->pw_uid == (uid_t)number : strcmp(entry->pw_name, text) == 0;
+        found = found && entry->pw_uid <= id_max && entry->pw_gid <= id_max;
         if (found) {
             user->uid = entry->pw_uid;
             user->gid = entry->pw_gid;
@@ -54,7 +55,7 @@ static int find_groups(struct user *user)
     if (!file)
         return 0;
     while (!full && (group = fgetgrent(file))) {
-        if (group->gr_gid == user->gid || !is_member(group, user->name))
+        if (group->gr_gid == user->gid || group->gr_gid > id_max || !is_member(group, user->name))
             continue;
         full = user->group_count == USER_GROUPS_MAX;
         if (!full)
@@ -72,7 +73,7 @@ int group_find(const char *text, gid_t *gid, char *why, size_t why_size)
     int found = 0;
 
     while (file && !found && (group = fgetgrent(file))) {
-        found = strcmp(group->gr_name, text) == 0;
+        found = strcmp(group->gr_name, text) == 0 && group->gr_gid <= id_max;
         if (found)
             *gid = group->gr_gid;
     }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|bench|lint|arm64
+# Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|bench|lint|arm64|fuzz
 #
 # Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
 # Debian), it says in one line which packages to install.
@@ -56,6 +56,22 @@ need_lint() {
 need_arm64() {
     have aarch64-linux-gnu-gcc || need gcc-aarch64-linux-gnu
     have_file /usr/aarch64-linux-gnu/include/stdio.h || need libc6-dev-arm64-cross
+}
+
+# The fuzzer's library comes with the clang of that release.
+need_fuzz() {
+    need_demo
+    have clang || need clang
+    have ar || need binutils
+    have_file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a \
+        /usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer.a || need "$(fuzzer_package)"
+}
+
+fuzzer_package() {
+    version=$(clang -dumpversion 2>/dev/null \
+        || apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9][0-9]*\)$/\1/p')
+    version=${version%%.*}
+    echo "libclang-rt-${version:-14}-dev"
 }
 
 need_asan() {

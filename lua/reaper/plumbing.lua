@@ -5,9 +5,14 @@ local check = require "reaper.check"
 
 local plumbing = {}
 
+-- A larger number would be another one to the kernel, which takes 32 bits.
+local function is_descriptor(value)
+  return math.type(value) == "integer" and value >= 0 and value <= 0x7fffffff
+end
+
 local function descriptor_of(where, name, value)
-  local fd = math.type(value) == "integer" and value or core.fileno(value)
-  if not fd or fd < 0 then
+  local fd = is_descriptor(value) and value or core.fileno(value)
+  if not fd then
     check.fail(where, name, "an open file or a descriptor's number", value)
   end
   return fd
@@ -87,7 +92,7 @@ local function check_stream(where, key, value)
     check.refuse(where, key, ("%s expected; a file of that name is './%s'"):format(stream_forms[key], value))
   elseif type(value) == "string" then
     check.text(where, key, value)
-  elseif value ~= nil and not core.fileno(value) and (math.type(value) ~= "integer" or value < 0)
+  elseif value ~= nil and not core.fileno(value) and not is_descriptor(value)
     and (type(value) ~= "function" or key == "stdin") then
     check.fail(where, key, stream_forms[key], value)
   end

@@ -29,7 +29,7 @@ return function(restart)
   local function decision_of(text)
     local name, max = text:match("^([%a-]+):(%d+)$")
     local make = docker_decisions[name or text]
-    return make and make(max and math.tointeger(max)) or nil
+    return make and make(max and (math.tointeger(max) or math.maxinteger)) or nil
   end
 
   local function parse_docker(text)

@@ -54,9 +54,9 @@ local function does_not_load(message)
 end
 
 local function serve()
-  repeat
-    local going = loop.step()
-  until not going
+  while not loop.gone do -- it may have gone while the script was loading
+    loop.step()
+  end
   loop.drain()
 end
 

@@ -1,0 +1,45 @@
+/*
+ * lua_state.h: a policy process in the fuzzer's own: the whole of policy.c, with what the engine would say waiting in
+ * its socket. The file is included by the targets that run Lua.
+ */
+#include "policy.c"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "harmless.h"
+
+struct lua_run {
+    struct policy policy;
+    struct options options;
+    struct inherited_signals signals;
+    char *argv[2];
+    int engine_end;
+};
+
+/* A policy that runs `script` when run_lua is called. */
+static inline void lua_begin(struct lua_run *run, const char *script)
+{
+    struct policy_start start = { .argc = 1, .argv = run->argv, .options = &run->options, .signals = &run->signals };
+    int pair[2];
+
+    memset(run, 0, sizeof *run);
+    run->argv[0] = "reaper-lua";
+    run->options = options_default();
+    run->options.eval = script;
+    run->options.threshold = LOG_LEVEL_TRACE;
+    EXPECT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    start.channel_fd = pair[0];
+    start.store_fd = memfd_create("store", MFD_CLOEXEC);
+    run->engine_end = pair[1];
+    set_up(&run->policy, &start);
+}
+
+/* Runs it to its end. The script and the modules may fail in no way that they do not expect. */
+static inline int lua_end(struct lua_run *run)
+{
+    const int code = run_lua(&run->policy);
+
+    policy_drop_packets(&run->policy);
+    return code;
+}

@@ -1,0 +1,91 @@
+/*
+ * Restart policies as text (--restart, "restart" of a service) and what they say of ends; settings and signals as a
+ * script gives them. Input: a text up to a zero byte, then numbers for the ends.
+ */
+#include "lua_state.h"
+
+/* The event of each end is as restart.ended makes it. */
+static const char script[] =
+    "local core, restart = require 'reaper.core', require 'reaper.restart'\n"
+    "local text, numbers = ...\n"
+    "local policy, why = restart.parse(text)\n"
+    "assert(policy and type(policy) == 'function' or type(why) == 'string')\n"
+    "assert(not (policy and text:find ':' and not text:find '^on%-failure:%d+$'), 'a number that means nothing')\n"
+    "if policy then\n"
+    "  local past, now = restart.past(0), 0\n"
+    "  for _, number in ipairs(numbers) do\n"
+    "    now = now + number / 64\n"
+    "    local delay, reason = restart.ended(past, policy, 'main', core.status(number << 8), {}, now)\n"
+    "    assert(delay == nil and type(reason) == 'string' and not reason:find 'has r[ae]' or\n"
+    "      type(delay) == 'number' and delay == delay and delay < math.huge, reason)\n"
+    "    if delay then\n"
+    "      assert(restart.text(delay))\n"
+    "      now = now + math.max(delay, 0)\n"
+    "      restart.started(past, now)\n"
+    "    end\n"
+    "  end\n"
+    "end\n"
+    "local max = text:match '^on%-failure:(%d+)$'\n"
+    "if max then\n"
+    "  local failed = { name = 'main', status = core.status(256), lifetime = 0, restarts = math.maxinteger,\n"
+    "    history = {}, lifetimes = {}, now = 0 }\n"
+    "  assert(math.tointeger(max) == 0 or not policy(failed), 'a limit that is none')\n"
+    "end\n"
+    "local key, value = text:match '^([^=]*)=(.*)$'\n"
+    "if key then\n"
+    "  local ok, message = core.check_setting(key, value)\n"
+    "  assert(ok == true or type(message) == 'string')\n"
+    "end\n"
+    "local number, name = core.signal(text)\n"
+    "assert(number and number == core.signal(name) or type(name) == 'string')\n";
+
+static int run_script(lua_State *L)
+{
+    const struct input *const input = lua_touserdata(L, 1);
+    const uint8_t *const zero = memchr(input->at, '\0', (size_t)(input->end - input->at));
+    const size_t length = (size_t)((zero ? zero : input->end) - input->at);
+
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushlstring(L, (const char *)input->at, length);
+    lua_newtable(L); // script text numbers
+    for (const uint8_t *at = input->at + length; at < input->end; at++) {
+        lua_pushinteger(L, *at);
+        lua_rawseti(L, -2, at - (input->at + length) + 1);
+    }
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* One state for all inputs, with the script on top: nothing that is run here leaves anything behind. */
+static lua_State *state(void)
+{
+    static struct lua_run run;
+    static lua_State *L;
+
+    if (L)
+        return L;
+    lua_begin(&run, "");
+    L = new_state(&run.policy.watchdog);
+    open_libraries(L, &run.policy);
+    lua_settop(L, 0);
+    EXPECT(luaL_loadbufferx(L, script, sizeof script - 1, "=fuzz", "t") == LUA_OK);
+    return L;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    struct input input = { bytes, bytes + size };
+    lua_State *L = state();
+
+    world_begin();
+    lua_pushcfunction(L, with_traceback);
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, run_script, 1); // script handler run
+    lua_pushlightuserdata(L, &input);
+    if (lua_pcall(L, 1, 0, 2) != LUA_OK)
+        world_wrong(__FILE__, __LINE__, lua_tostring(L, -1));
+    lua_settop(L, 1);
+    lua_gc(L, LUA_GCCOLLECT);
+    world_end();
+    return 0;
+}
