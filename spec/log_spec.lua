@@ -56,6 +56,11 @@ describe("text", function()
       .. "reaper%-lua: warning: reaped orphan %d+ %(my name%): exit 7\n$", err)
   end)
 
+  it("is one line for an orphan whose name would begin another, or steer a terminal", function()
+    local _, _, err = container.run{ args = { "-w" }, command = { helper, "orphans", 1, "--comm", "a\nb: \27[2J\127" } }
+    assert.matches("^reaper%-lua: warning: reaped orphan %d+ %(a%?b: %?%[2J%?%): exit 0\n$", err)
+  end)
+
   it("tells with -w an orphan that a signal ended", function()
     local c = container.start{ args = { "-w" },
       command = { "/bin/sh", "-c", '"$0" orphans 1 --alive 60 --comm lonely; exec "$0" hold', helper } }
