@@ -35,7 +35,8 @@ LUA_SRC ?= $(STATIC)/lua-source
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 tools/specs.lua $(JOBS) $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
-.PHONY: all library static help demo test bench lint arm64 asan fuzz reference install uninstall clean need-build
+.PHONY: all library static help demo test test-container bench lint arm64 asan fuzz reference install uninstall clean \
+	need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
@@ -45,6 +46,7 @@ help:
 	@echo 'make static      build ./reaper-lua-static, one file that needs nothing (LUA_SRC=folder for another Lua 5.4)'
 	@echo 'make demo        run it for real in a PID namespace'
 	@echo 'make test        run all specs (REAPER=path for another binary)'
+	@echo 'make test-container  run ./reaper-lua-static in containers of Docker and Podman (CHECKS=pattern for some)'
 	@echo 'make bench       measure ./reaper-lua-static beside other inits (bench/README.md)'
 	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
 	@echo 'make arm64       compile for arm64, as far as that goes without running it'
@@ -134,6 +136,17 @@ test:
 	@tools/need.sh build test
 	@$(MAKE) --no-print-directory all $(HELPERS)
 	REAPER=$(REAPER) $(BUSTED) $(SPECS)
+
+CHECKS ?=
+
+test-container: static
+	@tools/need.sh build container
+	@$(MAKE) --no-print-directory build/spec-helper build/container-helper
+	@tools/container.sh '$(CHECKS)'
+
+# The specs' helper for images that have no C library.
+build/container-helper: spec/support/helper.c Makefile | build
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
 BENCH = build/bench/start build/bench/limit build/bench/load
 SCENARIOS ?=

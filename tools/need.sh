@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|bench|lint|arm64|fuzz
+# Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|container|
+# bench|lint|arm64|fuzz
 #
 # Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
 # Debian), it says in one line which packages to install.
@@ -36,6 +37,15 @@ need_test() {
     have tini || need tini
     have nginx || need nginx-light
     have redis-server || need redis-server
+}
+
+need_container() {
+    need_demo
+    have lua5.4 || need lua5.4
+    have_file /usr/sbin/dockerd || need docker.io
+    have podman || need podman
+    have runc || need runc
+    have_file /usr/share/doc/busybox-static || need busybox-static
 }
 
 need_bench() {
