@@ -276,7 +276,7 @@ describe("80,000 deaths that are read after the last one", function()
   -- Prints how many were told, how many dropped, and what the engine has counted.
   local COUNT = [[
     assert(os.execute "]] .. helper .. [[ orphans 80000 --code 7 >{folder}/storm")
-    local stats
+    local stats -- a question that is asked while some are being dropped divides them into two overflow events
     repeat stats = reaper.stats() until stats.orphans == 80000
     %s
     print("told", seen, "dropped", dropped, "calls", calls, "counted", stats.dropped, "wrong", wrong)
@@ -299,10 +299,13 @@ describe("80,000 deaths that are read after the last one", function()
       local told, dropped, calls, counted, wrong =
         out:match("^told\t(%d+)\tdropped\t(%d+)\tcalls\t(%d+)\tcounted\t(%d+)\twrong\t(%d+)\n$")
       assert(told, out .. err)
-      assert.same({ 0, 80000, "1", dropped, "0" }, { code, told + dropped, calls, counted, wrong })
+      local warned, warnings = 0, 0
+      for count in err:gmatch "reaper%-lua: warning: (%d+) events were dropped, because they were read too slowly\n" do
+        warned, warnings = warned + count, warnings + 1
+      end
+      assert.same({ 0, 80000, dropped, "0" }, { code, told + dropped, counted, wrong })
+      assert.same({ tonumber(dropped), tonumber(calls) }, { warned, warnings })
       assert.is_true(tonumber(told) >= 65536)
-      assert.equal(("reaper-lua: warning: %d events were dropped, because they were read too slowly\n")
-        :format(dropped), err)
     end)
   end
 end)
