@@ -24,29 +24,48 @@ enum {
 static const int64_t retry_first = NANOSECONDS / 10;
 static const int64_t retry_max = 10 * NANOSECONDS;
 
-/* COMMAND's environment: a copy of the list, with some variables replaced. */
+/* COMMAND's environment: the list that was inherited, or a copy with some variables replaced. */
 struct environment {
     char **list;
+    int is_copy;
     size_t count;
     char added[ADDED_VARIABLES][VARIABLE_SIZE];
     size_t added_count;
     char *listen_pid; /* where the digits go, or NULL */
 };
 
-static int environment_copy(struct environment *to, char **from)
+static void environment_inherit(struct environment *environment, char **list)
 {
-    size_t count = 0;
+    environment->list = list;
+    environment->is_copy = 0;
+    environment->count = 0;
+    environment->added_count = 0;
+    environment->listen_pid = NULL;
+}
 
-    while (from[count])
-        count++;
-    to->added_count = 0;
-    to->listen_pid = NULL;
-    to->list = calloc(count + ADDED_VARIABLES + 1, sizeof *to->list);
-    if (!to->list)
+/* Before something is set. 0, or -1 with errno. */
+static int environment_copy(struct environment *environment)
+{
+    char **const from = environment->list;
+    char **list;
+
+    if (environment->is_copy)
+        return 0;
+    while (from[environment->count])
+        environment->count++;
+    list = calloc(environment->count + ADDED_VARIABLES + 1, sizeof *list);
+    if (!list)
         return -1;
-    memcpy(to->list, from, count * sizeof *from);
-    to->count = count;
+    memcpy(list, from, environment->count * sizeof *from);
+    environment->list = list;
+    environment->is_copy = 1;
     return 0;
+}
+
+static void environment_free(struct environment *environment)
+{
+    if (environment->is_copy)
+        free(environment->list);
 }
 
 /* Sets NAME=value; the text of the value stays writable. */
@@ -80,13 +99,28 @@ static void set_user_variables(struct environment *environment, const struct use
  * Socket activation names the process that it is meant for (sd_listen_fds(3)). When that is this one, the sockets are
  * meant for COMMAND.
  */
-static void correct_listen_pid(struct environment *environment)
+static int correct_listen_pid(struct environment *environment)
 {
     const char *text = getenv("LISTEN_PID");
     int64_t pid;
 
-    if (text && text_number(text, INT32_MAX, &pid) == 0 && pid == getpid())
-        environment->listen_pid = environment_set(environment, "LISTEN_PID", text);
+    if (!text || text_number(text, INT32_MAX, &pid) != 0 || pid != getpid())
+        return 0;
+    if (environment_copy(environment) != 0)
+        return -1;
+    environment->listen_pid = environment_set(environment, "LISTEN_PID", text);
+    return 0;
+}
+
+/* What COMMAND's environment has in place of ours; `user` may be NULL. 0, or -1 with errno. */
+static int environment_correct(struct environment *environment, const struct user *user)
+{
+    if (user) {
+        if (environment_copy(environment) != 0)
+            return -1;
+        set_user_variables(environment, user);
+    }
+    return correct_listen_pid(environment);
 }
 
 /* A process whose exec failed was never COMMAND: its death is not told. */
@@ -107,22 +141,21 @@ static int run(struct engine *engine, struct spawn_result *result, char *why, si
     int failed;
 
     memset(result, 0, sizeof *result);
-    if (environment_copy(&environment, engine->start->environment) != 0) {
-        result->error = errno;
-        snprintf(why, size, "cannot run \"%s\": %s", engine->base.command[0], strerror(errno));
-        return -1;
-    }
     if (engine->options.user[0]) {
         if (user_find(engine->options.user, &user, why, size) != 0) {
-            free(environment.list);
             result->stage = SPAWN_USER;
             result->error = ENOENT;
             return -1;
         }
-        set_user_variables(&environment, &user);
         request.user = &user;
     }
-    correct_listen_pid(&environment);
+    environment_inherit(&environment, engine->start->environment);
+    if (environment_correct(&environment, request.user) != 0) {
+        result->error = errno;
+        snprintf(why, size, "cannot run \"%s\": %s", engine->base.command[0], strerror(errno));
+        environment_free(&environment);
+        return -1;
+    }
     request.argv = engine->base.command;
     request.envp = environment.list;
     request.listen_pid = environment.listen_pid;
@@ -135,7 +168,7 @@ static int run(struct engine *engine, struct spawn_result *result, char *why, si
         spawn_describe(result, engine->base.command[0], why, size);
         forget(engine, result);
     }
-    free(environment.list);
+    environment_free(&environment);
     return failed ? -1 : 0;
 }
 

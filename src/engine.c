@@ -115,13 +115,9 @@ void engine_begin(struct engine *engine)
 
 void engine_fill_standard_descriptors(void)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= 2);
-    if (fd > 2)
-        close(fd);
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDWR); /* takes the lowest number that is free */
 }
 
 static void leave_folder(struct engine *engine)

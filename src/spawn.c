@@ -49,17 +49,11 @@ static size_t length_of(char *const *list)
     return length;
 }
 
-/* /bin/sh, a place for the file's name, and the arguments behind argv[0]. */
-static char **shell_arguments(char *const *argv)
+static size_t page_up(size_t size)
 {
-    const size_t count = length_of(argv);
-    char **list = calloc(count + 2, sizeof *list);
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    if (!list)
-        return NULL;
-    list[0] = (char *)"/bin/sh";
-    memcpy(list + 2, argv + 1, count * sizeof *list);
-    return list;
+    return (size + page - 1) / page * page;
 }
 
 static int first_free(const struct spawn_request *request)
@@ -72,33 +66,30 @@ static int first_free(const struct spawn_request *request)
     return base;
 }
 
-static void drop_plan(struct plan *plan)
-{
-    free(plan->sources);
-    free(plan->shell_argv);
-    munmap(plan, PLAN_SIZE);
-}
-
-/* The plan, with the new process's stacks behind it, in memory that is given back; or NULL with errno. */
+/*
+ * The plan, its two lists behind it, and the new process's stacks behind these: memory that is given back, and what a
+ * process that is to stay small needs no malloc for. NULL with errno when there is none.
+ */
 static struct plan *make_plan(const struct spawn_request *request)
 {
-    struct plan *plan = mmap(NULL, PLAN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    const size_t arguments = length_of(request->argv);
+    const size_t before_stacks = page_up(sizeof(struct plan) + (arguments + 2) * sizeof(char *)
+                                         + request->fd_count * sizeof(int));
+    const size_t size = before_stacks + 2 * STACK_SIZE;
+    struct plan *plan = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 
     if (plan == MAP_FAILED)
         return NULL;
+    plan->size = size;
     plan->request = request;
     plan->path = search_path(request->envp);
     plan->notify_fd = request->notify_fd;
     plan->base = first_free(request);
-    plan->stack = (char *)plan + PLAN_SIZE - 2 * STACK_SIZE;
     plan->flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
-    plan->shell_argv = shell_arguments(request->argv);
-    plan->sources = calloc(request->fd_count + 1, sizeof *plan->sources);
-    if (plan->shell_argv && plan->sources)
-        return plan;
-    drop_plan(plan);
-    errno = ENOMEM;
-    return NULL;
+    plan->shell_argv = (char **)(plan + 1);
+    plan->sources = (int *)(plan->shell_argv + arguments + 2);
+    plan->stack = (char *)plan + before_stacks;
+    return plan;
 }
 
 /* Old kernels, valgrind and some sandboxes know no CLONE_PIDFD. */
@@ -191,7 +182,7 @@ int spawn(const struct spawn_request *request, struct spawn_result *result)
     if (!plan || run_plan(plan, result) != 0)
         result->error = errno;
     if (plan)
-        drop_plan(plan);
+        munmap(plan, plan->size);
     if (result->error == 0 && result->pid <= 0) { /* it had no descriptor left to report with */
         result->stage = SPAWN_DESCRIPTORS;
         result->error = EMFILE;

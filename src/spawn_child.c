@@ -181,6 +181,19 @@ ON_OWN_STACK static void set_attributes(const struct plan *plan)
         fail(plan, SPAWN_FOLDER, errno);
 }
 
+/* /bin/sh FILE ARG… */
+ON_OWN_STACK static char **shell_arguments(struct plan *plan, const char *file)
+{
+    char *const *argument = plan->request->argv + 1;
+    char **list = plan->shell_argv;
+
+    *list++ = (char *)"/bin/sh";
+    *list++ = (char *)file;
+    while ((*list++ = *argument++))
+        continue;
+    return plan->shell_argv;
+}
+
 /* Returns only on failure, with errno. A file without #! is given to the shell, as execvp does. */
 ON_OWN_STACK static void try_exec(struct plan *plan, const char *file)
 {
@@ -189,8 +202,7 @@ ON_OWN_STACK static void try_exec(struct plan *plan, const char *file)
     execve(file, request->argv, request->envp);
     if (errno != ENOEXEC)
         return;
-    plan->shell_argv[1] = (char *)file;
-    execve("/bin/sh", plan->shell_argv, request->envp);
+    execve("/bin/sh", shell_arguments(plan, file), request->envp);
     errno = ENOEXEC;
 }
 

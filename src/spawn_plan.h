@@ -23,9 +23,10 @@ struct report {
 
 /* The new process sees the caller's memory (CLONE_VM), so everything that needs memory is made before. */
 struct plan {
+    size_t size; /* of the memory that it begins */
     const struct spawn_request *request;
     const char *path;  /* where to search argv[0] */
-    char **shell_argv; /* /bin/sh FILE ARG…, for a text without #! */
+    char **shell_argv; /* room for /bin/sh FILE ARG…, for a text without #! */
     int report_fd;
     int notify_fd;
     int base; /* descriptors from here on are no target */
@@ -34,8 +35,6 @@ struct plan {
     int *sources; /* the sources of request->fds, moved out of the targets' way */
     char file[PATH_MAX];
 };
-
-enum { PLAN_SIZE = 2 * STACK_SIZE + (int)(sizeof(struct plan) + 4095) / 4096 * 4096 };
 
 /* The new process: an entry for clone, with the plan. Does not return when all goes well. */
 int spawn_child(void *plan);
