@@ -30,34 +30,47 @@ static const int64_t rest_shortest = MILLISECOND;
 static const int64_t rest_longest = 4 * MILLISECOND;
 enum { MANY_EVENTS = 16 }; /* in one packet: a storm */
 
+/* Pages come from mmap, so that an idle engine gives them back. NULL when there is no memory. */
+static struct chunk *new_chunk(void)
+{
+    void *pages = mmap(NULL, PACKET_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
 /* Room for the control message of one packet. */
 union control {
     struct cmsghdr header;
     char room[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
 };
 
+/* The chunk is there from the beginning: a policy that is never told its start would wait for ever. */
 int channel_open(struct channel *channel, int *policy_end)
 {
     int pair[2];
+    int saved;
 
     memset(channel, 0, sizeof *channel);
     channel->fd = channel->peer = -1;
     channel->flush_at = NEVER;
     channel->rest = rest_shortest;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    channel->spare = new_chunk();
+    if (!channel->spare)
         return -1;
-    channel->peer = fcntl(pair[1], F_DUPFD_CLOEXEC, 3);
-    if (channel->peer < 0) {
-        const int saved = errno;
-
-        close(pair[0]);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+        channel->fd = pair[0];
+        *policy_end = pair[1];
+        channel->peer = fcntl(pair[1], F_DUPFD_CLOEXEC, 3);
+        if (channel->peer >= 0)
+            return 0;
+        saved = errno;
         close(pair[1]);
-        errno = saved;
-        return -1;
+    } else {
+        saved = errno;
     }
-    channel->fd = pair[0];
-    *policy_end = pair[1];
-    return 0;
+    channel_close(channel);
+    errno = saved;
+    return -1;
 }
 
 void channel_collect(struct channel *channel)
@@ -113,15 +126,13 @@ void channel_close(struct channel *channel)
     channel->full = 0;
 }
 
-/* A new last chunk; NULL when there is no memory. Pages come from mmap, so that an idle engine gives them back. */
+/* A new last chunk; NULL when there is no memory. */
 static struct chunk *push_chunk(struct channel *channel)
 {
-    struct chunk *chunk = channel->spare;
+    struct chunk *chunk = channel->spare ? channel->spare : new_chunk();
 
-    if (!chunk)
-        chunk = mmap(NULL, PACKET_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     channel->spare = NULL;
-    if (chunk == MAP_FAILED)
+    if (!chunk)
         return NULL;
     if (channel->tail)
         channel->tail->next = chunk;

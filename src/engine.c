@@ -329,6 +329,13 @@ static void serve(struct engine *engine)
             engine->check_remains = 1;
 }
 
+/* Polling does not tell of a socket that only fails to take what is sent. */
+static void check_shut(struct engine *engine)
+{
+    if (engine->policy.channel.shut || engine->candidate.channel.shut)
+        keeper_read_orders(engine, KEEPER_SOME_ORDERS);
+}
+
 static void turn(struct engine *engine)
 {
     if (waits_for_signals_only(engine))
@@ -337,6 +344,7 @@ static void turn(struct engine *engine)
         serve(engine);
     check_died(engine);
     expire(engine);
+    check_shut(engine);
     plan_look(engine);
 }
 

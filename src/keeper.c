@@ -150,7 +150,7 @@ void keeper_reload(struct engine *engine)
 /* A policy that has shut its socket, by mistake of some C module, can neither be told anything nor order anything. */
 static void replace_shut(struct engine *engine, struct policy_slot *slot)
 {
-    if (!slot->channel.shut || slot->told_shut)
+    if (!slot->channel.shut || slot->told_shut || slot->pid == 0)
         return;
     slot->told_shut = 1;
     if (engine->start->program) { /* it lives on, and listens to nothing */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <lauxlib.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -212,12 +213,14 @@ int policy_is_connected(const struct policy *policy)
     return policy->fd >= 0 && policy->pid == getpid();
 }
 
+/* An order that is lost could be waited for without end, and a lack of memory passes. */
 void policy_send(const struct policy *policy, const struct order *order)
 {
     if (!policy_is_connected(policy))
         return;
-    while (send(policy->fd, order, sizeof *order, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        continue;
+    while (send(policy->fd, order, sizeof *order, MSG_NOSIGNAL) < 0
+           && (errno == EINTR || errno == ENOBUFS || errno == ENOMEM))
+        poll(NULL, 0, 1);
 }
 
 /* core.is_connected(): true; or false and whether this process was forked from the one that is. */

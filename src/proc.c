@@ -84,10 +84,10 @@ int proc_read(pid_t pid, struct proc_stat *stat)
         return -1;
     size = read(fd, text, sizeof text - 1);
     close(fd);
-    if (size <= 0) {
+    if (size == 0)
         errno = ESRCH;
+    if (size <= 0)
         return -1;
-    }
     text[size] = '\0';
     if (proc_parse_stat(text, stat) != 0) {
         errno = EINVAL;
@@ -133,7 +133,7 @@ int proc_numbers(const char *path, int (*visit)(int number, void *context), void
     const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int over = folder < 0;
     int64_t number;
-    long size;
+    long size = 0;
 
     while (!over && (size = syscall(SYS_getdents64, folder, room, sizeof room)) > 0) {
         for (long at = 0; !over && at < size; at += ((struct entry *)(room + at))->size)
@@ -143,25 +143,29 @@ int proc_numbers(const char *path, int (*visit)(int number, void *context), void
     if (folder < 0)
         return -1;
     close(folder);
-    return 0;
+    return size < 0 ? -1 : 0;
 }
 
 struct visitor {
     int (*visit)(const struct proc_stat *stat, void *context);
     void *context;
+    int missed; /* a process could not be looked at, for want of something */
 };
 
 static int visit_process(int pid, void *context)
 {
-    const struct visitor *const visitor = context;
+    struct visitor *const visitor = context;
     struct proc_stat stat;
 
-    return proc_read(pid, &stat) == 0 && visitor->visit(&stat, visitor->context) != 0;
+    if (proc_read(pid, &stat) == 0)
+        return visitor->visit(&stat, visitor->context) != 0;
+    visitor->missed = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    return visitor->missed;
 }
 
 int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context)
 {
-    struct visitor visitor = { visit, context };
+    struct visitor visitor = { visit, context, 0 };
 
-    return proc_usable() ? proc_numbers("/proc", visit_process, &visitor) : -1;
+    return proc_usable() && proc_numbers("/proc", visit_process, &visitor) == 0 && !visitor.missed ? 0 : -1;
 }

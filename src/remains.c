@@ -27,6 +27,7 @@ struct census {
     const struct engine *engine;
     struct entry *list;
     size_t count, room;
+    int cut; /* no memory for all */
 };
 
 static int count_in(const struct proc_stat *stat, void *context)
@@ -37,6 +38,7 @@ static int count_in(const struct proc_stat *stat, void *context)
     if (census->count == census->room) {
         census->room = census->room ? 2 * census->room : 256;
         grown = realloc(census->list, census->room * sizeof *grown);
+        census->cut = !grown;
         if (!grown)
             return -1;
         census->list = grown;
@@ -81,14 +83,17 @@ static void mark_ours(struct census *census)
     }
 }
 
-/* Takes the census. -1 without /proc. The caller frees census->list. */
+/* Takes the census. -1 without /proc, or where it cannot be read to its end. The caller frees census->list. */
 static int take_census(const struct engine *engine, struct census *census)
 {
     census->engine = engine;
     census->list = NULL;
     census->count = census->room = 0;
-    if (proc_each(count_in, census) != 0)
+    census->cut = 0;
+    if (proc_each(count_in, census) != 0 || census->cut) {
+        free(census->list);
         return -1;
+    }
     mark_ours(census);
     return 0;
 }
@@ -98,19 +103,26 @@ static int counts(const struct engine *engine, const struct entry *entry)
     return entry->ours && entry->state != 'Z' && entry->state != 'X' && !keeper_is_policy(engine, entry->pid);
 }
 
-/* Signals the process of the census, or nobody when its pid has become another's since. */
+/* True when its pid has become another's since, or nobody's. What cannot be read is taken for the same. */
+static int is_gone(const struct entry *entry)
+{
+    struct proc_stat now;
+
+    return proc_read(entry->pid, &now) == 0 ? now.start_time != entry->start_time : errno == ENOENT || errno == ESRCH;
+}
+
+/* Signals the process of the census. Where there are no pidfds, or none to spare, by its pid. */
 static void signal_entry(const struct entry *entry, int number)
 {
     const int pidfd = (int)syscall(SYS_pidfd_open, entry->pid, 0);
-    struct proc_stat now;
 
     if (pidfd < 0) {
-        if (errno == ENOSYS || errno == EMFILE || errno == ENFILE)
+        if (errno != ESRCH)
             kill(entry->pid, number);
         return;
     }
-    if (proc_read(entry->pid, &now) == 0 && now.start_time == entry->start_time)
-        syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+    if (!is_gone(entry) && syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) != 0 && errno != ESRCH)
+        kill(entry->pid, number);
     close(pidfd);
 }
 
@@ -239,8 +251,12 @@ static int watch_others(struct engine *engine)
     int left = 0;
     int pidfd;
 
-    if (take_census(engine, &census) != 0)
-        return engine_has_program(engine) && any_by_pid(engine);
+    if (take_census(engine, &census) != 0) {
+        if (!proc_usable())
+            return engine_has_program(engine) && any_by_pid(engine);
+        engine->check_at = clock_after(unwatched_again); /* a shortage passes */
+        return 1;
+    }
     for (size_t i = 0; i < census.count && engine->watched_count < WATCHED_MAX; i++) {
         if (!counts(engine, &census.list[i]))
             continue;

@@ -37,6 +37,7 @@ need_test() {
     have tini || need tini
     have nginx || need nginx-light
     have redis-server || need redis-server
+    have strace || need strace
 }
 
 need_container() {
