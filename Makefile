@@ -35,8 +35,8 @@ LUA_SRC ?= $(STATIC)/lua-source
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 tools/specs.lua $(JOBS) $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
-.PHONY: all library static help demo test test-container bench lint arm64 asan fuzz reference install uninstall clean \
-	need-build
+.PHONY: all library static help demo test test-container bench soak lint arm64 asan fuzz reference install uninstall \
+	clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
@@ -48,6 +48,7 @@ help:
 	@echo 'make test        run all specs (REAPER=path for another binary)'
 	@echo 'make test-container  run ./reaper-lua-static in containers of Docker and Podman (CHECKS=pattern for some)'
 	@echo 'make bench       measure ./reaper-lua-static beside other inits (bench/README.md)'
+	@echo 'make soak        random trouble for SECONDS=60 with SEED=n, and checks that every promise holds (soak/run.lua)'
 	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
 	@echo 'make arm64       compile for arm64, as far as that goes without running it'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
@@ -159,6 +160,17 @@ bench: static
 build/bench/%: bench/%.c bench/shared.h Makefile
 	@mkdir -p build/bench
 	$(STATIC_CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
+
+SECONDS ?= 60
+SEED ?=
+
+# A sanitized build is slow, and keeps books of its own. What it takes beyond its time means that it hangs.
+soak:
+	@tools/need.sh build test
+	@[ -x '$(REAPER)' ] || $(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory build/spec-helper
+	@REAPER='$(REAPER)' ASAN_OPTIONS=detect_leaks=0 timeout -s KILL $$(( $(SECONDS) + 300 )) \
+		lua5.4 soak/run.lua $(SECONDS) $(SEED)
 
 # Leaks are not looked for (LeakSanitizer traces its process, which process 1 cannot allow), and faults stay signals, so
 # that the specs see them. A report of any process makes it fail.
