@@ -95,6 +95,11 @@ function handlers.stats(self, words)
   }
 end
 
+-- What the Lua state holds, in kB.
+function handlers.heap(self, words)
+  self.heap = tonumber(words[1])
+end
+
 function handlers.raised(self)
   self.raised = self.raised + 1
 end

@@ -27,11 +27,13 @@ local MOST_PROCESSES = 1500
 local MOST_STORMS = 6 -- at the same time
 local PACKET = 32 * 1024 // 184 -- deaths that a policy has read at most, and lost when it is killed
 local ZOMBIE_AGE = 1 * slow
-local DOWN_AT_MOST = 8 * slow -- seconds with a policy: back-off 1 s, after web's, a hook that computes for 2 s
+local COMPUTE_EVERY = 6 -- seconds at least, since each costs 2 s of CPU time
+local DOWN_AT_MOST = 10 * slow -- seconds with a policy: back-off 1 s, after web's, a hook that computes for 2 s, room
 local REST_AT_MOST = 30 * slow -- seconds until all is at rest
 local END_AT_MOST = 10 * slow -- the services' grace of 5 s, and the engine's
 local ENGINE_GROWTH = 256 -- kB: a page or two for each table that grows with children, and the allocator's slack
-local POLICY_GROWTH = 1024 -- kB: a fresh policy has another heap; the pool of small blocks alone is 1 MB
+local POLICY_GROWTH = 4096 -- kB: the pool of small blocks is 1 MB, and malloc keeps what the text of a full pipe took
+local HEAP_GROWTH = 512 -- kB: of the Lua state after a collection; the text of a full pipe may still be held
 local ALWAYS = { "web", "api", "chatty" }
 local GROUP = { web = true, api = true, chatty = true, once = true, extra = true }
 local FIRST_REALTIME = 34
@@ -56,7 +58,7 @@ local sum = { storms = 0, orphans = 0, kills = 0, policy_kills = 0, stops = 0, s
 local down_for = {} -- service → seconds for which it was not there although there was a policy
 local later = {} -- what is to be done at a time: { at, f }
 local storms = 0 -- made so far
-local series, series_at = 0, 0 -- policies killed in a row
+local series = { count = 0, at = 0, reloads = 0 } -- of policies that were killed one after the other
 local edition = 1
 local once_since -- "once" was seen although it had ended
 local base -- what was used after the warm-up
@@ -269,16 +271,17 @@ local function policy()
   return one_of(find_all(processes:list(), "reaper-policy"))
 end
 
--- One that was lost early waits twice as long as the one before, up to 10 s: after four the series has a rest.
+-- The one after a policy that was lost early comes after twice as long as the one before, up to 10 s: after four the
+-- series has a rest. A reload ends it.
 local function kill_policy()
-  if now() - series_at > 11 then
-    series = 0
+  if now() - series.at > 11 or series.reloads ~= ledger.reloads then
+    series = { count = 0, reloads = ledger.reloads }
   end
-  local victim = series < 4 and ledger.is_up and policy()
+  local victim = series.count < 4 and ledger.is_up and policy()
   if not victim then
     return
   end
-  series, series_at = series + 1, now()
+  series.count, series.at = series.count + 1, now()
   ledger.is_up = false
   sum.policy_kills, round.kills = sum.policy_kills + 1, round.kills + 1
   kill(victim.pid, one_of { "KILL", "KILL", "SEGV" })
@@ -294,6 +297,15 @@ end
 
 local function any_signal()
   send(one_of { "USR1", "USR2", "WINCH", "CHLD", "ALRM", "IO", "RTMIN+20", "RTMIN+25", "RTMAX-3" })
+end
+
+local computed_at = 0
+
+local function compute()
+  if now() - computed_at > COMPUTE_EVERY then
+    computed_at = now()
+    act(COMPUTE)
+  end
 end
 
 local reloaded_at = 0
@@ -348,13 +360,13 @@ end
 
 -- How many of a hundred actions, and what.
 local COMMON = {
-  { 18, any_storm }, { 12, kill_a_service }, { 12, any_signal }, { 10, action(PIPES) }, { 5, action(ABSENT) },
+  { 30, any_storm }, { 12, kill_a_service }, { 12, any_signal }, { 10, action(PIPES) }, { 5, action(ABSENT) },
   { 4, action(FULL) }, { 5, action(RAISE) }, { 4, action(CONFIGURE) },
 }
 local KINDS = {
-  policy = { { 4, stop_policy }, { 5, action(BLOCK) }, { 1, action(COMPUTE) } },
+  policy = { { 4, stop_policy }, { 5, action(BLOCK) }, { 2, compute } },
   reload = { { 5, reload }, { 4, reload_changed }, { 1, reload_broken } },
-  crash = { { 6, kill_policy }, { 3, stop_policy }, { 4, action(BLOCK) }, { 1, action(COMPUTE) }, { 3, reload },
+  crash = { { 12, kill_policy }, { 3, stop_policy }, { 4, action(BLOCK) }, { 2, compute }, { 3, reload },
     { 2, reload_changed } },
 }
 local ORDER = { "policy", "reload", "crash" }
@@ -491,11 +503,14 @@ local function measure()
   local first = find_all(processes:list(), "reaper-policy")[1].pid
   return {
     engine_fds = processes:descriptors(1), engine_memory = processes:dirty(1),
-    policy_fds = processes:descriptors(first), policy_memory = processes:dirty(first),
+    policy_fds = processes:descriptors(first), policy_memory = processes:dirty(first), policy_heap = ledger.heap,
   }
 end
 
-local LIMITS = { engine_fds = 0, policy_fds = 0, engine_memory = ENGINE_GROWTH, policy_memory = POLICY_GROWTH }
+local LIMITS = {
+  engine_fds = 0, policy_fds = 0, engine_memory = ENGINE_GROWTH, policy_memory = POLICY_GROWTH,
+  policy_heap = HEAP_GROWTH,
+}
 
 local function check_growth()
   local used = measure()
@@ -590,7 +605,7 @@ local function main()
   local length = math.max(1, math.min(6, seconds / 10))
   warm_up(length)
   while now() < seconds - length do
-    run_round(one_of(ORDER), length)
+    run_round(one_of { "policy", "reload", "crash", "crash" }, length)
     check_growth()
   end
   check_growth()

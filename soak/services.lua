@@ -126,6 +126,7 @@ local function report()
   for _, status in ipairs(supervisor.status()) do
     tell("state", status.name, status.state, status.pid or 0)
   end
+  tell("heap", collectgarbage "count" // 1 | 0)
   tell_stats(20)
 end
 
