@@ -165,11 +165,12 @@ SECONDS ?= 60
 SEED ?=
 
 # A sanitized build is slow, and keeps books of its own. What it takes beyond its time means that it hangs.
+soak: SLOW = $(if $(findstring asan,$(REAPER)),4,1)
 soak:
 	@tools/need.sh build test
 	@[ -x '$(REAPER)' ] || $(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory build/spec-helper
-	@REAPER='$(REAPER)' ASAN_OPTIONS=detect_leaks=0 timeout -s KILL $$(( $(SECONDS) + 300 )) \
+	@REAPER='$(REAPER)' SPEC_SLOW=$(SLOW) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 timeout -s KILL $$(( $(SECONDS) + 300 )) \
 		lua5.4 soak/run.lua $(SECONDS) $(SEED)
 
 # Leaks are not looked for (LeakSanitizer traces its process, which process 1 cannot allow), and faults stay signals, so

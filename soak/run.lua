@@ -29,11 +29,11 @@ local PACKET = 32 * 1024 // 184 -- deaths that a policy has read at most, and lo
 local ZOMBIE_AGE = 1 * slow
 local COMPUTE_EVERY = 6 -- seconds at least, since each costs 2 s of CPU time
 local DOWN_AT_MOST = 10 * slow -- seconds with a policy: back-off 1 s, after web's, a hook that computes for 2 s, room
-local REST_AT_MOST = 30 * slow -- seconds until all is at rest
+local REST_AT_MOST = 20 * slow -- seconds until all is at rest
 local END_AT_MOST = 10 * slow -- the services' grace of 5 s, and the engine's
 local ENGINE_GROWTH = 256 -- kB: a page or two for each table that grows with children, and the allocator's slack
 local POLICY_GROWTH = 4096 -- kB: the pool of small blocks is 1 MB, and malloc keeps what the text of a full pipe took
-local HEAP_GROWTH = 512 -- kB: of the Lua state after a collection; the text of a full pipe may still be held
+local HEAP_GROWTH = 128 -- kB: of the Lua state after a collection; what is held for each death would be more in a round
 local ALWAYS = { "web", "api", "chatty" }
 local GROUP = { web = true, api = true, chatty = true, once = true, extra = true }
 local FIRST_REALTIME = 34
@@ -466,6 +466,37 @@ local function wrong_signals()
   end
 end
 
+local function measure()
+  local first = find_all(processes:list(), "reaper-policy")[1] or { pid = 0 }
+  return {
+    engine_fds = processes:descriptors(1), engine_memory = processes:dirty(1),
+    policy_fds = processes:descriptors(first.pid), policy_memory = processes:dirty(first.pid),
+    policy_heap = ledger.heap,
+  }
+end
+
+local LIMITS = {
+  engine_fds = 0, policy_fds = 0, engine_memory = ENGINE_GROWTH, policy_memory = POLICY_GROWTH,
+  policy_heap = HEAP_GROWTH,
+}
+
+local function wrong_growth()
+  local used = base and measure()
+  for what, limit in pairs(base and LIMITS or {}) do
+    if used[what] > base[what] + limit * slow then
+      return ("%s grew from %d to %d"):format(what:gsub("_", " "), base[what], used[what])
+    end
+  end
+end
+
+-- Policies end only when the driver kills them.
+local function wrong_ends()
+  local _, ended = c:err():gsub("reaper%-lua: the policy ended", "")
+  if ended > sum.policy_kills then
+    return ("%d policies were killed, and %d ended"):format(sum.policy_kills, ended)
+  end
+end
+
 local function why_not_at_rest()
   if storms_under_way() > 0 then
     return "a storm is under way"
@@ -473,6 +504,7 @@ local function why_not_at_rest()
     return "the script does not report"
   end
   return wrong_processes(processes:list()) or wrong_states() or wrong_books() or wrong_signals()
+    or wrong_ends() or wrong_growth()
 end
 
 local function come_to_rest()
@@ -497,28 +529,6 @@ local function come_to_rest()
   until not why
   sum.lost = ledger.stats.lost
   ledger:settle()
-end
-
-local function measure()
-  local first = find_all(processes:list(), "reaper-policy")[1].pid
-  return {
-    engine_fds = processes:descriptors(1), engine_memory = processes:dirty(1),
-    policy_fds = processes:descriptors(first), policy_memory = processes:dirty(first), policy_heap = ledger.heap,
-  }
-end
-
-local LIMITS = {
-  engine_fds = 0, policy_fds = 0, engine_memory = ENGINE_GROWTH, policy_memory = POLICY_GROWTH,
-  policy_heap = HEAP_GROWTH,
-}
-
-local function check_growth()
-  local used = measure()
-  for what, limit in pairs(LIMITS) do
-    if used[what] > base[what] + limit * slow then
-      violated(("%s grew from %d to %d"):format(what:gsub("_", " "), base[what], used[what]))
-    end
-  end
 end
 
 -- ---- Rounds. ----
@@ -606,9 +616,7 @@ local function main()
   warm_up(length)
   while now() < seconds - length do
     run_round(one_of { "policy", "reload", "crash", "crash" }, length)
-    check_growth()
   end
-  check_growth()
   local how, took = finish()
   processes:leave()
   print(("soak: %d s, seed %d: %d deaths, %d storms with %d orphans, %d services killed, %d policies killed and %d " ..
