@@ -47,6 +47,25 @@ describe("a policy's successor", function()
     assert.truthy(out:find("known\t0\t2\n", 1, true), out)
   end)
 
+  it("takes over, and the old one sees no end of a child that lives", function()
+    local _, out = container.run { script = [[
+      local child
+      local function wait_after(line)
+        print(line)
+        print("ended", child:wait())
+      end
+      function on_start(_, again)
+        if again then
+          return reaper.after(0.5, function() reaper.exit(0) end)
+        end
+        child = reaper.spawn{ "sh", "-c", "echo line; exec sleep 100", stdout = wait_after }
+        reaper.reload()
+        os.execute("sleep 0.4")
+      end
+    ]] }
+    assert.equal("line\n", out)
+  end)
+
   it("reads what its own main chunk has spawned alone", function()
     local _, out, err = container.run { script = [[
       local child = reaper.spawn{ "sh", "-c", "sleep 0.5; seq 1 5", stdout = "pipe" }

@@ -137,9 +137,10 @@ end
 
 local engine_waiters = {} -- those whom only an event can wake
 
---- The same for what only the engine can tell: nil, "the engine has gone" when it will not.
+--- The same for what only the engine can tell: in a program nil, "the engine has gone" when it will not. A script has
+-- been replaced then, and what it waits for it does not see any more.
 function loop.wait_for_engine(register)
-  if loop.gone then
+  if loop.gone and loop.is_program then
     return nil, "the engine has gone"
   end
   return loop.wait(function(waiter)
