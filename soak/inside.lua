@@ -87,13 +87,17 @@ function inside:old_zombies(list, seconds)
   return old
 end
 
+-- What the descriptors of a process are open for, without what makes each unique.
 function inside:descriptors(pid)
-  local count = 0
+  local found = {}
   local folder = uv.fs_scandir(self.proc .. pid .. "/fd")
-  while folder and uv.fs_scandir_next(folder) do
-    count = count + 1
+  local name = folder and uv.fs_scandir_next(folder)
+  while name do
+    found[#found + 1] = uv.fs_readlink(self.proc .. pid .. "/fd/" .. name)
+    name = uv.fs_scandir_next(folder)
   end
-  return count
+  table.sort(found)
+  return found
 end
 
 -- Memory that is this process's own, in kB.

@@ -66,6 +66,22 @@ describe("a policy's successor", function()
     assert.equal("line\n", out)
   end)
 
+  it("sees the end of a child that ended with unread output while the old one was leaving", function()
+    local _, out = container.run { script = [[
+      reaper.sleep(0.05)
+      for _, child in ipairs(reaper.children()) do
+        reaper.after(0, function() print("ended", (child:wait(5))) reaper.exit(0) end)
+      end
+      function on_start(_, again)
+        if again then return end
+        reaper.spawn{ "sh", "-c", "echo line; sleep 0.3; exit 3", stdout = "pipe" }
+        reaper.reload()
+        os.execute("sleep 0.7")
+      end
+    ]] }
+    assert.truthy(out:find("ended\texit 3\n", 1, true), out)
+  end)
+
   it("reads what its own main chunk has spawned alone", function()
     local _, out, err = container.run { script = [[
       local child = reaper.spawn{ "sh", "-c", "sleep 0.5; seq 1 5", stdout = "pipe" }

@@ -199,11 +199,11 @@ function process.adopt(pid, name, dead, pidfd, stdout, stderr, ready)
   local self = by_pid[pid]
   if not self then
     self = new(pid, pidfd, name)
-  elseif pidfd then
+    if dead then
+      by_pid[pid] = nil
+    end
+  elseif pidfd then -- of one that is known and dead the end is still to be told
     core.close(pidfd)
-  end
-  if dead then
-    by_pid[pid] = nil
   end
   adopt_output(self, "stdout", stdout)
   adopt_output(self, "stderr", stderr)
