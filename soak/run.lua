@@ -275,7 +275,7 @@ end
 -- series has a rest. A reload ends it.
 local function kill_policy()
   if now() - series.at > 11 or series.reloads ~= ledger.reloads then
-    series = { count = 0, reloads = ledger.reloads }
+    series = { count = 0, at = 0, reloads = ledger.reloads }
   end
   local victim = series.count < 4 and ledger.is_up and policy()
   if not victim then
@@ -631,4 +631,8 @@ local function main()
   container.close_all()
 end
 
-main()
+local ok, message = xpcall(main, debug.traceback)
+if not ok then
+  container.close_all()
+  error(message, 0)
+end
