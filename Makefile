@@ -167,9 +167,8 @@ SEED ?=
 # A sanitized build is slow, and keeps what was freed. What takes 300 s more than its time hangs.
 soak: SANITIZED = $(findstring asan,$(REAPER))
 soak:
-	@tools/need.sh build test
-	@[ -x '$(REAPER)' ] || $(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory build/spec-helper
+	@tools/need.sh build soak
+	@$(MAKE) --no-print-directory all build/spec-helper
 	@REAPER='$(REAPER)' SPEC_SLOW=$(if $(SANITIZED),4,1) SPEC_SANITIZED=$(if $(SANITIZED),1,0) \
 		ASAN_OPTIONS=detect_leaks=0:handle_segv=0 timeout -s KILL $$(( $(SECONDS) + 300 )) lua5.4 soak/run.lua $(SECONDS) $(SEED)
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|container|
-# bench|lint|arm64|fuzz
+# bench|soak|lint|arm64|fuzz
 #
 # Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
 # Debian), it says in one line which packages to install.
@@ -26,11 +26,15 @@ need_demo() {
     have unshare || need util-linux
 }
 
-need_test() {
+need_soak() {
     need_demo
     have lua5.4 || need lua5.4
-    have_file /usr/bin/busted || need lua-busted
     have_file /usr/lib/*/lua/5.4/luv.so /usr/local/lib/lua/5.4/luv.so || need lua-luv
+}
+
+need_test() {
+    need_soak
+    have_file /usr/bin/busted || need lua-busted
     have_file /usr/share/lua/5.4/cqueues.lua /usr/local/share/lua/5.4/cqueues.lua || need lua-cqueues
     have luarocks || need luarocks
     have ps || need procps
