@@ -523,8 +523,12 @@ local function come_to_rest()
   ledger.stats, ledger.states = nil, {}
   repeat
     if now() > ask_at then
+      if ledger.states.extra then -- the reload was ignored, since one of a broken script was under way
+        send "HUP"
+        ledger.states = {}
+      end
       act(REPORT)
-      ask_at = now() + 0.3
+      ask_at = now() + 0.5
     end
     tick()
     local why = why_not_at_rest()
