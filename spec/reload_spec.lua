@@ -77,6 +77,32 @@ describe("a reload", function()
     c:expect("old is ready\nstart\treload\n")
   end)
 
+  it("that is asked for while one is under way follows it: the script may have changed since it was read", function()
+    local c = script.start([[
+      function on_start() print("old") end
+      function on_reload() print("asked") while not io.open("{folder}/go") do reaper.sleep(0.01) end end
+    ]], { args = { "-v" } })
+    c:expect("old\n")
+    replace(c, "function on_start() print('second') end")
+    c:kill("HUP")
+    c:expect("asked\n")
+    replace(c, "function on_start() print('third') end")
+    c:kill("HUP")
+    c:err_expect("another one follows\n")
+    io.open(c.folder .. "/go", "w"):close()
+    c:expect("second\nthird\n")
+  end)
+
+  it("that a script asks for while it is being loaded is ignored, and that is said", function()
+    local c = script.start("function on_start() print('old') end")
+    c:expect("old\n")
+    replace(c, "reaper.reload() function on_start() print('new') end")
+    c:kill("HUP")
+    c:expect("new\n")
+    c:err_expect("warning: a reload that the script asks for while it is being loaded is ignored\n"
+      .. "reaper%-lua: the script was reloaded\n")
+  end)
+
   it("goes on when on_reload fails or does not answer", function()
     for _, body in ipairs { "error('oops')", "os.execute('sleep 5')" } do
       local c = script.start(([[

@@ -514,12 +514,12 @@ describe("a storm of reloads", function()
         end }
       end
       supervisor.run(list)
-      reaper.after(0.15, reaper.reload)
+      reaper.after(0.03, reaper.reload)
       function on_start() print "start" end
     ]])
     c:until_true(function()
-      return c:out():find "wrong" or select(2, c:out():gsub("start\n", "")) >= 30
-    end, 60, "30 reloads")
+      return c:out():find "wrong" or select(2, c:out():gsub("start\n", "")) >= 60
+    end, 60, "60 reloads")
     assert.is_nil(c:out():find "wrong", c:out())
     c:kill "TERM"
     assert.equal(0, c:wait())

@@ -59,6 +59,7 @@ static int start_policy(struct engine *engine, struct policy_slot *slot, enum st
         return -1;
     }
     slot->state = POLICY_LOADING;
+    engine->reload_again = 0;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "policy %d started", (int)slot->pid);
     hand_over_children(engine, slot, reason != START_RELOAD);
@@ -134,15 +135,29 @@ void keeper_start_again(struct engine *engine)
     schedule_start(engine);
 }
 
+/* A policy that waits for the old one to go counts, too: another reload would kill that in the midst of its work. */
+static int reload_is_under_way(const struct engine *engine)
+{
+    return engine->candidate.state != POLICY_NONE || engine->take_up_at != NEVER || verdict_is_open(engine, ASK_RELOAD);
+}
+
 void keeper_reload(struct engine *engine)
 {
-    if (engine->candidate.state != POLICY_NONE || verdict_is_open(engine, ASK_RELOAD)) {
-        log_line(&engine->log, LOG_LEVEL_WARNING, "a reload is under way already: this one is ignored");
+    if (reload_is_under_way(engine)) {
+        engine->reload_again = 1;
+        log_line(&engine->log, LOG_LEVEL_DEBUG, "a reload is under way already: another one follows");
         return;
     }
     log_line(&engine->log, LOG_LEVEL_DEBUG, "loading the script anew");
     if (start_policy(engine, &engine->candidate, START_RELOAD) != 0)
         log_line(&engine->log, LOG_LEVEL_ERROR, "cannot reload: %s; the old script stays", strerror(errno));
+}
+
+/* The script may have changed after it was read. */
+static void reload_is_over(struct engine *engine)
+{
+    if (engine->reload_again && engine->state < ENGINE_LEAVING)
+        keeper_reload(engine);
 }
 
 /* ---- Orders. ---- */
@@ -235,6 +250,7 @@ void keeper_promoted(struct engine *engine)
     hand_over_children(engine, &engine->policy, 1);
     take_up(engine, &engine->policy);
     log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
+    reload_is_over(engine);
 }
 
 /*
@@ -324,6 +340,7 @@ static void policy_lost(struct engine *engine, const char *how)
 
     if (slot->ready_at && clock_now() - slot->ready_at > stable_after)
         engine->policy_delay = 0;
+    engine->take_up_at = NEVER; /* it may have waited for its predecessor: its successor does not */
     channel_salvage(&slot->channel, &engine->collected, verdict_serial_is_open, engine);
     forget_slot(slot);
     verdict_policy_lost(engine);
@@ -348,6 +365,7 @@ static void candidate_lost(struct engine *engine, const char *how)
     verdict_forget(engine, ASK_RELOAD);
     if (engine->state < ENGINE_LEAVING)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
+    reload_is_over(engine);
 }
 
 /* There will be no other one: nobody listens any more, nobody answers. */

@@ -107,8 +107,11 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
 
 static void reload(struct engine *engine, struct delivery *delivery)
 {
-    (void)delivery;
-    if (engine->state == ENGINE_RUNNING && engine_has_script(engine))
+    if (engine->state != ENGINE_RUNNING || !engine_has_script(engine))
+        return;
+    if (delivery->slot == &engine->candidate && !engine->candidate.ready_at) /* it would go on for ever */
+        log_line(&engine->log, LOG_LEVEL_WARNING, "a reload that the script asks for while it is being loaded is ignored");
+    else
         keeper_reload(engine);
 }
 
