@@ -124,10 +124,21 @@ static void wait_until_gone(pid_t pid)
         nap(10); /* nothing else needs the processor that this would burn, but a policy may */
 }
 
+static pid_t clone_sibling(void)
+{
+    const pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+
+    if (pid < 0) {
+        perror("load: clone");
+        _exit(99);
+    }
+    return pid;
+}
+
 /* One that ends at once. */
 static pid_t make_dead(void)
 {
-    const pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    const pid_t pid = clone_sibling();
 
     if (pid == 0)
         _exit(0);
@@ -137,17 +148,13 @@ static pid_t make_dead(void)
 /* One that lives until the pipe's other end is closed. */
 static pid_t make_blocked(const int *ends)
 {
-    const pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    const pid_t pid = clone_sibling();
     char byte;
 
     if (pid == 0) {
         close(ends[1]);
         read(ends[0], &byte, 1);
         _exit(0);
-    }
-    if (pid < 0) {
-        perror("load: clone");
-        _exit(99);
     }
     return pid;
 }
@@ -299,6 +306,10 @@ static void rate(int count)
     close(open(path, O_CREAT | O_WRONLY, 0600));
     for (int i = 0; i < 3000 && access(path, F_OK) == 0; i++)
         nap(10000); /* the script removes it when it is through */
+    if (unlink(path) == 0) {
+        fputs("load: on_reap was not called for all\n", stderr);
+        _exit(99);
+    }
 }
 
 /* ---- Signals: these are for COMMAND itself. ---- */
@@ -332,8 +343,10 @@ static void time_signals(int count)
         send_timed(count, sent_at, wanted);
     for (int i = 0; i < count; i++) {
         *wanted = i + 1;
-        if (sigtimedwait(&set, NULL, &patience) < 0)
-            break;
+        if (sigtimedwait(&set, NULL, &patience) < 0) {
+            fputs("load: a signal did not come\n", stderr);
+            _exit(99);
+        }
         times[i] = (double)(now() - *sent_at) / 1e3;
     }
     kill(sender, SIGKILL);

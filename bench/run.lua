@@ -101,7 +101,7 @@ end
 local function output(command)
   local pipe = assert(io.popen(command))
   local text = pipe:read "a"
-  return pipe:close() and text
+  return pipe:close() and text, text
 end
 
 local function command_of(init, load)
@@ -120,7 +120,7 @@ local failures = 0
 -- The figures of one run, by name.
 local function run(init, load, seconds)
   local command, scan = command_of(init, quoted { folder .. "/load" } .. " " .. load)
-  local text = output(("exec 2>&1; %s %g %s"):format(quote(folder .. "/start"), seconds, command))
+  local text, said = output(("exec 2>&1; %s %g %s"):format(quote(folder .. "/start"), seconds, command))
   if scan then
     os.execute("rm -rf " .. quote(scan))
   end
@@ -130,7 +130,7 @@ local function run(init, load, seconds)
   end
   if not text then
     failures = failures + 1
-    io.stderr:write(("%s, %s: no result\n"):format(init.name, load))
+    io.stderr:write(("%s, %s: no result: %s\n"):format(init.name, load, said))
   end
   return figures
 end
@@ -206,7 +206,8 @@ local function best_peer(scenario, of)
   for _, peer in ipairs(peers) do
     best = math.min(best, figure(scenario, peer.name, of) or math.huge)
   end
-  return math.min(best, s6 and figure(scenario, s6.name, of) or math.huge)
+  best = math.min(best, s6 and figure(scenario, s6.name, of) or math.huge)
+  return best < math.huge and best or nil
 end
 
 local function file_size(path)
@@ -295,14 +296,13 @@ local function show_row(row)
     return
   end
   print(("%s: %s"):format(scenario, title))
-  local base = figure(scenario, limit.name, key)
   local line = "    %-12s %12." .. decimals .. "f%s"
   for _, found in ipairs(scenarios) do
     for _, init in ipairs(found.name == scenario and found.inits or {}) do
       local number = figure(scenario, init.name, key)
+      local compared = compare and ratio(scenario, init.name, key)
       if number then
-        print(line:format(init.name, number,
-          compare and base and ("  x %.2f"):format(ratio(scenario, init.name, key)) or ""))
+        print(line:format(init.name, number, compared and ("  x %.2f"):format(compared) or ""))
       end
     end
   end
@@ -325,18 +325,27 @@ local function show_targets()
   print(("\n%d targets missed, %d runs without a result"):format(missed, failures))
 end
 
+-- The names of the figures that any round has.
+local function names_of(rounds)
+  local seen, names = {}, {}
+  for _, figures in ipairs(rounds) do
+    for name in pairs(figures) do
+      names[#names + 1] = not seen[name] and name or nil
+      seen[name] = true
+    end
+  end
+  table.sort(names)
+  return names
+end
+
 local function show_json()
   for _, scenario in ipairs(scenarios) do
     for _, init in ipairs(results[scenario.name] and scenario.inits or {}) do
-      local names, parts = {}, {}
-      for name in pairs(results[scenario.name][init.name][1]) do
-        names[#names + 1] = name
+      local line = ('{"scenario":"%s","init":"%s"'):format(scenario.name, init.name)
+      for _, name in ipairs(names_of(results[scenario.name][init.name])) do
+        line = line .. (',"%s":%.3f'):format(name, figure(scenario.name, init.name, name))
       end
-      table.sort(names)
-      for i, name in ipairs(names) do
-        parts[i] = ('"%s":%.3f'):format(name, figure(scenario.name, init.name, name) or -1)
-      end
-      print(('{"scenario":"%s","init":"%s",%s}'):format(scenario.name, init.name, table.concat(parts, ",")))
+      print(line .. "}")
     end
   end
 end

@@ -79,4 +79,29 @@ describe("a storm of orphans", function()
     assert.equal(90000, tonumber(calls) + overflow)
     assert.is_true(tonumber(calls) >= 65536)
   end)
+
+  -- With so many, a sweep tries the pids around one that it has found: new ones die there while it does.
+  it("among 8,000 live children is told of each process that was spawned meanwhile", function()
+    local c = container.start { script = [[
+      function on_signal()
+        for _ = 1, 15 do
+          local all = {}
+          for i = 1, 200 do all[i] = reaper.spawn { "sleep", "1000" } end
+          for i = 1, 200 do all[i]:kill("KILL") end
+          for i = 201, 300 do all[i] = reaper.spawn { "true" } end
+          for i = 1, 300 do all[i]:wait() end
+        end
+        print("all are through")
+        return false
+      end
+    ]], command = { "sh", "-c", container.helper .. " sleepers 8000 & read line; kill -KILL $!; exec sleep 1000" } }
+    c:expect("ready", 60)
+    c:write("go\n")
+    c:until_true(function()
+      return #c:children_of(c.nspid) > 8000
+    end, 30, "the children to be adopted")
+    c:kill("USR1")
+    c:expect("all are through", 60)
+    assert.are.equal("", c:err())
+  end)
 end)

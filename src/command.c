@@ -29,9 +29,9 @@ struct environment {
     char **list;
     int is_copy;
     size_t count;
-    char added[ADDED_VARIABLES][VARIABLE_SIZE];
     size_t added_count;
     char *listen_pid; /* where the digits go, or NULL */
+    char added[ADDED_VARIABLES][VARIABLE_SIZE]; /* last: mostly not touched */
 };
 
 static void environment_inherit(struct environment *environment, char **list)

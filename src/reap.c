@@ -252,6 +252,7 @@ static void tell_deaths(struct engine *engine, struct deaths *deaths)
         tell_death(engine, &deaths->list[i]);
     deaths->total += deaths->count;
     deaths->count = 0;
+    deaths->orders_read = 0; /* what dies from here on may have been spawned since */
     engine->check_remains = 1;
 }
 
