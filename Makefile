@@ -35,8 +35,8 @@ LUA_SRC ?= $(STATIC)/lua-source
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 tools/specs.lua $(JOBS) $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
 
-.PHONY: all library static help demo test test-container bench soak lint arm64 asan fuzz reference install uninstall \
-	clean need-build
+.PHONY: all library static help demo test test-container bench soak lint check-static arm64 asan valgrind coverage \
+	fuzz reference install uninstall clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
@@ -50,8 +50,11 @@ help:
 	@echo 'make bench       measure ./reaper-lua-static beside other inits (bench/README.md)'
 	@echo 'make soak        random trouble for SECONDS=60 with SEED=n, and checks that every promise holds (soak/run.lua)'
 	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
+	@echo 'make check-static  clang-tidy, cppcheck and gcc -fanalyzer, without findings'
 	@echo 'make arm64       compile for arm64, as far as that goes without running it'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
+	@echo 'make valgrind    run specs under valgrind, of every process a report (SPECS=files for others)'
+	@echo 'make coverage    run all specs and tell which lines of src/ were not run (at least $(COVERAGE_LEAST) % must be)'
 	@echo 'make fuzz        fuzz what reads foreign input (FUZZ_SECONDS=60 each, 0: replay the corpus; FUZZ_TARGETS=names)'
 	@echo 'make reference   write doc/REFERENCE.md from the types files'
 	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
@@ -185,6 +188,41 @@ asan:
 		SPEC_BUILD=build/asan SPEC_PRELOAD=$$($(CC) -print-file-name=libasan.so) REAPER=build/asan/reaper-lua $(BUSTED) $(SPECS)
 	@! cat build/asan-report.* 2>/dev/null
 
+# Files of which every spec passes under valgrind. Of the others some measure time or memory, some look at descriptors,
+# the environment or names of processes, which are valgrind's there, some are slow, and valgrind 3.19 dies where exec
+# fails for want of an interpreter.
+VALGRIND_SPECS = hooks hooks_errors hooks_reap library readme spawn_errors stop_exit
+
+valgrind:
+	@tools/need.sh build test valgrind
+	@$(MAKE) --no-print-directory all $(HELPERS)
+	rm -rf build/valgrind
+	mkdir -p build/valgrind
+	SPEC_SLOW=4 SPEC_UNDER=tools/valgrind.sh REAPER=$(REAPER) \
+		$(BUSTED) $(if $(filter file,$(origin SPECS)),$(VALGRIND_SPECS:%=spec/%_spec.lua),$(SPECS))
+	@! grep -h '^==' build/valgrind/* # lines with -- are notes on system calls that valgrind does not know
+
+# Calls of fork and execve stay as they are: gcov's own would write from the new process, under its user and limits.
+COVERAGE = -O0 -g --coverage -fno-builtin-fork -fno-builtin-execve
+COVERAGE_LEAST ?= 92
+
+coverage:
+	@tools/need.sh build test coverage
+	@$(MAKE) --no-print-directory build/coverage/writer.o
+	@$(MAKE) --no-print-directory BUILD=build/coverage OUTPUT=build/coverage/reaper-lua CFLAGS='$(COVERAGE)' \
+		LDFLAGS='-Wl,--wrap=_exit,--wrap=ppoll build/coverage/writer.o' all
+	@$(MAKE) --no-print-directory library # for what the specs themselves load
+	@$(MAKE) --no-print-directory $(HELPERS)
+	find build/coverage -name '*.gcda' -delete
+	SPEC_SLOW=2 SPEC_BUILD=build/coverage REAPER=build/coverage/reaper-lua $(BUSTED) $(SPECS)
+	lcov --rc lcov_branch_coverage=1 --capture --directory build/coverage --output-file build/coverage/info \
+		>build/coverage/lcov.log 2>&1 || { cat build/coverage/lcov.log; exit 1; }
+	lua5.4 tools/coverage.lua build/coverage/info $(COVERAGE_LEAST) build/coverage/uncovered.txt
+
+build/coverage/writer.o: spec/support/coverage.c Makefile
+	@mkdir -p build/coverage
+	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
 # What could do harm is wrapped (fuzz/harmless.c): no input can signal, fork or write. A target that includes a file of
 # src/ takes the place of its object in the archive.
 FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out fuzz/harmless.c,$(wildcard fuzz/*.c)))
@@ -214,6 +252,19 @@ lint:
 	done
 	luacheck --quiet .
 	mandoc -T lint -W warning doc/reaper-lua.1
+
+# What is no fault is explained beside the code (NOLINT, cppcheck-suppress) or in .clang-tidy. -fanalyzer and cppcheck
+# take seconds, clang-tidy takes a minute.
+check-static:
+	@tools/need.sh build check
+	@$(MAKE) --no-print-directory $(BUILD)/lua_files.c
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -Isrc \
+		src spec/support fuzz bench tools
+	for file in $(SOURCES); do \
+		gcc -std=gnu11 -O2 $(WARNINGS) -fanalyzer -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file \
+			|| exit 1; \
+		clang-tidy --quiet $$file -- -std=gnu11 -isystem $(LUA_INCLUDE) -Isrc || exit 1; \
+	done
 
 # What is built and tested is x86-64; for arm64 it is only compiled, with Debian's cross compiler.
 arm64: static

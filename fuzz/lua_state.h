@@ -20,10 +20,11 @@ struct lua_run {
 /* A policy that runs `script` when run_lua is called. */
 static inline void lua_begin(struct lua_run *run, const char *script)
 {
-    struct policy_start start = { .argc = 1, .argv = run->argv, .options = &run->options, .signals = &run->signals };
+    struct policy_start start = { .argc = 1, .options = &run->options, .signals = &run->signals };
     int pair[2];
 
     memset(run, 0, sizeof *run);
+    start.argv = run->argv;
     run->argv[0] = "reaper-lua";
     run->options = options_default();
     run->options.eval = script;

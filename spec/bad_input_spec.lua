@@ -131,6 +131,14 @@ describe("a wrong variable", function()
   end
 end)
 
+describe("a piece of a list in a variable", function()
+  it("that is longer than any piece can be is told, cut", function()
+    local text = ("1"):rep(300)
+    local err = refused{ env = { REAPER_MAP_EXIT = "3:4," .. text } }
+    assert_contains(err, { "REAPER_MAP_EXIT", '"' .. text:sub(1, 64) .. '…" is too long' })
+  end)
+end)
+
 describe("nothing to do", function()
   for _, words in ipairs { {}, { "--" }, { "-g" }, { "-g", "--" }, { "-t", "3" }, { "-x" } } do
     it("is refused: reaper-lua " .. table.concat(words, " "), function()

@@ -165,3 +165,17 @@ describe("two loops over reaper.statuses that are both left early", function()
     assert.equal("a1 b1 2 3 4\n", out)
   end)
 end)
+
+describe("LISTEN_PID", function()
+  after_each(container.close_all)
+
+  for named, becomes in pairs { ["1"] = "2", ["4711"] = "4711" } do
+    it(named .. " is " .. becomes .. " in a program that was process 1 and is process 2 now", function()
+      local out = program.printed(START .. [[
+        assert(reaper.start{})
+        print(os.getenv "LISTEN_PID")
+      ]], { env = { LISTEN_PID = named } })
+      assert.equal(becomes .. "\n", out)
+    end)
+  end
+end)

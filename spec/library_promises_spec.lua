@@ -478,6 +478,13 @@ describe("a program without /proc", function()
       assert.same({ 42, "exit 4\n", "got 15\n", "" },
         { c.code, c:out():match("^exit %d\n"), c:read("log"), c:err() })
     end)
+
+    it("goes on by itself when all that it has stopped with reaper.exit is gone", function()
+      local c = program.start(started("grace = " .. LONG, "local child = reaper.spawn{ 'sleep', '1000' } "
+        .. "reaper.exit(5) print(tostring(child:wait())) reaper.loop() print 'over'"), { mode = mode, no_proc = true })
+      assert_ends_early(c)
+      assert.same({ 5, "signal SIGTERM\nover\n", "" }, { c.code, c:out(), c:err() })
+    end)
   end)
 end)
 

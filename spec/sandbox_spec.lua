@@ -1,6 +1,8 @@
 -- Where the kernel or a sandbox refuses what spawning is built on, the older ways do.
 
 local container = require "spec.support.container"
+local program = require "spec.support.program"
+local script = require "spec.support.script"
 
 local sandbox = container.helper:gsub("spec%-helper$", "spec-sandbox")
 
@@ -54,5 +56,67 @@ describe("spawning", function()
         assert.equal(143, c:wait())
       end)
     end
+  end)
+end)
+
+-- A descriptor that reaper-lua inherits, and one that the script opens.
+local INHERITS = { "/bin/sh", "-c", 'exec 9</dev/null; exec "$0" "$@"', sandbox, "close-range", "--" }
+
+describe("a kernel without close_range", function()
+  after_each(container.close_all)
+
+  it("gives a policy and what it spawns no descriptor that is not theirs", function()
+    assert.equal("nil\nfds 0 1 2\n", script.printed([[
+      print((io.open "/proc/self/fd/9"))
+      kept = assert(io.open "/dev/null")
+      local _, _, output = reaper.run{ "]] .. container.helper .. [[", "state", capture = true }
+      print(output:match "fds[ %d]*")
+    ]], { wrap = INHERITS }))
+  end)
+end)
+
+local function refused(what, options)
+  options.wrap = { sandbox, what, "--" }
+  return options
+end
+
+describe("where no process can be made", function()
+  after_each(container.close_all)
+
+  it("COMMAND is tried again, later and later, until TERM", function()
+    local c = container.start(refused("process", { command = { "true" } }))
+    for _, delay in ipairs { "0.1", "0.2", "0.4" } do
+      c:expect('cannot make a process for "true": Resource temporarily unavailable; trying again in ' .. delay .. " s")
+    end
+    c:kill("TERM")
+    assert.equal(0, c:wait())
+  end)
+
+  it("a script is not run, and that is told", function()
+    local code, out, err = container.run(refused("process", { script = "print 'here'",
+      command = { "echo", "there" } }))
+    assert.equal("reaper-lua: cannot start the policy process: Resource temporarily unavailable\n", err)
+    assert.equal("", out)
+    assert.equal(125, code)
+  end)
+
+  it("reaper.start gives a message, and the program goes on as it was", function()
+    local printed = program.printed([[
+      local reaper = require "reaper"
+      local function blocked() return io.open("/proc/self/status"):read("a"):match "SigBlk:%s*(%x+)" end
+      local before = blocked()
+      print(reaper.start{})
+      print(before == blocked())
+    ]], refused("process", {}))
+    assert.equal("nil\treaper.start: cannot start the engine: Resource temporarily unavailable\t11\ntrue\n", printed)
+  end)
+end)
+
+describe("a kernel without signalfd", function()
+  it("is told, and nothing is started", function()
+    local code, out, err = container.run(refused("signalfd", { command = { "echo", "here" } }))
+    assert.equal("reaper-lua: cannot make a signalfd: Function not implemented\n", err)
+    assert.equal("", out)
+    assert.equal(125, code)
   end)
 end)

@@ -157,6 +157,18 @@ describe("reaper.configure", function()
     c:expect("start\tcrash\n")
   end)
 
+  it("policy_timeout: without it a policy that is stuck is told after 10 s, once", function()
+    local c = configured("", { more = 'function on_signal() os.execute("sleep 1000") end' })
+    for _ = 1, 2 do
+      c:kill("USR1")
+      c:expect("got 10\n")
+    end
+    c:err_expect("the policy has read no event for 10 s", 20)
+    c:kill("USR2")
+    c:expect("got 12\n")
+    assert.equal(1, select(2, c:err():gsub("has read no event", "")))
+  end)
+
   it("parent_death: the signal comes when the parent of reaper-lua dies", function()
     local program = container.binary
     finally(function()

@@ -13,6 +13,7 @@ describe("rewriting", function()
     { "names with SIG, in any case", { "-r", "SIGUSR1:sigHup" }, { "USR1" }, { 1 } },
     { "numbers", { "-r", "10:1" }, { 10 }, { 1 } },
     { "a number and a name", { "--rewrite", "12:WINCH" }, { 12 }, { 28 } },
+    { "other names of a signal", { "-r", "POLL:IOT" }, { "IO" }, { 6 } },
     { "real-time signals", { "-r", "RTMIN+2:RTMAX-1", "-r", "SIGRTMAX:SIGRTMIN" }, { 36, 64 }, { 63, 34 } },
     { "signals 32 and 33", { "-r", "32:33", "-r", "33:10" }, { 32, 33 }, { 33, 10 } },
     { "to nothing with TO 0", { "-r", "USR1:0" }, { "USR1", "USR2" }, { 12 } },

@@ -14,15 +14,16 @@ enum { PATH_SIZE = 4200 };
 /* The oom_kill value in a file of "key value" lines, or -1. */
 static int64_t read_counter(int fd)
 {
-    char text[1024];
-    const ssize_t size = pread(fd, text, sizeof text - 1, 0);
+    static const char key[] = "\noom_kill ";
+    char text[1024] = "\n";
+    const ssize_t size = pread(fd, text + 1, sizeof text - 2, 0);
     const char *at;
 
     if (size <= 0)
         return -1;
-    text[size] = '\0';
-    at = strncmp(text, "oom_kill ", 9) == 0 ? text : strstr(text, "\noom_kill ");
-    return at ? atoll(strchr(at, ' ')) : -1;
+    text[1 + size] = '\0';
+    at = strstr(text, key);
+    return at ? strtoll(at + sizeof key - 1, NULL, 10) : -1;
 }
 
 static int try_open(struct oom_watch *watch, const char *root, const char *group, const char *file)

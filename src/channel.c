@@ -220,12 +220,11 @@ void channel_put_fds(struct channel *channel, const struct event *event, const i
 
 static void attach_fds(struct msghdr *message, union control *control, const int *fds, int count)
 {
-    struct cmsghdr *header;
+    struct cmsghdr *const header = &control->header;
 
     memset(control, 0, sizeof *control);
     message->msg_control = control->room;
     message->msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * (size_t)count);
-    header = CMSG_FIRSTHDR(message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * (size_t)count);
@@ -298,7 +297,7 @@ static void put_off(struct channel *channel, int error)
         channel->flush_at = clock_after(try_again_after);
 }
 
-void channel_flush(struct channel *channel)
+void channel_flush(struct channel *channel) /* NOLINT(misc-no-recursion): once, for the overflow event */
 {
     channel->flush_at = NEVER;
     channel->full = 0;

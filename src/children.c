@@ -41,9 +41,10 @@ void children_remove(struct children *children, pid_t pid)
 struct child *children_add(struct children *children, pid_t pid)
 {
     struct child **at = place(children, pid);
+    struct child *const known = *at;
 
-    if (*at && !(*at)->dead)
-        return *at;
+    if (known && !known->dead)
+        return known;
     children_remove(children, pid);
     at = place(children, pid);
     *at = calloc(1, sizeof **at);

@@ -389,14 +389,15 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
         if (engine->take_up_at != NEVER && !leaving_any(engine))
             keeper_promoted(engine);
         return pid != engine->main_pid;
-    } else if (pid == engine->main_pid && pid == engine->policy.pid) {
+    }
+    if (pid == engine->main_pid && pid == engine->policy.pid) {
         program_ended(engine);
         return 0;
-    } else if (pid == engine->policy.pid) {
-        policy_lost(engine, how);
-    } else {
-        candidate_lost(engine, how);
     }
+    if (pid == engine->policy.pid)
+        policy_lost(engine, how);
+    else
+        candidate_lost(engine, how);
     return 1;
 }
 

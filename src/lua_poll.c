@@ -60,9 +60,9 @@ static int sort_out(struct policy *policy, const struct epoll_event *ready, int 
                 continue;
             epoll_ctl(policy->epoll_fd, EPOLL_CTL_DEL, policy->fd, NULL);
             return -1;
-        } else if (ready[i].data.fd != policy->timer_fd) {
-            fds[left++] = ready[i].data.fd;
         }
+        if (ready[i].data.fd != policy->timer_fd)
+            fds[left++] = ready[i].data.fd;
     }
     return left;
 }

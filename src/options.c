@@ -201,9 +201,10 @@ struct getopt_tables {
 
 static void make_tables(struct getopt_tables *tables)
 {
-    char *at = tables->letters;
+    char *at;
 
     memset(tables, 0, sizeof *tables);
+    at = tables->letters;
     *at++ = '+'; /* options end at the first operand */
     *at++ = ':'; /* tell a missing argument from an unknown option */
     for (int i = 0; i < ROWS; i++) {
@@ -221,18 +222,17 @@ static void make_tables(struct getopt_tables *tables)
 /* Applies the option `letter` that getopt_long found. */
 static enum options_result apply_letter(struct options *options, int letter, const char *word, char *why)
 {
-    const struct option_row *row;
+    const struct option_row *const row = row_of_letter(letter);
     char name[LONG_NAME_SIZE];
 
-    if (letter == '?') {
-        explain_unknown(word, why);
-        return OPTIONS_BAD;
-    }
     if (letter == ':') {
         explain_missing(word, why);
         return OPTIONS_BAD;
     }
-    row = row_of_letter(letter);
+    if (!row) { /* '?' */
+        explain_unknown(word, why);
+        return OPTIONS_BAD;
+    }
     if (!row->apply)
         return row->result;
     if (row->apply(options, optarg, why) != 0) {

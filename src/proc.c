@@ -63,7 +63,7 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
         if (at == before)
             return -1;
     }
-    stat->pid = (pid_t)atol(text);
+    stat->pid = (pid_t)strtol(text, NULL, 10);
     stat->ppid = (pid_t)field[FIELD_PPID];
     stat->pgrp = (pid_t)field[FIELD_PGRP];
     stat->session = (pid_t)field[FIELD_SESSION];

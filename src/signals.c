@@ -74,7 +74,7 @@ int signal_from_text(const char *text)
     if (text_number(text, SIGNAL_MAX, &number) == 0)
         return (int)number;
     for (int i = 1; i < SIGNAL_RTMIN; i++)
-        if (strcasecmp(word, names[i] + 3) == 0 && (i < 32 || word != text))
+        if ((i < 32 || word != text) && strcasecmp(word, names[i] + 3) == 0)
             return i;
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (strcasecmp(word, aliases[i].name + 3) == 0)
@@ -170,6 +170,6 @@ int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record)
     info.si_code = SI_QUEUE;
     info.si_pid = getpid();
     info.si_uid = getuid();
-    info.si_value.sival_ptr = (void *)(uintptr_t)record->ssi_ptr;
+    info.si_value.sival_ptr = (void *)(uintptr_t)record->ssi_ptr; /* NOLINT(*-no-int-to-ptr): it is passed on */
     return (int)syscall(SYS_rt_sigqueueinfo, pid, number, &info);
 }

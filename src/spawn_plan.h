@@ -37,9 +37,9 @@ struct plan {
 };
 
 /* The new process: an entry for clone, with the plan. Does not return when all goes well. */
-int spawn_child(void *plan);
+int spawn_child(void *context);
 
 /* The process between in a double fork: its child is an orphan at once, and the engine adopts it. */
-int spawn_relay(void *plan);
+int spawn_relay(void *context);
 
 #endif

@@ -96,7 +96,7 @@ int text_flag(const char *text, int *flag)
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcasecmp(text, words[i]) == 0) {
-            *flag = i % 2;
+            *flag = (int)(i % 2);
             return 0;
         }
     }

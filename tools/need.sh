@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|container|
-# bench|soak|lint|arm64|fuzz
+# bench|soak|lint|arm64|fuzz|asan|coverage|valgrind|check
 #
 # Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
 # Debian), it says in one line which packages to install.
@@ -91,6 +91,22 @@ fuzzer_package() {
 
 need_asan() {
     need_test
+}
+
+need_coverage() {
+    need_test
+    have lcov || need lcov
+}
+
+need_valgrind() {
+    need_test
+    have valgrind || need valgrind
+}
+
+need_check() {
+    need_build
+    have clang-tidy || need clang-tidy
+    have cppcheck || need cppcheck
 }
 
 for purpose in "$@"; do

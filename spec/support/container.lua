@@ -29,6 +29,7 @@ local function absolute(path)
 end
 
 container.binary = absolute(os.getenv("REAPER") or "reaper-lua")
+container.under = os.getenv("SPEC_UNDER") and absolute(os.getenv("SPEC_UNDER")) -- what runs the program under test
 container.helper = absolute(os.getenv("SPEC_HELPER") or "build/spec-helper")
 container.signal_number = signals.number
 
@@ -143,6 +144,9 @@ local function command_line(self, options)
   append(words, "--")
   append_all(words, options.wrap)
   append_all(words, setup_words(self, options))
+  if container.under then
+    append(words, container.under, self.folder:match "[^/]+$")
+  end
   append_all(words, options.program or { container.binary })
   append_all(words, program_words(self, options))
   for index, word in ipairs(words) do
@@ -195,18 +199,22 @@ end
 
 -- The kernel drops what is sent to process 1 before it has blocked or handled it, so reaper-lua has to get that far.
 local function takes_signals(process)
+  if container.under then -- valgrind blocks them before the program does
+    return processes.reads_signals(process.pid)
+  end
   return process.comm ~= "reaper-lua" or processes.blocks_signals(process.pid)
 end
 
 -- The namespace and the program's pid, once the helper has become the program: exec replaces its arguments.
-local function find_program(self)
+local function find_program(self, options)
   local nspid = tonumber((read_file(self:file("ready")) or ""):match("^(%d+)\n"))
   if not nspid then
     return false
   end
   self.namespace = self.namespace or processes.namespace_below(self.outer_pid)
   local found = self.namespace and processes.find(self.namespace, nspid)
-  if found and not found.args:find("--ready " .. self:file("ready"), 1, true) and takes_signals(found) then
+  if found and not found.args:find("--ready " .. self:file("ready"), 1, true)
+    and (options.program or takes_signals(found)) then
     self.pid, self.nspid = found.pid, nspid
   end
   return self.pid ~= nil
@@ -226,7 +234,7 @@ function container.start(options)
   write_files(self, options.files)
   spawn(self, options, command_line(self, options))
   self:until_true(function()
-    return ended(self) or find_program(self)
+    return ended(self) or find_program(self, options)
   end, 10, "the program to start")
   return self
 end

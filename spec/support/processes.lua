@@ -40,6 +40,17 @@ function processes.blocks_signals(pid)
   return mask == "fffffffffffbfeff"
 end
 
+-- True when it has opened a signalfd.
+function processes.reads_signals(pid)
+  local folder = "/proc/" .. pid .. "/fd"
+  local entries = uv.fs_scandir(folder)
+  local name = entries and uv.fs_scandir_next(entries)
+  while name and uv.fs_readlink(folder .. "/" .. name) ~= "anon_inode:[signalfd]" do
+    name = uv.fs_scandir_next(entries)
+  end
+  return name ~= nil
+end
+
 -- One process: pid and parent_pid as the machine counts, nspid, pgrp and sid as its own namespace does.
 local function describe(pid)
   local stat, status = read(pid, "stat"), read(pid, "status")

@@ -1,10 +1,11 @@
 /*
  * Runs a program under a seccomp filter that refuses what some sandboxes and old kernels do not have:
  *
- *     spec-sandbox clone-parent|pidfd -- PROGRAM ARG...
+ *     spec-sandbox clone-parent|pidfd|close-range|signalfd|process -- PROGRAM ARG...
  *
  * clone-parent: clone with CLONE_PARENT fails with EPERM. pidfd: pidfd_open and pidfd_send_signal are not there
- * (ENOSYS), and clone with CLONE_PIDFD fails with EINVAL, as before Linux 5.2.
+ * (ENOSYS), and clone with CLONE_PIDFD fails with EINVAL, as before Linux 5.2. close-range, signalfd: neither is there.
+ * process: no process can be made with clone (EAGAIN), as when there are too many.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,6 +22,10 @@
 
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x00001000
+#endif
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
 #endif
 
 #define FAIL(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (__u32)(error))
@@ -68,18 +73,36 @@ static int refuse_pidfd(void)
     return install(filter, sizeof filter / sizeof *filter);
 }
 
+static int refuse(unsigned call, int error)
+{
+    struct sock_filter filter[] = {
+        LOAD(nr),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        FAIL(error),
+        ALLOW,
+    };
+
+    return install(filter, sizeof filter / sizeof *filter);
+}
+
 int main(int argc, char **argv)
 {
     int result = -1;
 
     if (argc < 4 || strcmp(argv[2], "--") != 0) {
-        fprintf(stderr, "usage: spec-sandbox clone-parent|pidfd -- PROGRAM ARG...\n");
+        fprintf(stderr, "usage: spec-sandbox clone-parent|pidfd|close-range|signalfd|process -- PROGRAM ARG...\n");
         return 125;
     }
     if (strcmp(argv[1], "clone-parent") == 0)
         result = refuse_clone_parent();
     else if (strcmp(argv[1], "pidfd") == 0)
         result = refuse_pidfd();
+    else if (strcmp(argv[1], "close-range") == 0)
+        result = refuse(SYS_close_range, ENOSYS);
+    else if (strcmp(argv[1], "signalfd") == 0)
+        result = refuse(SYS_signalfd4, ENOSYS);
+    else if (strcmp(argv[1], "process") == 0)
+        result = refuse(SYS_clone, EAGAIN);
     if (result != 0) {
         perror("spec-sandbox");
         return 125;
