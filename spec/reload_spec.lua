@@ -173,17 +173,6 @@ describe("a reload", function()
     assert.are.equal(ticks, select(2, c:out():gsub("tick", "")))
   end)
 
-  it("is ignored while another one is under way, and that is told", function()
-    local c = script.start([[
-      function on_signal() reaper.reload() reaper.reload() return false end
-    ]], { command = { "sleep", "1000" } })
-    c:until_true(function()
-      return c:find "sleep"
-    end)
-    c:kill("USR1")
-    c:expect "a reload is under way already: this one is ignored\n"
-  end)
-
   it("loses no death and tells none twice", function()
     local c = script.start([[
       function on_reap(_, status) print("reaped", status.code) end
