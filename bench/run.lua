@@ -142,7 +142,8 @@ local scenarios = {
   { name = "latency", load = "latency 1000", inits = and_s6(with(plain, hooked)), seconds = 60,
     rounds = 2 * ROUNDS },
   { name = "crowd", load = "latency 300 10000", inits = and_s6(with(plain, hooked)), seconds = 60 },
-  { name = "burst", load = "burst 10000", inits = and_s6(with(plain, hooked)), seconds = 60 },
+  { name = "burst", load = "burst 10000", inits = and_s6(with(plain, hooked)), seconds = 60,
+    rounds = 2 * ROUNDS },
   { name = "rate", load = "rate 50000", seconds = 60, inits = { counting }, rounds = 2 * ROUNDS },
   { name = "signals", load = "signals 1000", inits = with(plain), seconds = 30 },
   { name = "start", load = "start", inits = with(plain, ten_lines), seconds = 5, rounds = 20 * ROUNDS },
@@ -350,6 +351,16 @@ local function show_json()
   end
 end
 
+local known = {}
+for _, scenario in ipairs(scenarios) do
+  known[scenario.name] = true
+end
+for name in pairs(only) do
+  if not known[name] then
+    io.stderr:write(("bench: there is no scenario '%s'\n"):format(name))
+    os.exit(2)
+  end
+end
 for _, scenario in ipairs(scenarios) do
   if next(only) == nil or only[scenario.name] then
     io.stderr:write(scenario.name, "\n")

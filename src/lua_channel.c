@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +21,21 @@ union control {
 
 /* ---- Packets. ---- */
 
+/* Pages from mmap, of which a small packet touches one: after a storm malloc would keep those of the largest. */
+enum { PACKET_ROOM = (int)sizeof(struct packet) + PACKET_SIZE };
+
+static struct packet *new_packet(void)
+{
+    void *pages = mmap(NULL, PACKET_ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+static void give_back(struct packet *packet)
+{
+    munmap(packet, PACKET_ROOM);
+}
+
 static void free_first(struct policy *policy)
 {
     struct packet *packet = policy->first;
@@ -31,7 +46,7 @@ static void free_first(struct policy *policy)
     policy->first = packet->next;
     if (!policy->first)
         policy->last = NULL;
-    free(packet);
+    give_back(packet);
 }
 
 void policy_drop_packets(struct policy *policy)
@@ -42,9 +57,7 @@ void policy_drop_packets(struct policy *policy)
 
 int policy_read_packet(struct policy *policy)
 {
-    static const size_t room = sizeof(struct packet) + PACKET_SIZE;
-    struct packet *packet = malloc(room);
-    struct packet *fitted;
+    struct packet *packet = new_packet();
     struct iovec part = { packet ? packet->events : NULL, PACKET_SIZE };
     union control control;
     struct msghdr message = {
@@ -61,16 +74,13 @@ int policy_read_packet(struct policy *policy)
         got = recvmsg(policy->fd, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got <= 0) {
-        free(packet);
+        give_back(packet);
         return 0;
     }
     packet->next = NULL;
     packet->at = 0;
     packet->count = (size_t)got / sizeof(struct event);
     packet->fd_count = take_descriptors(&message, packet->fds);
-    fitted = realloc(packet, sizeof *packet + (size_t)got);
-    if (fitted)
-        packet = fitted;
     if (policy->last)
         policy->last->next = packet;
     else

@@ -27,7 +27,7 @@ enum {
     RECORDS = 16,      /* read at once */
     DEATHS = 16,       /* told at once */
     TURN_RECORDS = 256, /* in one turn of the loop */
-    SWEEP_SHARE = 24,  /* rest this many times as long as the sweep took: a twenty-fifth of the time */
+    SWEEP_SHARE = 9,   /* rest this many times as long as the sweep took: a tenth of the time */
 };
 
 static const int64_t sweep_latest = 20 * MILLISECOND;
