@@ -41,7 +41,7 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
 {
     const char *open = strchr(text, '(');
     const char *close = strrchr(text, ')');
-    unsigned long long field[FIELDS_WANTED];
+    unsigned long long field[FIELDS_WANTED] = { 0 };
     char *at;
     size_t length;
 
