@@ -49,6 +49,7 @@ need_container() {
     have lua5.4 || need lua5.4
     have_file /usr/sbin/dockerd || need docker.io
     have podman || need podman
+    have catatonit || need catatonit # in podman's pods
     have runc || need runc
     have_file /usr/share/doc/busybox-static || need busybox-static
 }
