@@ -337,8 +337,7 @@ describe("an engine that is killed", function()
     local c = container.start{ program = { "/bin/sh", "-c", '"$@" & exec sleep 1000', "sh", container.binary },
       script = 'print("waits") reaper.sleep(1000)' }
     c:expect("waits")
-    assert.is_truthy(c:find("reaper-policy"))
-    c:kill("KILL", c:find("reaper-lua").pid)
+    c:kill("KILL", c:find("reaper-policy").parent_pid)
     c:until_true(function()
       return c:find("reaper-policy").state == "Z" -- nobody reaps it here
     end, 5, "the end of the policy")

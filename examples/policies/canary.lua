@@ -45,7 +45,11 @@ end
 function on_start()
   local blue, green = supervisor.status "blue", supervisor.status "green"
   if is_up "blue" and is_up "green" then
-    newest = blue.since < green.since and "blue" or "green"
+    if (blue.state == "running") ~= (green.state == "running") then
+      newest = blue.state == "running" and "green" or "blue"
+    else
+      newest = blue.since < green.since and "blue" or "green"
+    end
     on_service(newest, supervisor.status(newest).state)
   elseif is_up "green" then
     newest = "green"
