@@ -90,7 +90,7 @@ describe("a reload", function()
     c:kill("HUP")
     c:err_expect("another one follows\n")
     io.open(c.folder .. "/go", "w"):close()
-    c:expect("second\nthird\n")
+    c:expect("third\n") -- the second one may not even have begun
   end)
 
   it("that a script asks for while it is being loaded is ignored, and that is said", function()
