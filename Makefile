@@ -200,6 +200,7 @@ valgrind:
 	mkdir -p build/valgrind
 	SPEC_SLOW=4 SPEC_UNDER=tools/valgrind.sh REAPER=$(REAPER) \
 		$(BUSTED) $(if $(filter file,$(origin SPECS)),$(VALGRIND_SPECS:%=spec/%_spec.lua),$(SPECS))
+	@ls build/valgrind | grep -q . # it was valgrind that ran
 	@! grep -h '^==' build/valgrind/* # lines with -- are notes on system calls that valgrind does not know
 
 # Calls of fork and execve stay as they are: gcov's own would write from the new process, under its user and limits.

@@ -523,7 +523,7 @@ local function come_to_rest()
   ledger.stats, ledger.states = nil, {}
   repeat
     if now() > ask_at then
-      if ledger.states.extra then -- the reload was ignored, since one of a broken script was under way
+      if ledger.states.extra and round.kind == "crash" then -- the candidate of the last reload was killed
         send "HUP"
         ledger.states = {}
       end

@@ -89,6 +89,13 @@ describe("a script that cannot be loaded", function()
     assert_refused("binary chunk", container.run{ args = { "-x", "\27Lua" }, command = { "/bin/echo", "COMMAND ran" } })
   end)
 
+  it("says why although hooks have no time to answer", function()
+    for _ = 1, 6 do -- it is a matter of microseconds
+      assert_refused("boom.*stack traceback", container.run{ args = { "--hook-timeout", "0" }, script = "error('boom')",
+        command = { "/bin/echo", "COMMAND ran" } })
+    end
+  end)
+
   it("ends with 125 though nobody reads stderr", function()
     local c = container.start{ full_stderr = true, script = "error('boom')", command = { "/bin/true" } }
     assert.are.equal(125, c:wait(5))

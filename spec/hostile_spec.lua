@@ -73,6 +73,22 @@ describe("the engine", function()
     assert_works(c)
   end)
 
+  it("keeps the deaths of children for the one that comes after it", function()
+    local c = start(RAW .. [[
+      function on_start(_, again)
+        print("start", again)
+        if not again then
+          reaper.spawn { "sleep", "1000", name = "left" }
+          raw.shut()
+        end
+      end
+      function on_reap(_, status, _, info) print("told", info.name, status) end]])
+    c:err_expect("starting it again")
+    c:kill("KILL", c:find("sleep").pid)
+    c:expect("told\tleft\tsignal SIGKILL\n")
+    assert_works(c)
+  end)
+
   -- The engine is stopped meanwhile, so that it finds both at once; process 1 could not be.
   it("keeps nothing of an empty packet with descriptors that is the last before that", function()
     local c = container.start { mode = "subreaper", command = { container.helper, "signals" }, script = RAW .. [[

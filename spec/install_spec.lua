@@ -36,8 +36,9 @@ describe("make", function()
 
   it("help names every target", function()
     local _, text = run("make help")
-    for _, target in ipairs { "demo", "test", "lint", "asan", "install", "uninstall", "clean" } do
-      assert.truthy(text:find("make " .. target, 1, true), target)
+    local targets = io.open("Makefile"):read("a"):match("\n%.PHONY: all(.-[^\\])\n"):gsub("\\\n", "")
+    for target in targets:gmatch("%S+") do
+      assert.truthy(text:find("make " .. target .. " ", 1, true) or target == "help" or target == "need-build", target)
     end
   end)
 

@@ -90,7 +90,7 @@ describe("a reload", function()
     c:kill("HUP")
     c:err_expect("another one follows\n")
     io.open(c.folder .. "/go", "w"):close()
-    c:expect("third\n") -- the second one may not even have begun
+    c:expect("third\n") -- the second may be replaced before it is told its start
   end)
 
   it("that a script asks for while it is being loaded is ignored, and that is said", function()
@@ -101,6 +101,79 @@ describe("a reload", function()
     c:expect("new\n")
     c:err_expect("warning: a reload that the script asks for while it is being loaded is ignored\n"
       .. "reaper%-lua: the script was reloaded\n")
+  end)
+
+  it("that a script asks for while it is being loaded is ignored after a crash, too", function()
+    local c = script.start("function on_start() print('old') end", { args = { "-v" } })
+    c:expect("old\n")
+    replace(c, "reaper.reload() function on_start(_, again) print('new', again) end")
+    script.kill_policy(c)
+    c:expect("new\tcrash\n")
+    c:err_expect("a reload that the script asks for while it is being loaded is ignored\n")
+    assert.is_nil(c:err():find("loading the script anew", 1, true))
+  end)
+
+  it("that is asked for while one is under way follows it, although the policy is lost meanwhile", function()
+    local c = script.start("function on_start() print('old') end", { args = { "-v" } })
+    c:expect("old\n")
+    replace(c, [[
+      print("loading")
+      while not io.open("{folder}/go") do reaper.sleep(0.01) end
+      function on_start() print("second") end]])
+    c:kill("HUP")
+    c:expect("loading\n")
+    replace(c, "function on_start(_, again) print('third', again) end")
+    c:kill("HUP")
+    c:err_expect("another one follows\n")
+    local _, policies = c:find("reaper-policy")
+    table.sort(policies, function(a, b) return a.nspid < b.nspid end)
+    c:kill("KILL", policies[1].pid)
+    c:expect("third\tcrash\n")
+    io.open(c.folder .. "/go", "w"):close()
+    c:expect("third\treload\n")
+  end)
+
+  for how, wait in pairs { waits = "reaper.sleep(0.05)", blocks = "os.execute('sleep 0.05')" } do
+    it("by an on_signal that then " .. how .. " begins when that has answered, and is one", function()
+      local c = script.start([[
+        function on_start(_, again) print("start", again) end
+        function on_signal(name)
+          if name == "SIGUSR2" then return end
+          reaper.reload()
+          ]] .. wait .. [[
+          print("answered")
+          return false
+        end]], { command = { container.helper, "signals" } })
+      c:expect("start\tnil\n")
+      c:kill("USR1")
+      c:expect("answered\nstart\treload\n")
+      c:kill("USR2")
+      c:expect("got 12\n")
+      assert.are.equal(1, select(2, c:out():gsub("answered", "")), c:out())
+    end)
+  end
+
+  it("does not follow another into a stop", function()
+    local c = script.start([[
+      function on_start() print("old") end
+      function on_stop() print("old stops") reaper.sleep(100) end
+    ]], { args = { "-v" } })
+    c:expect("old\n")
+    replace(c, [[
+      print("loading")
+      while not io.open("{folder}/go") do reaper.sleep(0.01) end
+      function on_stop() print("new stops") end
+    ]])
+    c:kill("HUP")
+    c:expect("loading\n")
+    c:kill("HUP")
+    c:err_expect("another one follows\n")
+    c:kill("TERM")
+    c:expect("old stops\n")
+    io.open(c.folder .. "/go", "w"):close()
+    c:expect("new stops\n")
+    assert.are.equal(0, c:wait())
+    assert.are.equal(1, select(2, c:err():gsub("loading the script anew", "")), c:err())
   end)
 
   it("goes on when on_reload fails or does not answer", function()

@@ -180,6 +180,13 @@ describe("the policy at the stop", function()
     end)
   end)
 
+  it("lets a policy deal with what it was told although hooks have no time to answer", function()
+    local code, out = container.run{ args = { "--hook-timeout", "0" }, command = exit_with(5),
+      script = "function on_stop() os.execute('sleep 0.2') print('cleaned up') end" }
+    assert.are.equal(5, code)
+    assert.are.equal("cleaned up\n", out)
+  end)
+
   it("is told the signal that began it", function()
     for _, signal in ipairs{ "SIGTERM", "SIGINT", "SIGQUIT" } do
       local c = container.start{ script = "function on_stop(why) print(why) end function on_start() print 'up' end" }

@@ -149,7 +149,7 @@ struct engine {
     struct channel collected;    /* deaths that the next policy is told when it is loaded */
     int64_t policy_start_at;     /* when to start it again; NEVER */
     int64_t policy_delay;
-    int reload_again;            /* was asked for while one is under way */
+    int reload_again;            /* was asked for when it could not begin */
     int64_t take_up_at;          /* when a reloaded script begins at the latest; NEVER */
     int store_fd; /* what the policies keep for each other (lua_store.c), or -1 */
     struct leaving leaving[LEAVING_MAX];

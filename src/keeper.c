@@ -59,7 +59,6 @@ static int start_policy(struct engine *engine, struct policy_slot *slot, enum st
         return -1;
     }
     slot->state = POLICY_LOADING;
-    engine->reload_again = 0;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "policy %d started", (int)slot->pid);
     hand_over_children(engine, slot, reason != START_RELOAD);
@@ -148,15 +147,16 @@ void keeper_reload(struct engine *engine)
         log_line(&engine->log, LOG_LEVEL_DEBUG, "a reload is under way already: another one follows");
         return;
     }
+    engine->reload_again = 0;
     log_line(&engine->log, LOG_LEVEL_DEBUG, "loading the script anew");
     if (start_policy(engine, &engine->candidate, START_RELOAD) != 0)
         log_line(&engine->log, LOG_LEVEL_ERROR, "cannot reload: %s; the old script stays", strerror(errno));
 }
 
-/* The script may have changed after it was read. */
-static void reload_is_over(struct engine *engine)
+void keeper_reload_again(struct engine *engine)
 {
-    if (engine->reload_again && engine->state < ENGINE_LEAVING)
+    if (engine->reload_again && engine->state == ENGINE_RUNNING && !reload_is_under_way(engine)
+        && !verdict_is_asked(engine, engine->policy.pid))
         keeper_reload(engine);
 }
 
@@ -250,7 +250,7 @@ void keeper_promoted(struct engine *engine)
     hand_over_children(engine, &engine->policy, 1);
     take_up(engine, &engine->policy);
     log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
-    reload_is_over(engine);
+    keeper_reload_again(engine);
 }
 
 /*
@@ -267,7 +267,7 @@ static void promote(struct engine *engine)
     engine->policy = engine->candidate;
     keeper_empty_slot(&engine->candidate, &engine->base);
     engine->policy_delay = 0;
-    engine->take_up_at = clock_after(engine->options.hook_timeout + killed_ends);
+    engine->take_up_at = clock_after(leaving_patience(engine) + killed_ends);
     if (!leaving_any(engine))
         keeper_promoted(engine);
 }
@@ -365,7 +365,7 @@ static void candidate_lost(struct engine *engine, const char *how)
     verdict_forget(engine, ASK_RELOAD);
     if (engine->state < ENGINE_LEAVING)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
-    reload_is_over(engine);
+    keeper_reload_again(engine);
 }
 
 /* There will be no other one: nobody listens any more, nobody answers. */
@@ -450,7 +450,7 @@ void keeper_put_spawned(struct engine *engine, const struct event *event)
 {
     struct event told = *event;
 
-    if (!engine_has_policy(engine) || engine->policy.channel.shut)
+    if (!engine_has_policy(engine) || (engine_has_program(engine) && engine->policy.channel.shut))
         return;
     if (engine_has_program(engine) && !(engine->policy.hooks & HOOK_REAP)) {
         told.flags &= (uint16_t)~EVENT_SPAWNED; /* for on_reap alone: by then the pid may be another child's */

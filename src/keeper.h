@@ -23,6 +23,9 @@ void keeper_start_again(struct engine *engine);
 
 /* Loads the script anew in a candidate, which takes the policy's place once it is loaded. */
 void keeper_reload(struct engine *engine);
+
+/* The reload that was asked for while one was under way, or by a hook that had not answered: now it may begin. */
+void keeper_reload_again(struct engine *engine);
 void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 
 /* The policy that it has replaced has gone, or takes too long: the new one begins. */

@@ -20,13 +20,13 @@ static int find_leaving(const struct engine *engine, pid_t pid)
     return -1;
 }
 
-/* A program has what it does last before it. */
-static int64_t patience(const struct engine *engine)
+/* Questions may have no time at all; what was read is dealt with all the same. */
+int64_t leaving_patience(const struct engine *engine)
 {
     const struct options *const options = &engine->options;
+    const int64_t patience = options->hook_timeout > 0 ? options->hook_timeout : NANOSECONDS;
 
-    return engine_has_program(engine) && options->grace > options->hook_timeout ? options->grace
-                                                                                : options->hook_timeout;
+    return engine_has_program(engine) && options->grace > patience ? options->grace : patience;
 }
 
 void leaving_add(struct engine *engine, struct policy_slot *slot)
@@ -40,7 +40,7 @@ void leaving_add(struct engine *engine, struct policy_slot *slot)
     place->pid = slot->pid;
     place->pidfd = slot->pidfd;
     slot->pidfd = -1;
-    engine->leaving_deadline = clock_after(patience(engine));
+    engine->leaving_deadline = clock_after(leaving_patience(engine));
 }
 
 int leaving_any(const struct engine *engine)

@@ -4,7 +4,10 @@
 
 #include "engine.h"
 
-/* The policy of the slot has until the hook timeout (a program: or the grace) to end by itself. Those that left before have been killed. */
+/* How long a policy may take to end by itself: the hook timeout, or a second without one; a program has the grace. */
+int64_t leaving_patience(const struct engine *engine);
+
+/* The policy of the slot has that time to end. Those that left before have been killed. */
 void leaving_add(struct engine *engine, struct policy_slot *slot);
 
 /* True while there is one. */

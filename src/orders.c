@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "keeper.h"
+#include "leaving.h"
 #include "reap.h"
 #include "stop.h"
 #include "verdict.h"
@@ -34,7 +35,7 @@ static void failed(struct engine *engine, struct delivery *delivery)
     if (delivery->slot->state != POLICY_LOADING)
         return;
     delivery->slot->failed = 1;
-    delivery->slot->look_at = clock_after(engine->options.hook_timeout);
+    delivery->slot->look_at = clock_after(leaving_patience(engine));
 }
 
 static void hooks(struct engine *engine, struct delivery *delivery)
@@ -107,10 +108,14 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
 
 static void reload(struct engine *engine, struct delivery *delivery)
 {
+    const struct policy_slot *const slot = delivery->slot;
+
     if (engine->state != ENGINE_RUNNING || !engine_has_script(engine))
         return;
-    if (delivery->slot == &engine->candidate && !engine->candidate.ready_at) /* it would go on for ever */
+    if (slot->state == POLICY_LOADING && !slot->ready_at) /* it would go on for ever */
         log_line(&engine->log, LOG_LEVEL_WARNING, "a reload that the script asks for while it is being loaded is ignored");
+    else if (verdict_is_asked(engine, slot->pid)) /* who takes its place would be asked again, and reload again */
+        engine->reload_again = 1;
     else
         keeper_reload(engine);
 }

@@ -6,8 +6,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifndef __has_feature /* clang's way to tell */
+#define __has_feature(feature) 0
+#endif
 /* What a sanitizer is to watch has to come from its malloc. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 enum { REGION = 0 };
 #else
 enum { REGION = 1024 * 1024 }; /* of addresses; pages count when they are touched */

@@ -77,6 +77,7 @@ static void resolve(struct engine *engine, struct ask *ask, enum answer answer, 
 
     forget(engine, ask);
     kinds[copy.kind].answered(engine, &copy, answer, number);
+    keeper_reload_again(engine);
 }
 
 void verdict_answer(struct engine *engine, const struct order *order)
@@ -159,6 +160,14 @@ int verdict_is_open(const struct engine *engine, enum ask_kind kind)
 {
     for (int i = 0; i < engine->asks_used; i++)
         if (engine->asks[i].kind == kind)
+            return 1;
+    return 0;
+}
+
+int verdict_is_asked(const struct engine *engine, pid_t pid)
+{
+    for (int i = 0; i < engine->asks_used; i++)
+        if (engine->asks[i].kind == ASK_SIGNAL && pid > 0 && engine->asks[i].asked == pid)
             return 1;
     return 0;
 }

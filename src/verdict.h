@@ -36,6 +36,9 @@ void verdict_forget(struct engine *engine, enum ask_kind kind);
 
 /* True when one of that kind, or with that serial, is open. */
 int verdict_is_open(const struct engine *engine, enum ask_kind kind);
+
+/* True while this policy has not answered what to do with a signal. */
+int verdict_is_asked(const struct engine *engine, pid_t pid);
 int verdict_serial_is_open(const void *engine, uint32_t serial);
 
 #endif

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|container|
-# bench|soak|lint|arm64|fuzz|asan|coverage|valgrind|check
+# bench|soak|lint|arm64|fuzz|coverage|valgrind|check
 #
 # Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
 # Debian), it says in one line which packages to install.
@@ -15,6 +15,7 @@ need() { missing="$missing $1"; }
 need_build() {
     have_file /usr/include/lua5.4/lua.h /usr/local/include/lua5.4/lua.h "${LUA_INCLUDE:-/usr/include/lua5.4}/lua.h" \
         || need liblua5.4-dev
+    have cc || need gcc
     printf '#include <stdio.h>\nint main(void){return 0;}\n' | cc -x c -o /dev/null - 2>/dev/null || need libc6-dev
 }
 
@@ -88,10 +89,6 @@ fuzzer_package() {
         || apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9][0-9]*\)$/\1/p')
     version=${version%%.*}
     echo "libclang-rt-${version:-14}-dev"
-}
-
-need_asan() {
-    need_test
 }
 
 need_coverage() {
