@@ -7,7 +7,6 @@
 --            is told exactly once, and every real-time signal, too
 --   reload   it is replaced, never blocked or killed: every death is told exactly once
 --   crash    all of it, and it is killed: what a policy had read when it was killed is lost, one packet at most
--- At most a few reloads a second: under more, on an overloaded machine, the known weakness would show.
 
 package.path = "./?.lua;" .. package.path
 
