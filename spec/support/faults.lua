@@ -128,6 +128,13 @@ local function sort(c, line)
   return (text:gsub(c.folder:gsub("%p", "%%%0"), "FOLDER"))
 end
 
+-- True when it was one with another descriptor: the shell and the loader, whose calls count, made more or fewer.
+function faults.hit_another(c, fault)
+  local hit = (c:read("trace") or ""):match("([^\n]*)%(INJECTED%)")
+  local wanted = fault.sort:match("^[%w_]+%(N<[^,)]*")
+  return hit ~= nil and wanted ~= nil and sort(c, hit):match("^[^,)]*") ~= wanted
+end
+
 -- The calls that the traced program has made since its start: their name, which of its name it was, and its sort.
 function faults.calls(c)
   local list, counts, started = {}, {}, c.attached_late
