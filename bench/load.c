@@ -108,7 +108,7 @@ static double number_of(pid_t pid, const char *file, const char *word)
 static double switches(pid_t pid)
 {
     return number_of(pid, "status", "\nvoluntary_ctxt_switches:")
-        + number_of(pid, "status", "nonvoluntary_ctxt_switches:");
+           + number_of(pid, "status", "nonvoluntary_ctxt_switches:");
 }
 
 /* ---- Children of process 1. ---- */

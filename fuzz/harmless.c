@@ -21,7 +21,7 @@
 #include "spawn_plan.h"
 
 /* What is called in place of `name`, which is __real_name. */
-#define WRAP(type, name, ...) \
+#define WRAP(type, name, ...)        \
     type __wrap_##name(__VA_ARGS__); \
     type __wrap_##name(__VA_ARGS__)
 

@@ -20,12 +20,12 @@ struct process {
 };
 
 struct world {
-    int64_t now;             /* nanoseconds; a wait moves it forward */
-    pid_t self;              /* what getpid gives, or 0 for the truth */
-    int clone_error;         /* what the next clone fails with, or 0 */
-    int exec_error;          /* what the next process reports instead of its exec, or 0 */
-    int signal_fd;           /* what the engine gets for a signalfd, or -1 */
-    const char *passwd;      /* the texts of /etc/passwd and /etc/group */
+    int64_t now;        /* nanoseconds; a wait moves it forward */
+    pid_t self;         /* what getpid gives, or 0 for the truth */
+    int clone_error;    /* what the next clone fails with, or 0 */
+    int exec_error;     /* what the next process reports instead of its exec, or 0 */
+    int signal_fd;      /* what the engine gets for a signalfd, or -1 */
+    const char *passwd; /* the texts of /etc/passwd and /etc/group */
     const char *group;
     struct process processes[PROCESSES_MAX];
     size_t process_count;

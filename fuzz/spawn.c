@@ -26,13 +26,13 @@ static const char script[] =
     "end\n";
 
 static const char *const keys[] = {
-    "name", "env", "clear_env", "cwd", "user", "group", "umask", "nice", "rlimit", "oom_score_adj", "session", "fds",
-    "stdin", "stdout", "stderr", "capture", "nofile", "core", "PATH", "HOME", "nmae", "",
+    "name", "env",   "clear_env", "cwd",    "user",    "group",  "umask", "nice", "rlimit", "oom_score_adj", "session",
+    "fds",  "stdin", "stdout",    "stderr", "capture", "nofile", "core",  "PATH", "HOME",   "nmae",          "",
 };
 
 static const char *const words[] = {
-    "true", "null", "pipe", "inherit", "stdout", "stderr", "/none", "/tmp/file", "me", "me:wheel", "root", "1000", "0:",
-    "a=b", "", "4294967295",
+    "true", "null",     "pipe", "inherit", "stdout", "stderr", "/none", "/tmp/file",
+    "me",   "me:wheel", "root", "1000",    "0:",     "a=b",    "",      "4294967295",
 };
 
 static void push_value(lua_State *L, struct input *input, int depth);

@@ -23,7 +23,9 @@ struct chunk {
 };
 
 enum { CHUNK_EVENTS = (PACKET_SIZE - (int)sizeof(struct chunk)) / (int)sizeof(struct event) };
-enum { SPARE_EVENTS = (8192 - (int)sizeof(struct chunk)) / (int)sizeof(struct event) }; /* two pages are kept, no more */
+enum {
+    SPARE_EVENTS = (8192 - (int)sizeof(struct chunk)) / (int)sizeof(struct event)
+}; /* two pages are kept, no more */
 
 static const int64_t try_again_after = 10 * MILLISECOND;
 static const int64_t rest_shortest = MILLISECOND;
@@ -212,7 +214,7 @@ void channel_put_fds(struct channel *channel, const struct event *event, const i
     }
     chunk->events[chunk->count++] = *event;
     if (chunk->fd_count < count) /* no descriptor left here: the policy does without */
-        chunk->events[0].flags &= (uint16_t)~(EVENT_HAS_PIDFD | EVENT_HAS_STDOUT | EVENT_HAS_STDERR | EVENT_HAS_READY);
+        chunk->events[0].flags &= (uint16_t) ~(EVENT_HAS_PIDFD | EVENT_HAS_STDOUT | EVENT_HAS_STDERR | EVENT_HAS_READY);
     channel->backlog++;
     if (!channel->full)
         channel->flush_at = clock_now();

@@ -30,7 +30,7 @@ struct environment {
     int is_copy;
     size_t count;
     size_t added_count;
-    char *listen_pid; /* where the digits go, or NULL */
+    char *listen_pid;                           /* where the digits go, or NULL */
     char added[ADDED_VARIABLES][VARIABLE_SIZE]; /* last: mostly not touched */
 };
 
@@ -179,8 +179,7 @@ static void started(struct engine *engine, const struct spawn_result *result)
     engine->main_code = -1;
     engine->main_retry_at = NEVER;
     engine->main_retry_delay = 0;
-    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)result->pid,
-             engine->base.command[0]);
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)result->pid, engine->base.command[0]);
 }
 
 /*
@@ -284,8 +283,9 @@ int command_start_again(struct engine *engine, char *why, size_t size)
         snprintf(why, size, "the main child is still alive");
         errno = EBUSY;
     } else if (engine->state != ENGINE_RUNNING) {
-        snprintf(why, size, engine->state == ENGINE_LOADING ? "the script is still being loaded: COMMAND is started then"
-                                                           : "reaper-lua is stopping");
+        snprintf(why, size,
+                 engine->state == ENGINE_LOADING ? "the script is still being loaded: COMMAND is started then"
+                                                 : "reaper-lua is stopping");
         errno = EBUSY;
     } else if (run(engine, &result, why, size) == 0) {
         started(engine, &result);

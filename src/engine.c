@@ -256,7 +256,14 @@ static void check_died(struct engine *engine)
         states[engine->state].died(engine);
 }
 
-enum { POLL_SIGNALS, POLL_POLICY, POLL_CANDIDATE, POLL_ENDS, POLL_ENDS_LAST = POLL_ENDS + 1 + LEAVING_MAX, POLL_WATCHED };
+enum {
+    POLL_SIGNALS,
+    POLL_POLICY,
+    POLL_CANDIDATE,
+    POLL_ENDS,
+    POLL_ENDS_LAST = POLL_ENDS + 1 + LEAVING_MAX,
+    POLL_WATCHED
+};
 
 static struct pollfd poll_channel(const struct channel *channel)
 {

@@ -62,7 +62,7 @@ struct engine_start {
     int argc;
     char **argv;
     char **environment;
-    pid_t parent; /* getppid() of the first moment */
+    pid_t parent;                         /* getppid() of the first moment */
     const struct engine_program *program; /* or NULL */
     /* Runs in the new policy process and gives its exit code, with which that process ends. */
     int (*become_policy)(const struct engine *engine, int channel_fd);
@@ -99,8 +99,8 @@ enum { ASKS_MAX = 64 }; /* questions at once; beyond that the default is taken a
 struct ask {
     enum ask_kind kind;
     uint32_t serial;
-    int waiting;        /* the hook yielded: no deadline until it returns */
-    pid_t asked;        /* the policy that has been asked, or 0 */
+    int waiting; /* the hook yielded: no deadline until it returns */
+    pid_t asked; /* the policy that has been asked, or 0 */
     int64_t deadline;
     struct event event; /* as it is sent, to be sent again to a policy that takes the place of a lost one */
     int32_t code;       /* of a signal's record: SI_QUEUE has a value */
@@ -121,37 +121,37 @@ struct engine {
     struct options options; /* in force */
     struct log log;
     struct inherited_signals signals;
-    int is_init;   /* process 1 of a PID namespace: decided by getpid() == 1, here only */
+    int is_init;    /* process 1 of a PID namespace: decided by getpid() == 1, here only */
     int signal_fd;  /* for poll */
     int waiting_fd; /* the same, but a read waits; -1: there is none */
 
     enum engine_state state;
     int64_t state_deadline;
-    signal_set early; /* signals that came while the script was loading */
-    int interrupts;   /* TERM and INT received; from the beginning of the stop only those of this stop */
+    signal_set early;       /* signals that came while the script was loading */
+    int interrupts;         /* TERM and INT received; from the beginning of the stop only those of this stop */
     int64_t interrupted_at; /* when the last of them came */
 
     /* The main child. */
-    pid_t main_pid;    /* 0 when it is not alive */
+    pid_t main_pid; /* 0 when it is not alive */
     int main_pidfd;
-    int main_status;   /* wait status of the last one; -1: there was none */
-    int main_code;     /* exit code when it could not be run: 126, 127; otherwise -1 */
+    int main_status; /* wait status of the last one; -1: there was none */
+    int main_code;   /* exit code when it could not be run: 126, 127; otherwise -1 */
     int64_t main_retry_at, main_retry_delay;
-    int folder_fd;     /* where reaper-lua was started, for the first children */
-    char *folder;      /* the same as a path, or NULL */
-    int terminal_fd;   /* the controlling terminal, or -1 */
+    int folder_fd;      /* where reaper-lua was started, for the first children */
+    char *folder;       /* the same as a path, or NULL */
+    int terminal_fd;    /* the controlling terminal, or -1 */
     int terminal_given; /* its foreground was given to the main child's group */
 
     struct children children; /* spawned by policies */
 
     /* The policy. */
     struct policy_slot policy, candidate;
-    struct channel collected;    /* deaths that the next policy is told when it is loaded */
-    int64_t policy_start_at;     /* when to start it again; NEVER */
+    struct channel collected; /* deaths that the next policy is told when it is loaded */
+    int64_t policy_start_at;  /* when to start it again; NEVER */
     int64_t policy_delay;
-    int reload_again;            /* was asked for when it could not begin */
-    int64_t take_up_at;          /* when a reloaded script begins at the latest; NEVER */
-    int store_fd; /* what the policies keep for each other (lua_store.c), or -1 */
+    int reload_again;   /* was asked for when it could not begin */
+    int64_t take_up_at; /* when a reloaded script begins at the latest; NEVER */
+    int store_fd;       /* what the policies keep for each other (lua_store.c), or -1 */
     struct leaving leaving[LEAVING_MAX];
     int64_t leaving_deadline;
 
@@ -160,18 +160,18 @@ struct engine {
     uint32_t last_ask;
 
     /* Reaping. */
-    int64_t sweep_at;      /* when to sweep; NEVER */
-    int64_t sweep_allowed; /* not before this moment, to keep sweeping below its share of the time */
-    int64_t sweep_cost;    /* nanoseconds of a walk over all children */
+    int64_t sweep_at;             /* when to sweep; NEVER */
+    int64_t sweep_allowed;        /* not before this moment, to keep sweeping below its share of the time */
+    int64_t sweep_cost;           /* nanoseconds of a walk over all children */
     const struct deaths *telling; /* those that are being told, or NULL */
     struct oom_watch oom;
 
     /* The stop. */
-    int exit_code;    /* asked for by the script, or -1 */
-    int left_code;    /* what reaper-lua ends with */
-    int left_named;   /* on_exit has named it */
-    int check_remains; /* something has changed: see what is left */
-    int64_t check_at;  /* when to look again at what cannot be watched; NEVER */
+    int exit_code;            /* asked for by the script, or -1 */
+    int left_code;            /* what reaper-lua ends with */
+    int left_named;           /* on_exit has named it */
+    int check_remains;        /* something has changed: see what is left */
+    int64_t check_at;         /* when to look again at what cannot be watched; NEVER */
     int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
     int watched_count;
 
@@ -183,7 +183,8 @@ struct engine {
  * Runs the engine to its end and gives the exit code. After it has started nothing can make it return early; memory
  * or descriptors that are missing cost a feature and a line on stderr.
  */
-int engine_run(const struct engine_start *start, const struct options *options, const struct inherited_signals *signals);
+int engine_run(const struct engine_start *start, const struct options *options,
+               const struct inherited_signals *signals);
 
 /*
  * Opens /dev/null where 0, 1 or 2 is closed: it would be taken by the next file that is opened, and log lines would go

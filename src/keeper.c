@@ -231,7 +231,7 @@ static void dismiss_old(struct engine *engine)
 
     leaving_kill(engine);
     channel_refuse(&old->channel);
-    old->told_shut = 1; /* by us */
+    old->told_shut = 1;                             /* by us */
     read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned; they may end it, too */
     if (old->state != POLICY_NONE) {
         channel_salvage(&old->channel, &engine->collected, verdict_serial_is_open, engine);
@@ -287,8 +287,7 @@ static void candidate_ready(struct engine *engine)
     memset(&ask, 0, sizeof ask);
     ask.kind = ASK_RELOAD;
     ask.event.kind = EVENT_RELOAD;
-    if (engine->policy.state != POLICY_READY || !(engine->policy.hooks & HOOK_RELOAD)
-        || verdict_ask(engine, &ask) != 0)
+    if (engine->policy.state != POLICY_READY || !(engine->policy.hooks & HOOK_RELOAD) || verdict_ask(engine, &ask) != 0)
         promote(engine);
 }
 
@@ -462,7 +461,7 @@ void keeper_put_spawned(struct engine *engine, const struct event *event)
     }
     /* A script that is still being loaded may wait for a child that it has spawned. */
     channel_put(engine->policy.state == POLICY_LOADING && engine->take_up_at == NEVER ? &engine->policy.channel
-                                                                                     : listener(engine),
+                                                                                      : listener(engine),
                 event, MUST_KEEP);
     if (engine->candidate.state == POLICY_NONE)
         return;

@@ -171,8 +171,9 @@ static int refuse(lua_State *L, const char *why)
 }
 
 /*
- * core.start(settings, hooks, told, subreaper): true and whether the log is JSON, in the program; or nil, message[, errno]. `settings` is a list of
- * keys and texts, `hooks` a set of enum hook_bit, the others are those of struct engine_program.
+ * core.start(settings, hooks, told, subreaper): true and whether the log is JSON, in the program; or nil, message[,
+ * errno]. `settings` is a list of keys and texts, `hooks` a set of enum hook_bit, the others are those of struct
+ * engine_program.
  */
 static int core_start(lua_State *L)
 {

@@ -47,8 +47,11 @@ static void add_text(struct line *line, const char *text)
 /* The length of the UTF-8 sequence at `text` (RFC 3629), 0 when there is none. */
 static size_t utf8_length(const unsigned char *text)
 {
-    const size_t length = *text < 0x80 ? 1 : *text >= 0xc2 && *text < 0xe0 ? 2 : *text >= 0xe0 && *text < 0xf0 ? 3
-                          : *text >= 0xf0 && *text < 0xf5 ? 4 : 0;
+    const size_t length = *text < 0x80                    ? 1
+                          : *text >= 0xc2 && *text < 0xe0 ? 2
+                          : *text >= 0xe0 && *text < 0xf0 ? 3
+                          : *text >= 0xf0 && *text < 0xf5 ? 4
+                                                          : 0;
 
     for (size_t i = 1; i < length; i++)
         if ((text[i] & 0xc0) != 0x80)

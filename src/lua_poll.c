@@ -49,7 +49,8 @@ static void wait_for_any(int epoll_fd, lua_Number seconds)
     ppoll(&entry, 1, seconds < 0 ? NULL : &time, NULL);
 }
 
-/* The ready descriptors but the channel and the timer. Reads a packet when there is one; -1 when the engine has gone. */
+/* The ready descriptors but the channel and the timer. Reads a packet when there is one; -1 when the engine has gone.
+ */
 static int sort_out(struct policy *policy, const struct epoll_event *ready, int count, int *fds)
 {
     int left = 0;

@@ -31,12 +31,8 @@ static int core_exit(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "resume", core_resume },
-    { "give_up", core_give_up },
-    { "exit", core_exit },
-    { "store", core_store },
-    { "stored", core_stored },
-    { NULL, NULL },
+    { "resume", core_resume }, { "give_up", core_give_up }, { "exit", core_exit },
+    { "store", core_store },   { "stored", core_stored },   { NULL, NULL },
 };
 
 void open_script_core(lua_State *L, struct policy *policy)

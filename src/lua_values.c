@@ -130,8 +130,7 @@ static int status_to_string(lua_State *L)
     lua_getfield(L, 1, "core"); // status kind signal code core
     luaL_tolstring(L, 2, NULL);
     luaL_tolstring(L, lua_isnil(L, 3) ? 4 : 3, NULL); // … "kind" "code or signal"
-    lua_pushfstring(L, "%s %s%s", lua_tostring(L, 6), lua_tostring(L, 7),
-                    lua_toboolean(L, 5) ? " (core dumped)" : "");
+    lua_pushfstring(L, "%s %s%s", lua_tostring(L, 6), lua_tostring(L, 7), lua_toboolean(L, 5) ? " (core dumped)" : "");
     return 1;
 }
 

@@ -21,16 +21,16 @@ enum {
 
 enum event_kind {
     EVENT_NONE,
-    EVENT_CHILD,         /* a child of an earlier policy: pid, name; pidfd and what is kept beside it */
-    EVENT_START,         /* all children are told; pid = main child or 0; number = enum start_reason */
-    EVENT_REAP,          /* pid, status, usage, flags; ask when the main child's restart is to be decided */
-    EVENT_OVERFLOW,      /* number = deaths that were dropped here */
-    EVENT_SIGNAL,        /* number = signal; ask */
-    EVENT_STOP,          /* the stop begins: text = "main", "exit" or the signal's name; ask */
-    EVENT_EXIT,          /* nothing is left: number = exit code, status (-1: there was no main child); ask */
-    EVENT_RELOAD,        /* this policy is about to be replaced: ask */
-    EVENT_REPLY,         /* to the order with the same ask: pid or -1, status = errno, text = message */
-    EVENT_STATS,         /* to ORDER_STATS: struct statistics in place of usage */
+    EVENT_CHILD,    /* a child of an earlier policy: pid, name; pidfd and what is kept beside it */
+    EVENT_START,    /* all children are told; pid = main child or 0; number = enum start_reason */
+    EVENT_REAP,     /* pid, status, usage, flags; ask when the main child's restart is to be decided */
+    EVENT_OVERFLOW, /* number = deaths that were dropped here */
+    EVENT_SIGNAL,   /* number = signal; ask */
+    EVENT_STOP,     /* the stop begins: text = "main", "exit" or the signal's name; ask */
+    EVENT_EXIT,     /* nothing is left: number = exit code, status (-1: there was no main child); ask */
+    EVENT_RELOAD,   /* this policy is about to be replaced: ask */
+    EVENT_REPLY,    /* to the order with the same ask: pid or -1, status = errno, text = message */
+    EVENT_STATS,    /* to ORDER_STATS: struct statistics in place of usage */
 };
 
 enum event_flag {

@@ -35,7 +35,7 @@ struct options {
     int warn;
     int json;
     enum log_level threshold;
-    int parent_death; /* signal or 0 */
+    int parent_death;                            /* signal or 0 */
     int64_t grace, hook_timeout, policy_timeout; /* nanoseconds; policy_timeout 0 = never */
     uint64_t hook_memory;                        /* bytes; 0 = no limit */
     char user[OPTION_USER_SIZE];                 /* USER[:GROUP], or "" */

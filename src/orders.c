@@ -113,7 +113,8 @@ static void reload(struct engine *engine, struct delivery *delivery)
     if (engine->state != ENGINE_RUNNING || !engine_has_script(engine))
         return;
     if (slot->state == POLICY_LOADING && !slot->ready_at) /* it would go on for ever */
-        log_line(&engine->log, LOG_LEVEL_WARNING, "a reload that the script asks for while it is being loaded is ignored");
+        log_line(&engine->log, LOG_LEVEL_WARNING,
+                 "a reload that the script asks for while it is being loaded is ignored");
     else if (verdict_is_asked(engine, slot->pid)) /* who takes its place would be asked again, and reload again */
         engine->reload_again = 1;
     else
@@ -127,8 +128,7 @@ static void configure(struct engine *engine, struct delivery *delivery)
     const size_t length = strlen(key);
     char why[WHY_SIZE];
 
-    if (length + 1 >= ORDER_TEXT_SIZE
-        || options_set(&delivery->slot->options, key, key + length + 1, why) != 0) {
+    if (length + 1 >= ORDER_TEXT_SIZE || options_set(&delivery->slot->options, key, key + length + 1, why) != 0) {
         log_line(&engine->log, LOG_LEVEL_ERROR, "malformed setting from the policy: %s", key);
         return;
     }

@@ -125,7 +125,9 @@ static int read_script(const char *path, struct text *text, char *why)
     if (!S_ISREG(file.st_mode)) {
         close(fd);
         snprintf(why, WHY_SIZE, "the script %s is %s, not a file with Lua text", path,
-                 S_ISDIR(file.st_mode) ? "a directory" : S_ISFIFO(file.st_mode) ? "a FIFO" : "a device or socket");
+                 S_ISDIR(file.st_mode)    ? "a directory"
+                 : S_ISFIFO(file.st_mode) ? "a FIFO"
+                                          : "a device or socket");
         return -1;
     }
     result = read_all(fd, text);

@@ -40,15 +40,15 @@ struct packet {
 struct policy {
     int argc;
     char **argv;
-    pid_t pid;                     /* of this process: what forks from it must not touch the channel */
-    int fd;                        /* the channel; -1 with --check, and before reaper.start */
-    int checking;                  /* --check */
-    int store_fd;                  /* what one policy keeps for the next, or -1 */
-    struct options configured;     /* what the script has set, over defaults and environment */
-    struct options options;        /* in force: those under the command line */
+    pid_t pid;                 /* of this process: what forks from it must not touch the channel */
+    int fd;                    /* the channel; -1 with --check, and before reaper.start */
+    int checking;              /* --check */
+    int store_fd;              /* what one policy keeps for the next, or -1 */
+    struct options configured; /* what the script has set, over defaults and environment */
+    struct options options;    /* in force: those under the command line */
     struct inherited_signals signals;
     struct log log;
-    struct watchdog watchdog;      /* of a policy; the hooks of a program are its own affair */
+    struct watchdog watchdog;                       /* of a policy; the hooks of a program are its own affair */
     void (*options_changed)(struct policy *policy); /* or NULL */
     struct packet *first, *last;
     uint32_t last_request;

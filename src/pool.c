@@ -37,8 +37,8 @@ static int is_ours(const void *block)
 
 static void map_region(void)
 {
-    void *const mapped = REGION ? mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                                : MAP_FAILED;
+    void *const mapped =
+        REGION ? mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
 
     if (mapped == MAP_FAILED)
         return;

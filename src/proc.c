@@ -14,7 +14,7 @@
 #include "text.h"
 
 enum {
-    STAT_SIZE = 1024,          /* 52 numbers of up to 20 digits would be longer, but what is read stands in front */
+    STAT_SIZE = 1024,         /* 52 numbers of up to 20 digits would be longer, but what is read stands in front */
     KERNEL_THREAD = 0x200000, /* PF_KTHREAD of include/linux/sched.h, unchanged since 2.6.27 */
 };
 

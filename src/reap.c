@@ -24,17 +24,17 @@
 #include "verdict.h"
 
 enum {
-    RECORDS = 16,      /* read at once */
-    DEATHS = 16,       /* told at once */
+    RECORDS = 16,       /* read at once */
+    DEATHS = 16,        /* told at once */
     TURN_RECORDS = 256, /* in one turn of the loop */
-    SWEEP_SHARE = 9,   /* rest this many times as long as the sweep took: a tenth of the time */
+    SWEEP_SHARE = 9,    /* rest this many times as long as the sweep took: a tenth of the time */
 };
 
 static const int64_t sweep_latest = 20 * MILLISECOND;
 static const int64_t sweep_slice = 2 * MILLISECOND;
 static const int64_t sweep_cheap = MILLISECOND / 50; /* up to this a sweep follows at once: deaths stay in order */
 static const int64_t sweep_dear = MILLISECOND / 20;  /* some thousand children */
-static const int64_t wait_cost = 200;                 /* of wait4 on a pid, about; nanoseconds */
+static const int64_t wait_cost = 200;                /* of wait4 on a pid, about; nanoseconds */
 
 struct death {
     pid_t pid;
@@ -48,7 +48,7 @@ struct death {
 struct deaths {
     size_t count;
     int orders_read; /* since all of these died */
-    size_t total; /* in this turn */
+    size_t total;    /* in this turn */
     struct death list[DEATHS];
 };
 

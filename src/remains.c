@@ -133,7 +133,7 @@ static void signal_entry(const struct entry *entry, int number)
 static pid_t highest_pid(void)
 {
     static const pid_t limit = 4194304; /* PID_MAX_LIMIT of include/linux/threads.h */
-    const pid_t probe = vfork(); /* NOLINT(*.vfork): it ends at once, in the next line */
+    const pid_t probe = vfork();        /* NOLINT(*.vfork): it ends at once, in the next line */
 
     if (probe == 0)
         _exit(0);

@@ -73,8 +73,8 @@ static int first_free(const struct spawn_request *request)
 static struct plan *make_plan(const struct spawn_request *request)
 {
     const size_t arguments = length_of(request->argv);
-    const size_t before_stacks = page_up(sizeof(struct plan) + (arguments + 2) * sizeof(char *)
-                                         + request->fd_count * sizeof(int));
+    const size_t before_stacks =
+        page_up(sizeof(struct plan) + (arguments + 2) * sizeof(char *) + request->fd_count * sizeof(int));
     const size_t size = before_stacks + 2 * STACK_SIZE;
     struct plan *plan = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 

@@ -46,11 +46,11 @@ struct spawn_request {
     const struct inherited_signals *signals;
     char *listen_pid; /* behind the "=" of LISTEN_PID, room for 11 characters; or NULL */
 
-    int sibling;      /* a child of the caller's parent */
-    int session;      /* setsid, otherwise a process group of its own */
-    int terminal_fd;  /* hand this terminal's foreground to the new group, or -1 */
-    int notify_fd;    /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
-    const char *name; /* for ORDER_SPAWNED */
+    int sibling;            /* a child of the caller's parent */
+    int session;            /* setsid, otherwise a process group of its own */
+    int terminal_fd;        /* hand this terminal's foreground to the new group, or -1 */
+    int notify_fd;          /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
+    const char *name;       /* for ORDER_SPAWNED */
     int tell_fds[KEPT_MAX]; /* what goes with ORDER_SPAWNED to be kept, or -1 */
 
     const struct spawn_fd *fds;

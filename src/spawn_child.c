@@ -32,7 +32,7 @@ union control {
 
 /* What the engine is to keep for the next policy travels with ORDER_SPAWNED. */
 ON_OWN_STACK static void attach_kept(const int *tell_fds, struct order *order, struct msghdr *message,
-                                        union control *control)
+                                     union control *control)
 {
     int *slots = (int *)CMSG_DATA(&control->header);
     size_t count = 0;

@@ -29,8 +29,8 @@ struct plan {
     char **shell_argv; /* room for /bin/sh FILE ARG…, for a text without #! */
     int report_fd;
     int notify_fd;
-    int base; /* descriptors from here on are no target */
-    char *stack; /* two of STACK_SIZE */
+    int base;     /* descriptors from here on are no target */
+    char *stack;  /* two of STACK_SIZE */
     int flags;    /* of the clone that makes the new process */
     int *sources; /* the sources of request->fds, moved out of the targets' way */
     char file[PATH_MAX];

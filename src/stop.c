@@ -62,8 +62,7 @@ void stop_main_answered(struct engine *engine, const struct ask *ask, enum answe
 /* It is the main child's end that leaves them; without COMMAND the stop is as ever. */
 static int leaves_orphans(const struct engine *engine)
 {
-    return engine->options.leave_orphans && (engine->base.command || engine->start->program)
-           && engine->main_pid == 0;
+    return engine->options.leave_orphans && (engine->base.command || engine->start->program) && engine->main_pid == 0;
 }
 
 /* What on_stop sets going, with os.execute say, belongs to the stop: the grace is its time. */
@@ -75,8 +74,8 @@ static void tell_stop(struct engine *engine, const char *reason)
     ask.kind = ASK_STOP;
     ask.event.kind = EVENT_STOP;
     snprintf(ask.event.of.text, sizeof ask.event.of.text, "%s", reason);
-    if (engine->state != ENGINE_STOPPING || engine->policy.state != POLICY_READY
-        || !(engine->policy.hooks & HOOK_STOP) || verdict_ask(engine, &ask) != 0)
+    if (engine->state != ENGINE_STOPPING || engine->policy.state != POLICY_READY || !(engine->policy.hooks & HOOK_STOP)
+        || verdict_ask(engine, &ask) != 0)
         keeper_put(engine, &ask.event, HOOK_STOP);
     else
         verdict_wait(engine, ask.event.ask);

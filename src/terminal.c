@@ -29,8 +29,7 @@ void terminal_find(struct engine *engine)
  */
 static int may_give(const struct engine *engine)
 {
-    return engine->terminal_given
-           || (is_ours(engine->terminal_fd) && (engine->is_init || tcgetpgrp(STDIN_FILENO) > 0));
+    return engine->terminal_given || (is_ours(engine->terminal_fd) && (engine->is_init || tcgetpgrp(STDIN_FILENO) > 0));
 }
 
 int terminal_to_give(struct engine *engine)

@@ -325,8 +325,8 @@ static int report_failure(lua_State *L, lua_State *co, struct watchdog *watchdog
         return 1;
     }
     lua_pushboolean(L, 0);
-    lua_xmove(co, L, 1); // false value
-    make_string(L);      // false message
+    lua_xmove(co, L, 1);                           // false value
+    make_string(L);                                // false message
     luaL_traceback(L, co, lua_tostring(L, -1), 0); // false message traceback
     reset(co, watchdog);
     if (status == LUA_ERRMEM)

@@ -24,7 +24,7 @@ struct watchdog {
     lua_State *volatile running; /* the innermost coroutine of the script, or NULL */
     volatile sig_atomic_t unwinding;
     volatile sig_atomic_t ticks; /* since the call began */
-    int timer; /* as the kernel counts them */
+    int timer;                   /* as the kernel counts them */
     int has_timer;
     size_t used;  /* bytes of the Lua state */
     size_t limit; /* 0: none */

@@ -1,8 +1,8 @@
 /*
- * Linked into the coverage build only (make coverage). gcov writes its counts from exit, and many processes of the specs
- * end otherwise: the library's engine by _exit, others by KILL. So counts are also written before _exit, and whenever
- * there has been nothing to do for a moment. New processes between clone and exec count in their caller's memory and
- * leave the writing to it; they are told by their pid.
+ * Linked into the coverage build only (make coverage). gcov writes its counts from exit, and many processes of the
+ * specs end otherwise: the library's engine by _exit, others by KILL. So counts are also written before _exit, and
+ * whenever there has been nothing to do for a moment. New processes between clone and exec count in their caller's
+ * memory and leave the writing to it; they are told by their pid.
  */
 #define _GNU_SOURCE
 #include <poll.h>

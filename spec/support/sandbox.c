@@ -45,12 +45,9 @@ static int install(struct sock_filter *filter, size_t count)
 static int refuse_clone_parent(void)
 {
     struct sock_filter filter[] = {
-        LOAD(nr),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
-        LOAD(args[0]),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_PARENT, 0, 1),
-        FAIL(EPERM),
-        ALLOW,
+        LOAD(nr),      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+        LOAD(args[0]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_PARENT, 0, 1),
+        FAIL(EPERM),   ALLOW,
     };
 
     return install(filter, sizeof filter / sizeof *filter);
