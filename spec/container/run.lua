@@ -73,7 +73,7 @@ COPY reaper-lua helper /
 local README = assert(shell.read("README.md"):match "\n(    FROM scratch\n.-)\n\n"):gsub("    ", "")
 
 local function build_images(which)
-  local helper = "build/container-helper"
+  local helper = "build/spec-helper"
   shell.must "mkdir -p /run/bin && cp /bin/busybox /run/bin && chroot /run /bin/busybox --install -s /bin"
   which:build("bare", BARE, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, text = "README.md" })
   which:build("box", BOX, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, bin = "/run/bin" })

@@ -17,7 +17,10 @@ pipe_signal:start("sigpipe", function() end)
 pipe_signal:unref()
 
 local NAP_MS = 5
-local LIMIT_SECONDS = math.ceil(60 * container.slow)
+-- How long something that must come is waited for where a spec does not say it. It says nothing about how long it may
+-- take, only when to give up; beside other specs (SPEC_COMPANY: so many for each processor) that is later.
+local PATIENCE_SECONDS = 10 * math.max(1, tonumber(os.getenv("SPEC_COMPANY")) or 1)
+local LIMIT_SECONDS = math.ceil(6 * PATIENCE_SECONDS * container.slow)
 
 local Container = {}
 Container.__index = Container
@@ -36,7 +39,7 @@ container.signal_number = signals.number
 -- Everything that may stand in the table given to start, so that a misspelt key is told.
 local KEYS = {}
 for key in ([[mode script script_path args command raw env clear_env ignore block close no_proc full_stderr tty
-  report_left cwd files unshare wrap limit program]]):gmatch("%S+") do
+  report_left cwd files wrap limit program]]):gmatch("%S+") do
   KEYS[key] = true
 end
 
@@ -139,9 +142,7 @@ local function command_line(self, options)
   if options.tty then
     append(words, container.helper, "pty", "--")
   end
-  append(words, "/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
-  append_all(words, options.unshare)
-  append(words, "--")
+  append(words, container.helper, "contain", "--")
   append_all(words, options.wrap)
   append_all(words, setup_words(self, options))
   if container.under then
@@ -198,11 +199,11 @@ local function ended(self)
 end
 
 -- The kernel drops what is sent to process 1 before it has blocked or handled it, so reaper-lua has to get that far.
-local function takes_signals(process)
+local function takes_signals(view, process)
   if container.under then -- valgrind blocks them before the program does
-    return processes.reads_signals(process.pid)
+    return view:reads_signals(process.nspid)
   end
-  return process.comm ~= "reaper-lua" or processes.blocks_signals(process.pid)
+  return process.comm ~= "reaper-lua" or view:blocks_signals(process.nspid)
 end
 
 -- The namespace and the program's pid, once the helper has become the program: exec replaces its arguments.
@@ -211,18 +212,24 @@ local function find_program(self, options)
   if not nspid then
     return false
   end
-  self.namespace = self.namespace or processes.namespace_below(self.outer_pid)
-  local found = self.namespace and processes.find(self.namespace, nspid)
+  self.view = self.view or processes.below(self.outer_pid)
+  local found = self.view and self.view:find(nspid)
   if found and not found.args:find("--ready " .. self:file("ready"), 1, true)
-    and (options.program or takes_signals(found)) then
+    and (options.program or takes_signals(self.view, found)) then
     self.pid, self.nspid = found.pid, nspid
   end
   return self.pid ~= nil
 end
 
+-- The end of a text that may be endless.
+local function last_lines(text)
+  local shown = text:sub(-4096)
+  return #shown < #text and "...\n" .. (shown:match("\n(.*)") or shown) or text
+end
+
 local function report(self, what)
-  return ("%s\n--- stdout\n%s\n--- stderr\n%s\n--- %s\n%s"):format(what, self:out(), self:err(),
-    self.code and "ended with code " .. self.code or "still running", processes.describe(self.namespace))
+  return ("%s\n--- stdout\n%s\n--- stderr\n%s\n--- %s\n%s"):format(what, last_lines(self:out()), last_lines(self:err()),
+    self.code and "ended with code " .. self.code or "still running", self.view and self.view:describe() or "")
 end
 
 -- Starts a container and returns as soon as the program under test runs in it, or has ended already.
@@ -235,7 +242,7 @@ function container.start(options)
   spawn(self, options, command_line(self, options))
   self:until_true(function()
     return ended(self) or find_program(self, options)
-  end, 10, "the program to start")
+  end, nil, "the program to start")
   return self
 end
 
@@ -293,7 +300,7 @@ end
 
 -- Polls until the function returns something true, and returns that.
 function Container:until_true(condition, seconds, what)
-  local deadline = uv.hrtime() + (seconds or 10) * container.slow * 1e9
+  local deadline = uv.hrtime() + (seconds or PATIENCE_SECONDS) * container.slow * 1e9
   while true do
     local result = condition()
     if result then
@@ -338,7 +345,7 @@ end
 
 -- Only ever a process of this container: the pid may have been given to another one since.
 local function belongs(self, pid)
-  return not ended(self) and self.namespace ~= nil and processes.namespace(pid) == self.namespace
+  return not ended(self) and self.view ~= nil and self.view:has(pid)
 end
 
 -- Sends a signal from outside to the program under test, or to another process of the container by its outer pid.
@@ -372,7 +379,7 @@ end
 
 -- All processes inside, in the order of their pids there; see processes.lua for the fields.
 function Container:processes()
-  return self.namespace and processes.list(self.namespace) or {}
+  return self.view and self.view:list() or {}
 end
 
 local function select_processes(self, matches)
@@ -412,11 +419,11 @@ local function wait_at_most(seconds, condition)
   end
 end
 
--- Process 1 goes first, so that unshare collects it: left to the machine's init, it can stay a zombie for seconds.
+-- Process 1 goes first, so that the helper collects it: left to the machine's init, it can stay a zombie for seconds.
 local function end_first(self)
-  local first = not ended(self) and self.namespace and processes.find(self.namespace, 1)
-  if first and belongs(self, first.pid) then
-    uv.kill(first.pid, "sigkill")
+  local first = self.view and self.view.first
+  if first and belongs(self, first) then
+    uv.kill(first, "sigkill")
     wait_at_most(2, function()
       return ended(self)
     end)
@@ -424,14 +431,14 @@ local function end_first(self)
 end
 
 -- libuv does not reap before its loop runs, so the pid is still this process's own when it is killed. The namespace
--- dies with unshare, a moment later.
+-- dies with the helper, a moment later.
 local function end_outer(self)
   end_first(self)
   if not ended(self) then
     uv.process_kill(self.handle, "sigkill")
   end
   wait_at_most(10, function()
-    return ended(self) and #self:processes() == 0
+    return ended(self) and (not self.view or self.view:is_over())
   end)
 end
 

@@ -50,6 +50,8 @@ struct command {
     const char *help;
 };
 
+static const char *program_path; /* as this program was called */
+
 static _Noreturn void fail(const char *what)
 {
     fprintf(stderr, "spec-helper: %s: %s\n", what, strerror(errno));
@@ -154,8 +156,8 @@ static void set_dispositions(uint64_t set, void (*handler)(int))
     const struct kernel_action action = { .handler = handler };
 
     for (int number = 1; number <= LAST_SIGNAL; number++)
-        if ((set & bit(number)) != 0 && number != SIGKILL && number != SIGSTOP &&
-            syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask) < 0)
+        if ((set & bit(number)) != 0 && number != SIGKILL && number != SIGSTOP
+            && syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask) < 0)
             fail("rt_sigaction");
 }
 
@@ -202,10 +204,14 @@ struct setup {
 };
 
 static const struct option setup_options[] = {
-    { "ignore", required_argument, NULL, 'i' },   { "block", required_argument, NULL, 'b' },
-    { "close", required_argument, NULL, 'c' },    { "no-proc", no_argument, NULL, 'p' },
-    { "full-stderr", no_argument, NULL, 'f' },    { "tty", no_argument, NULL, 't' },
-    { "report-left", no_argument, NULL, 'l' },    { "ready", required_argument, NULL, 'r' },
+    { "ignore", required_argument, NULL, 'i' },
+    { "block", required_argument, NULL, 'b' },
+    { "close", required_argument, NULL, 'c' },
+    { "no-proc", no_argument, NULL, 'p' },
+    { "full-stderr", no_argument, NULL, 'f' },
+    { "tty", no_argument, NULL, 't' },
+    { "report-left", no_argument, NULL, 'l' },
+    { "ready", required_argument, NULL, 'r' },
     { NULL, 0, NULL, 0 },
 };
 
@@ -225,7 +231,7 @@ static void check_proc_is_private(void)
     char self[16] = "";
 
     if (readlink("/proc/self", self, sizeof self - 1) < 0 || strcmp(self, "1") != 0)
-        misuse("--no-proc is for process 1 of unshare --pid --mount-proc only");
+        misuse("--no-proc is for process 1 of a namespace with its own /proc only");
 }
 
 static struct setup parse_setup(int argc, char **argv)
@@ -235,15 +241,32 @@ static struct setup parse_setup(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "+", setup_options, NULL)) != -1) {
         switch (option) {
-        case 'i': setup.ignored = parse_signals(optarg); break;
-        case 'b': setup.blocked = parse_signals(optarg); break;
-        case 'c': setup.closed = parse_descriptors(optarg); break;
-        case 'p': setup.no_proc = true; break;
-        case 'f': setup.full_stderr = true; break;
-        case 't': setup.tty = true; break;
-        case 'l': setup.report_left = true; break;
-        case 'r': setup.ready = optarg; break;
-        default: exit(EXIT_FAILED);
+        case 'i':
+            setup.ignored = parse_signals(optarg);
+            break;
+        case 'b':
+            setup.blocked = parse_signals(optarg);
+            break;
+        case 'c':
+            setup.closed = parse_descriptors(optarg);
+            break;
+        case 'p':
+            setup.no_proc = true;
+            break;
+        case 'f':
+            setup.full_stderr = true;
+            break;
+        case 't':
+            setup.tty = true;
+            break;
+        case 'l':
+            setup.report_left = true;
+            break;
+        case 'r':
+            setup.ready = optarg;
+            break;
+        default:
+            exit(EXIT_FAILED);
         }
     }
     if (optind == argc)
@@ -278,14 +301,19 @@ static void fill_stderr(void)
     close(ends[1]);
 }
 
-/* Layer by layer, since unshare puts its /proc over the machine's, in a mount namespace of its own. */
+/*
+ * Layer by layer, since the namespace's /proc lies over the machine's. In a mount namespace of this process's own: the
+ * specs look at the namespace's /proc where it was left.
+ */
 static void unmount_proc(void)
 {
+    if (unshare(CLONE_NEWNS) < 0)
+        fail("unshare");
     for (int layer = 0; layer < 8 && umount2("/proc", MNT_DETACH) == 0; layer++)
         continue;
 }
 
-/* The terminal may have been given to unshare already, whose session lies outside: it is taken from there. */
+/* The terminal may have been given to a process outside already, with its session: it is taken from there. */
 static void take_terminal(void)
 {
     if (setsid() < 0)
@@ -309,6 +337,21 @@ static _Noreturn void exec_program(char **argv)
     const int code = errno == ENOENT ? 127 : 126;
     fprintf(stderr, "spec-helper: %s: %s\n", argv[0], strerror(errno));
     exit(code);
+}
+
+static int run_command(int argc, char **argv);
+
+/* The helper goes on as itself without an exec, which would cost more than all that it does. */
+static _Noreturn void become(char **argv)
+{
+    int count = 0;
+
+    if (strcmp(argv[0], program_path) != 0)
+        exec_program(argv);
+    while (argv[count] != NULL)
+        count++;
+    optind = 0; /* getopt begins anew (getopt(3), notes) */
+    exit(run_command(count, argv));
 }
 
 static _Noreturn void start_program(const struct setup *setup, char **argv)
@@ -431,7 +474,39 @@ static int run_limit(int argc, char **argv)
     set_dispositions(~UINT64_C(0), SIG_DFL);
     set_mask(0);
     alarm((unsigned int)seconds);
-    exec_program(argv + 3);
+    become(argv + 3);
+}
+
+/* ---- namespaces ---- */
+
+static void mount_proc(void)
+{
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) < 0)
+        fail("mounting /proc");
+}
+
+/* What unshare(1) does with --pid --fork --mount-proc --kill-child, but that it tells an end by KILL as any other. */
+static int run_contain(int argc, char **argv)
+{
+    int status = 0;
+
+    if (argc < 3 || strcmp(argv[1], "--") != 0)
+        misuse("contain -- PROGRAM [ARG...]");
+    if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
+        fail("unshare");
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        fail("making the mounts private");
+    const pid_t first = fork();
+    if (first < 0)
+        fail("fork");
+    if (first == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        mount_proc();
+        become(argv + 2);
+    }
+    while (waitpid(first, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return exit_code(status);
 }
 
 /* ---- a terminal ---- */
@@ -459,7 +534,7 @@ static _Noreturn void start_on_terminal(const struct terminal *terminal, char **
     for (int descriptor = 0; descriptor < 3; descriptor++)
         dup2(terminal->slave, descriptor);
     take_terminal();
-    exec_program(argv);
+    become(argv);
 }
 
 static bool copy_once(int from, int to)
@@ -639,12 +714,24 @@ static int run_orphans(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'k': batch.code = parse_int(optarg, 0, 255); break;
-        case 'n': batch.comm = optarg; break;
-        case 'a': batch.forked = true; batch.alive = span(parse_number(optarg, 0, 3600)); break;
-        case 'p': batch.parallel = parse_int(optarg, 1, 30000); break;
-        case 's': batch.sequence = true; break;
-        default: return EXIT_FAILED;
+        case 'k':
+            batch.code = parse_int(optarg, 0, 255);
+            break;
+        case 'n':
+            batch.comm = optarg;
+            break;
+        case 'a':
+            batch.forked = true;
+            batch.alive = span(parse_number(optarg, 0, 3600));
+            break;
+        case 'p':
+            batch.parallel = parse_int(optarg, 1, 30000);
+            break;
+        case 's':
+            batch.sequence = true;
+            break;
+        default:
+            return EXIT_FAILED;
         }
     }
     if (optind != argc - 1 || (batch.sequence && batch.forked))
@@ -671,9 +758,14 @@ static int run_signals(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'e': exit_on = parse_signal(optarg); break;
-        case 's': stop = true; break;
-        default: return EXIT_FAILED;
+        case 'e':
+            exit_on = parse_signal(optarg);
+            break;
+        case 's':
+            stop = true;
+            break;
+        default:
+            return EXIT_FAILED;
         }
     }
     set_mask(UINT64_MAX);
@@ -832,10 +924,17 @@ static struct daemon_options parse_daemon(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'i': result.ignore_term = true; break;
-        case 's': result.stopped = true; break;
-        case 'l': result.log = optarg; break;
-        default: exit(EXIT_FAILED);
+        case 'i':
+            result.ignore_term = true;
+            break;
+        case 's':
+            result.stopped = true;
+            break;
+        case 'l':
+            result.log = optarg;
+            break;
+        default:
+            exit(EXIT_FAILED);
         }
     }
     return result;
@@ -942,6 +1041,7 @@ static const struct command commands[] = {
     { "host", run_host, "[SETUP] -- PROGRAM...   as process 1, run PROGRAM as a child and reap what it leaves" },
     { "exec", run_exec, "[SETUP] -- PROGRAM...   become PROGRAM" },
     { "limit", run_limit, "SECONDS -- PROGRAM...  become PROGRAM, with an end" },
+    { "contain", run_contain, "-- PROGRAM...        run PROGRAM as process 1 of new PID and mount namespaces" },
     { "pty", run_pty, "[--timeout S] -- PROGRAM...  run PROGRAM on a terminal of its own" },
     { "orphans", run_orphans, "N [--code K] [--comm NAME] [--alive S] [--parallel P] [--sequence]" },
     { "signals", run_signals, "[--exit-on SIG] [--stop-self]  print each signal that arrives" },
@@ -963,17 +1063,24 @@ static int print_help(FILE *stream)
     for (size_t index = 0; index < COMMANDS; index++)
         fprintf(stream, "  %-8s %s\n", commands[index].name, commands[index].help);
     fputs("SETUP: --ignore SIG,... --block SIG,... --close FD,... --no-proc --full-stderr --tty --report-left "
-          "--ready FILE\n", stream);
+          "--ready FILE\n",
+          stream);
     return stream == stdout ? 0 : EXIT_FAILED;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     if (argc > 1 && strcmp(argv[1], "--help") == 0)
         return print_help(stdout);
     for (size_t index = 0; argc > 1 && index < COMMANDS; index++)
         if (strcmp(argv[1], commands[index].name) == 0)
             return commands[index].run(argc - 1, argv + 1);
     return print_help(stderr);
+}
+
+int main(int argc, char **argv)
+{
+    program_path = argv[0];
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    return run_command(argc, argv);
 }

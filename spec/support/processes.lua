@@ -1,143 +1,196 @@
--- What /proc of the machine tells of the processes in another PID namespace.
+-- The processes in a container's PID namespace, seen from outside. Nothing here grows with the number of processes that
+-- the machine has besides: what is looked for is found downwards, from a process of our own, and what the namespace
+-- holds is read from its own /proc.
 
 local uv = require "luv"
 
 local processes = {}
 
-local function read(pid, name)
-  local file = io.open("/proc/" .. pid .. "/" .. name, "r")
+-- All of a file below /proc, or nil. The process may end between open and read.
+local function read(path)
+  local file = io.open(path, "r")
   if not file then
     return nil
   end
-  -- The process may end between open and read.
   local text = file:read("a")
   file:close()
   return text
 end
 
-local function pids()
+-- The names in a folder below /proc; none when it has gone.
+local function entries(folder)
+  local scan = uv.fs_scandir(folder)
+  return function()
+    return scan and uv.fs_scandir_next(scan) or nil
+  end
+end
+
+-- A text that is equal for the processes of one namespace, or nil.
+function processes.namespace(pid)
+  return (uv.fs_readlink("/proc/" .. pid .. "/ns/pid"))
+end
+
+-- The pids of the children of all threads of a process (proc_pid_children(5)), as the machine counts.
+local function children(pid)
   local list = {}
-  for name in uv.fs_scandir_next, assert(uv.fs_scandir("/proc")) do
-    if name:match("^%d+$") then
-      list[#list + 1] = tonumber(name)
+  local folder = "/proc/" .. pid .. "/task/"
+  for thread in entries(folder) do
+    for child in (read(folder .. thread .. "/children") or ""):gmatch("%d+") do
+      list[#list + 1] = tonumber(child)
     end
   end
   return list
 end
 
--- A text that is equal for processes of one namespace, or nil.
-function processes.namespace(pid)
-  return (uv.fs_readlink("/proc/" .. pid .. "/ns/pid"))
-end
-
-local function innermost(status, key)
-  return tonumber(status:match("\n" .. key .. ":[^\n]-(%d+)\n"))
-end
-
--- True when it blocks all signals that can be blocked.
-function processes.blocks_signals(pid)
-  local mask = (read(pid, "status") or ""):match("\nSigBlk:%s*(%x+)")
-  return mask == "fffffffffffbfeff"
-end
-
--- True when it has opened a signalfd.
-function processes.reads_signals(pid)
-  local folder = "/proc/" .. pid .. "/fd"
-  local entries = uv.fs_scandir(folder)
-  local name = entries and uv.fs_scandir_next(entries)
-  while name and uv.fs_readlink(folder .. "/" .. name) ~= "anon_inode:[signalfd]" do
-    name = uv.fs_scandir_next(entries)
+-- Calls visit(pid) for a process and all below it, the nearest first, until that gives something, and gives that.
+local function walk(pid, visit)
+  local queue, at = { pid }, 1
+  while queue[at] do
+    local found = visit(queue[at])
+    if found then
+      return found
+    end
+    for _, child in ipairs(children(queue[at])) do
+      queue[#queue + 1] = child
+    end
+    at = at + 1
   end
-  return name ~= nil
 end
 
--- One process: pid and parent_pid as the machine counts, nspid, pgrp and sid as its own namespace does.
-local function describe(pid)
-  local stat, status = read(pid, "stat"), read(pid, "status")
-  if not stat or not status then
+-- The pid that a process has in its own namespace, or nil.
+local function inner_pid(pid)
+  return tonumber((read("/proc/" .. pid .. "/status") or ""):match("\nNSpid:[^\n]-(%d+)\n"))
+end
+
+local View = {}
+View.__index = View
+
+--- The view of the namespace that a descendant of the given process has made, whose process 1 is that one's child. Nil
+-- while there is none. Call it only when that namespace has its own /proc.
+function processes.below(ancestor)
+  local own = processes.namespace("self")
+  local parents = {}
+  local first = walk(ancestor, function(pid)
+    local namespace = processes.namespace(pid)
+    if namespace and namespace ~= own then
+      return pid
+    end
+    for _, child in ipairs(children(pid)) do
+      parents[child] = pid
+    end
+  end)
+  if not first or not parents[first] then
     return nil
   end
-  local comm, state, parent = stat:match("^%d+ %((.*)%) (%S) (%d+)")
-  if not comm or not innermost(status, "NSpid") then
-    return nil
-  end
-  local words = (read(pid, "cmdline") or ""):gsub("%z$", ""):gsub("%z", " ")
-  return {
-    pid = pid,
-    parent_pid = tonumber(parent),
-    nspid = innermost(status, "NSpid"),
-    pgrp = innermost(status, "NSpgid"),
-    sid = innermost(status, "NSsid"),
-    state = state,
-    comm = comm,
-    args = words,
-  }
+  -- Its parent has the same mounts, and stays as long as anything is left in the namespace.
+  return setmetatable({
+    first = first, namespace = processes.namespace(first), proc = ("/proc/%d/root/proc/"):format(parents[first]),
+    outer_pids = {},
+  }, View)
 end
 
--- ppid is the parent's pid inside, 0 where the parent is outside.
-local function add_parents(list)
-  local inside = {}
-  for _, process in ipairs(list) do
-    inside[process.pid] = process.nspid
-  end
-  for _, process in ipairs(list) do
-    process.ppid = inside[process.parent_pid] or 0
-  end
+--- True when a process, given as the machine counts, is in the namespace.
+function View:has(pid)
+  return self.namespace ~= nil and processes.namespace(pid) == self.namespace
 end
 
--- All processes of a namespace, in the order of their pids inside.
-function processes.list(namespace)
-  local list = {}
-  for _, pid in ipairs(pids()) do
-    if processes.namespace(pid) == namespace then
-      list[#list + 1] = describe(pid)
+local function is_outer_pid(self, pid, nspid)
+  return pid ~= nil and self:has(pid) and inner_pid(pid) == nspid
+end
+
+-- What nsenter has brought in has its parent outside.
+local function search_machine(self, nspid)
+  for name in entries("/proc") do
+    if name:match("^%d+$") and is_outer_pid(self, tonumber(name), nspid) then
+      return tonumber(name)
     end
   end
-  add_parents(list)
+end
+
+--- True when nothing is left in there: process 1 ends as the last one (pid_namespaces(7)).
+function View:is_over()
+  local state = (read("/proc/" .. self.first .. "/stat") or ""):match("%) (%S)")
+  return state == nil or state == "Z" or state == "X" or not self:has(self.first)
+end
+
+--- The pid by which the machine knows a process of the namespace, or nil when it has gone.
+function View:outer_pid(nspid)
+  local known = self.outer_pids[nspid]
+  if is_outer_pid(self, known, nspid) then
+    return known
+  elseif not uv.fs_stat(self.proc .. nspid) then
+    return nil
+  end
+  local pid = walk(self.first, function(pid)
+    return is_outer_pid(self, pid, nspid) and pid
+  end) or search_machine(self, nspid)
+  self.outer_pids[nspid] = pid
+  return pid
+end
+
+-- What costs more than a look at stat is looked up when it is asked for.
+local lazy = {}
+
+function lazy.pid(process)
+  return process.view:outer_pid(process.nspid)
+end
+
+function lazy.args(process)
+  return ((read(process.view.proc .. process.nspid .. "/cmdline") or ""):gsub("%z$", ""):gsub("%z", " "))
+end
+
+local Process = {
+  __index = function(process, key)
+    local value = lazy[key] and lazy[key](process)
+    rawset(process, key, value)
+    return value
+  end,
+}
+
+--- One process by its pid in there, or nil: nspid, ppid, pgrp and sid as its namespace counts (0: outside), state, comm,
+-- args (the words with spaces between them), and pid as the machine counts.
+function View:find(nspid)
+  local stat = read(self.proc .. nspid .. "/stat") or ""
+  local comm, state, ppid, pgrp, sid = stat:match("^%d+ %((.*)%) (%S) (%d+) (%d+) (%d+)")
+  return comm and setmetatable({
+    view = self, nspid = nspid, comm = comm, state = state,
+    ppid = tonumber(ppid), pgrp = tonumber(pgrp), sid = tonumber(sid),
+  }, Process)
+end
+
+--- All of them, in the order of their pids in there.
+function View:list()
+  local list = {}
+  for name in entries(self.proc) do
+    list[#list + 1] = name:match("^%d+$") and self:find(tonumber(name)) or nil
+  end
   table.sort(list, function(a, b)
     return a.nspid < b.nspid
   end)
   return list
 end
 
-function processes.find(namespace, nspid)
-  for _, process in ipairs(processes.list(namespace)) do
-    if process.nspid == nspid then
-      return process
-    end
-  end
+--- True when a process blocks all signals that can be blocked.
+function View:blocks_signals(nspid)
+  local mask = (read(self.proc .. nspid .. "/status") or ""):match("\nSigBlk:%s*(%x+)")
+  return mask == "fffffffffffbfeff"
 end
 
-local function parent_of(pid)
-  local stat = read(pid, "stat")
-  return stat and tonumber(stat:match("^%d+ %(.*%) %S (%d+)"))
-end
-
-local function descends_from(pid, ancestor)
-  while pid and pid > 1 do
-    if pid == ancestor then
+--- True when a process has opened a signalfd.
+function View:reads_signals(nspid)
+  local folder = self.proc .. nspid .. "/fd"
+  for name in entries(folder) do
+    if uv.fs_readlink(folder .. "/" .. name) == "anon_inode:[signalfd]" then
       return true
     end
-    pid = parent_of(pid)
   end
   return false
 end
 
--- The namespace that a descendant of the given process has entered.
-function processes.namespace_below(ancestor)
-  local own = processes.namespace("self")
-  for _, pid in ipairs(pids()) do
-    local namespace = processes.namespace(pid)
-    if namespace and namespace ~= own and descends_from(pid, ancestor) then
-      return namespace
-    end
-  end
-end
-
--- A listing for a human, in the report of a failed expectation.
-function processes.describe(namespace)
+--- A listing for a human, in the report of a failed expectation.
+function View:describe()
   local lines = {}
-  for index, process in ipairs(namespace and processes.list(namespace) or {}) do
+  for index, process in ipairs(self:list()) do
     if index > 30 then
       lines[#lines + 1] = "..."
       break
