@@ -26,17 +26,19 @@ LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
 HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/luaposix/posix/unistd.so
 SPECS ?= spec
-JOBS ?= $(shell nproc)
+FILTER ?=
+JOBS ?= $(shell echo $$((4 * $$(nproc))))
 STATIC = build/static
 STATIC_CC = musl-gcc
 STATIC_CFLAGS = -Os -flto=auto -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 STATIC_LDFLAGS = -static -s -Wl,--gc-sections,--build-id=none,-z,norelro,-z,noseparate-code
 LUA_SRC ?= $(STATIC)/lua-source
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-BUSTED = lua5.4 tools/specs.lua $(JOBS) $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted)
+BUSTED = lua5.4 tools/specs.lua $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted) \
+	$(JOBS) build/spec-times '$(FILTER)'
 
-.PHONY: all library static help demo test test-container bench soak lint check-static arm64 asan valgrind coverage \
-	fuzz reference install uninstall clean need-build
+.PHONY: all library static help demo test test-static test-container bench soak lint format check-static arm64 asan \
+	valgrind coverage fuzz nightly reference install uninstall clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
@@ -45,17 +47,22 @@ help:
 	@echo 'make library     build only build/reaper/core.so, for require "reaper" in a Lua program'
 	@echo 'make static      build ./reaper-lua-static, one file that needs nothing (LUA_SRC=folder for another Lua 5.4)'
 	@echo 'make demo        run it for real in a PID namespace'
-	@echo 'make test        run all specs (REAPER=path for another binary)'
+	@echo 'make test        run all specs, JOBS=$(JOBS) files at a time (REAPER=path for another binary);'
+	@echo '                 SPECS="spec/stop_spec.lua …" for some files, FILTER=grace for specs whose names have it'
+	@echo 'make test-static run the specs that concern what is written in C on ./reaper-lua-static'
 	@echo 'make test-container  run ./reaper-lua-static in containers of Docker and Podman (CHECKS=pattern for some)'
 	@echo 'make bench       measure ./reaper-lua-static beside other inits (bench/README.md)'
 	@echo 'make soak        random trouble for SECONDS=60 with SEED=n, and checks that every promise holds (soak/run.lua)'
-	@echo 'make lint        warnings as errors with gcc and clang, luacheck, mandoc'
+	@echo 'make lint        warnings as errors with gcc and clang, clang-format, luacheck, mandoc'
+	@echo 'make format      lay the C files out as .clang-format says'
+	@echo 'make compile_commands.json  for clangd and its like'
 	@echo 'make check-static  clang-tidy, cppcheck and gcc -fanalyzer, without findings'
 	@echo 'make arm64       compile for arm64, as far as that goes without running it'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
 	@echo 'make valgrind    run specs under valgrind, of every process a report (SPECS=files for others)'
 	@echo 'make coverage    run all specs and tell which lines of src/ were not run (at least $(COVERAGE_LEAST) % must be)'
 	@echo 'make fuzz        fuzz what reads foreign input (FUZZ_SECONDS=60 each, 0: replay the corpus; FUZZ_TARGETS=names)'
+	@echo 'make nightly     all that takes long, one after the other, with the time of each part'
 	@echo 'make reference   write doc/REFERENCE.md from the types files'
 	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove what was built'
@@ -103,9 +110,10 @@ $(sort $(BUILD) $(BUILD)/library $(BUILD)/reaper build):
 
 -include $(OBJECTS:.o=.d) $(LIBRARY_OBJECTS:.o=.d)
 
-# The helpers are never sanitized: they make processes in ways that sanitizers do not follow.
+# The helpers are never sanitized: they make processes in ways that sanitizers do not follow. Static, since they start
+# thousands of times, which is then a third cheaper, and in images that have no C library.
 build/spec-%: spec/support/%.c Makefile | build
-	$(CC) -std=gnu11 -O2 $(WARNINGS) -o $@ $<
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
 build/raw.so: spec/support/raw.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -isystem $(LUA_INCLUDE) -fPIC -shared -o $@ $<
@@ -141,16 +149,22 @@ test:
 	@$(MAKE) --no-print-directory all $(HELPERS)
 	REAPER=$(REAPER) $(BUSTED) $(SPECS)
 
+# What is Lua, the library or a tool is the same for every binary, and the faults have a run of their own (make nightly).
+STATIC_SPECS = bad_input bad_script command faults hooks hooks_errors hooks_reap hostile install log on_signal options \
+	options_precedence process process_main process_streams promises readme real reload reload_race restart_option \
+	sandbox script settings signals signals_rewrite spawn spawn_errors spawn_streams stop stop_exit storm \
+	supervisor_adopt supervisor_real terminal time
+
+test-static: static
+	@$(MAKE) --no-print-directory test REAPER=./reaper-lua-static \
+		SPECS='$(if $(filter file,$(origin SPECS)),$(STATIC_SPECS:%=spec/%_spec.lua),$(SPECS))'
+
 CHECKS ?=
 
 test-container: static
 	@tools/need.sh build container
-	@$(MAKE) --no-print-directory build/spec-helper build/container-helper
+	@$(MAKE) --no-print-directory build/spec-helper
 	@tools/container.sh '$(CHECKS)'
-
-# The specs' helper for images that have no C library.
-build/container-helper: spec/support/helper.c Makefile | build
-	$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
 BENCH = build/bench/start build/bench/limit build/bench/load
 SCENARIOS ?=
@@ -251,8 +265,24 @@ lint:
 		gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 		clang -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 	done
+	clang-format --dry-run --Werror $(C_FILES)
 	luacheck --quiet .
 	mandoc -T lint -W warning doc/reaper-lua.1
+
+C_FILES = $(wildcard src/*.[ch] spec/support/*.c bench/*.[ch] fuzz/*.[ch] tools/*.[ch])
+
+format:
+	@tools/need.sh lint
+	@clang-format -i $(C_FILES)
+
+# The commands with which the binary is compiled (clang.llvm.org, "JSON Compilation Database Format Specification").
+compile_commands.json: Makefile $(SOURCES) $(wildcard spec/support/*.c fuzz/*.c)
+	@{ separator='['; \
+	for file in $(SOURCES) $(wildcard spec/support/*.c fuzz/*.c); do \
+		printf '%s\n{ "directory": "%s", "file": "%s", "command": "%s" }' "$$separator" '$(CURDIR)' "$$file" \
+			"$(COMPILE) -c $$file"; \
+		separator=,; \
+	done; printf '\n]\n'; } > $@
 
 # What is no fault is explained beside the code (NOLINT, cppcheck-suppress) or in .clang-tidy. -fanalyzer and cppcheck
 # take seconds, clang-tidy takes a minute.
@@ -275,6 +305,24 @@ arm64: static
 			|| exit 1; \
 	done
 
+# Everything that is too long for each change. A part that fails does not keep the others from running.
+NIGHTLY_FUZZ ?= 600
+NIGHTLY_SOAK ?= 3600
+
+define NIGHTLY
+make test REAPER=./reaper-lua-static
+SPEC_FAULTS=all make test SPECS="$(wildcard spec/injection*_spec.lua)"
+make valgrind
+make coverage
+make fuzz FUZZ_SECONDS=$(NIGHTLY_FUZZ)
+make soak SECONDS=$(NIGHTLY_SOAK)
+make bench
+endef
+
+nightly: static
+	$(file >build/nightly,$(NIGHTLY))
+	@MAKEFLAGS= tools/stages.sh --all < build/nightly
+
 # spec/reference_spec.lua fails when this has been forgotten.
 reference:
 	lua5.4 tools/reference.lua $(TYPES) > doc/REFERENCE.md.new
@@ -289,4 +337,4 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/reaper-lua $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
 
 clean:
-	rm -rf build reaper-lua reaper-lua.new reaper-lua-static
+	rm -rf build reaper-lua reaper-lua.new reaper-lua-static compile_commands.json

@@ -67,6 +67,7 @@ need_bench() {
 need_lint() {
     have luacheck || need lua-check
     have clang || need clang
+    have clang-format || need clang-format
     have mandoc || need mandoc
 }
 

@@ -1,9 +1,23 @@
--- Runs spec files, so many at once, each in a process of its own:  specs.lua JOBS BUSTED FILE-OR-FOLDER…
+-- Runs spec files, many at once, each in a process of its own:
+--
+--     specs.lua BUSTED JOBS TIMES FILTER FILE-OR-FOLDER…
+--
+-- JOBS: how many at once. TIMES: a file with the seconds that each took last, which decides what begins first, and which
+-- is written anew. FILTER: a Lua pattern that the names of the specs must have, or an empty text for all.
 -- What a file has printed is shown when it is over; the last line sums up. Ends with 0 when all have passed.
 
 local uv = require "luv"
 
-local jobs, busted = math.tointeger(tonumber(arg[1])) or 1, arg[2]
+local busted, jobs, times_path, filter = arg[1], assert(math.tointeger(tonumber(arg[2])), "JOBS"), arg[3], arg[4]
+local LIMIT_SECONDS = 1800 -- a file that takes longer hangs
+local CLOCK_TICKS = 100 -- in a second, of the times in /proc/PID/stat
+
+-- What storms, and what measures: one after the other, since they would spoil each other's figures.
+local LANE = { storm = true, flat = true, library_statuses = true }
+
+local function lane_of(file)
+  return LANE[file:match "([^/]+)_spec%.lua$"] and "storms" or "others"
+end
 
 local function spec_files(paths)
   local files = {}
@@ -21,31 +35,64 @@ local function spec_files(paths)
   return files
 end
 
--- What measures time is run when nothing else is.
-local function is_alone(file)
-  return file:find "flat_spec%.lua$" ~= nil
+-- ---- How long each took. ----
+
+local function read_times()
+  local times = {}
+  local file = io.open(times_path)
+  for line in file and file:lines() or function() end do
+    local seconds, name = line:match "^(%S+) (.+)$"
+    times[name or ""] = tonumber(seconds)
+  end
+  if file then
+    file:close()
+  end
+  return times
 end
 
--- The longest first, so that none is left alone at the end. Long files mostly take long.
-local function by_size(files)
-  local size = {}
-  for _, file in ipairs(files) do
-    size[file] = (uv.fs_stat(file) or { size = 0 }).size
+local function write_times(times)
+  local names = {}
+  for name in pairs(times) do
+    names[#names + 1] = name
   end
+  table.sort(names)
+  local file = assert(io.open(times_path .. ".new", "w"))
+  for _, name in ipairs(names) do
+    file:write(("%.2f %s\n"):format(times[name], name))
+  end
+  file:close()
+  assert(os.rename(times_path .. ".new", times_path))
+end
+
+-- The longest first, so that none is left alone at the end; one that nobody knows may be the longest.
+local function by_time(files, times)
   table.sort(files, function(a, b)
-    if is_alone(a) ~= is_alone(b) then
-      return is_alone(b)
-    end
-    return size[a] > size[b]
+    local first, second = times[a] or math.huge, times[b] or math.huge
+    return first > second or (first == second and a < b)
   end)
   return files
 end
 
-local waiting = by_size(spec_files(table.move(arg, 3, #arg, 1, {})))
-local passed, failed, pending, running = 0, 0, 0, 0
+-- Seconds of processor time of all that have ended below this process (proc_pid_stat(5), cutime and cstime).
+local function cpu_seconds()
+  local file = assert(io.open "/proc/self/stat")
+  local user, system = file:read "a":match("%) " .. ("%S+ "):rep(13) .. "(%d+) (%d+)")
+  file:close()
+  return (user + system) / CLOCK_TICKS
+end
 
-local start
+-- ---- Running them. ----
 
+uv.os_setenv("SPEC_COMPANY", tostring(jobs / #uv.cpu_info())) -- the specs wait the longer for what must come
+
+local times = read_times()
+local waiting = by_time(spec_files(table.move(arg, 5, #arg, 1, {})), times)
+local running = { storms = 0, others = 0 }
+local passed, failed, pending = 0, 0, 0
+
+local start_some
+
+-- Adds one up and shows what it has printed.
 local function ended(file, text, code)
   local body, good, bad = text:match "^(.-)\n*(%d+) passed, (%d+) failed\n*$"
   if body then
@@ -53,33 +100,36 @@ local function ended(file, text, code)
     pending = pending + (body:match "\n(%d+) pending$" or 0)
   end
   if not body or (code ~= 0) ~= (bad ~= "0") then
-    body, failed = ("%s\n%s ended with %d before its end"):format(text, file, code), failed + 1
+    body, failed = ("%s\n%s ended with %d before its end"):format(body or text, file, code), failed + 1
   end
   io.stdout:write(body, "\n")
   io.stdout:flush()
-  running = running - 1
-  start()
 end
 
-function start()
-  local file = waiting[1]
-  if not file or (is_alone(file) and running > 0) then
-    return
-  end
-  table.remove(waiting, 1)
-  running = running + 1
+-- Starts busted on a file, and calls done(text, code) when it has ended and closed its output.
+local function run(file, done)
   local ends, pipe, parts, open, code = uv.pipe(), uv.new_pipe(), {}, 2, nil
+  local limit = uv.new_timer()
   local function closed()
     open = open - 1
     if open == 0 then
       pipe:close()
-      ended(file, table.concat(parts), code)
+      limit:close()
+      done(table.concat(parts), code)
     end
   end
-  assert(uv.spawn("lua5.4", { args = { busted, file }, stdio = { 0, ends.write, ends.write } }, function(status, signal)
-    code = signal ~= 0 and 128 + signal or status
-    closed()
-  end))
+  local words = { busted, file }
+  if filter ~= "" then
+    words = { busted, "--filter", filter, file }
+  end
+  local handle = assert(uv.spawn("lua5.4", { args = words, stdio = { 0, ends.write, ends.write } },
+    function(status, signal)
+      code = signal ~= 0 and 128 + signal or status
+      closed()
+    end))
+  limit:start(LIMIT_SECONDS * 1000, 0, function()
+    handle:kill "sigkill"
+  end)
   uv.fs_close(ends.write)
   pipe:open(ends.read)
   pipe:read_start(function(_, bytes)
@@ -90,11 +140,42 @@ function start()
   end)
 end
 
-for _ = 1, jobs do
-  start()
+local function start(file)
+  local lane, begin = lane_of(file), uv.hrtime()
+  running[lane] = running[lane] + 1
+  run(file, function(text, code)
+    running[lane] = running[lane] - 1
+    if filter == "" then
+      times[file] = (uv.hrtime() - begin) / 1e9
+    end
+    ended(file, text, code)
+    start_some()
+  end)
 end
+
+-- The next that may run now, or nil: the lane of storms has room for one.
+local function next_index()
+  for index, file in ipairs(waiting) do
+    if lane_of(file) == "others" or running.storms == 0 then
+      return index
+    end
+  end
+end
+
+function start_some()
+  local index = next_index()
+  while index and running.storms + running.others < jobs do
+    start(table.remove(waiting, index))
+    index = next_index()
+  end
+end
+
+local begin = uv.hrtime()
+start_some()
 uv.run()
+write_times(times)
 
 print(pending > 0 and ("\n%d pending"):format(pending) or "")
+print(("%.0f s, %.0f s of processor time"):format((uv.hrtime() - begin) / 1e9, cpu_seconds()))
 print(("%d passed, %d failed"):format(passed, failed))
 os.exit(failed == 0 and passed > 0)
