@@ -123,7 +123,7 @@ local live_settings = {
 local GROUP = [[
   reaper.configure { hook_timeout = 60 }
   reaper.on("on_signal", function(name)
-    if name == "SIGUSR2" then
+    if name == "SIGRTMIN+1" then -- taken after WINCH, whose number is lower
       reaper.stats() -- the answer for WINCH was sent before it
       print("settled")
       return false
@@ -160,10 +160,10 @@ describe("a setting given to", function()
           local c = program.start(set_by(way, mode, row, GROUP))
           c:expect("ready\n")
           c:kill("WINCH")
-          c:kill("USR2")
+          c:kill("RTMIN+1")
           c:expect("settled\n")
           local _, helpers = c:find("spec-helper")
-          c:kill("RTMIN", helpers[#helpers].pid) -- taken after WINCH, whose number is lower
+          c:kill("RTMIN", helpers[#helpers].pid)
           c:expect("got 34\n")
           assert.same(expected, c:err():find("got 28\n", 1, true) ~= nil)
         end

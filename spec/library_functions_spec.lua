@@ -506,8 +506,12 @@ describe("an error that passes through reaper.poll", function()
           while true do reaper.poll(60) end
         end)
         print(ok, (message:gsub("^.*: ", "")))
-        reaper.after(0, function() print("hook", (reaper.run { "sh", "-c", "exit 3" })) end)
-        print("main", (reaper.run { "sh", "-c", "sleep 0.1; exit 4" }))
+        local hooked
+        reaper.after(0, function() hooked = reaper.run { "sh", "-c", "exit 3" } end)
+        local main = reaper.run { "sh", "-c", "sleep 0.1; exit 4" }
+        while not hooked do reaper.poll(60) end
+        print("hook", hooked)
+        print("main", main)
       ]], { mode = mode })
       c:expect("ready\n")
       c:kill("INT")

@@ -169,7 +169,7 @@ each_loop(function(name)
         while condition(reaper.now() - begin) do end
       end
       local second
-      start { on_reap = function(_, status)
+      start { grace = 60, on_reap = function(_, status)
         print(status)
         if status.code == 2 then return end
         spin(function()
@@ -412,13 +412,13 @@ each_loop(function(name)
       foreign.serve(function()
         told = told + 1
         if told > 1 then return end
-        foreign.after(0.5, function()
+        foreign.after(2, function()
           print("told", told)
           os.exit()
         end)
       end)
       reaper.after(0.1, reaper.exit)
-      reaper.after(0.2, function() print "too late" end)
+      reaper.after(1.5, function() print "too late" end)
       foreign.run()
     ]])
     assert.same({ 0, "told\t1\n", "" }, { code, out, err })

@@ -199,7 +199,7 @@ describe("descriptors", function()
           return false
         end
         function on_start() print("ready") end
-      ]]):format(round), { command = { "sleep", "1000" } })
+      ]]):format(round), { command = { "sleep", "1000" }, args = { "--hook-timeout", "60" } })
       c:expect("ready\n")
       local counts = {}
       for number = 1, 2 do

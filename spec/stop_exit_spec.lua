@@ -209,7 +209,7 @@ describe("--leave-orphans", function()
         script = script or nil, report_left = true, wrap = { "/bin/sh", "-c", '"$@"; echo code $?; cat {folder}/log',
           "sh" } }
       c:expect("code 6\n")
-      assert.matches("host: left %d+ S spec%-daemon\n", c:err())
+      assert.matches("host: left %d+ [RSD] spec%-daemon\n", c:err())
       assert.is_nil(c:out():match("got"))
     end)
   end
