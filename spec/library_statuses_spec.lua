@@ -1,94 +1,11 @@
--- Deaths in a program: none is lost or out of order however late it reads, and what is dropped is counted.
+-- reaper.statuses: a loop over deaths, which loses none, wherever it stands and however it is left; and the key pid.
 
 local container = require "spec.support.container"
+local deaths = require "spec.support.deaths"
 local program = require "spec.support.program"
 
 local helper = container.helper
-
--- A program that has started the engine with these keys. `storm(n)` makes n orphans, of which the i-th exits with
--- i % 256, and returns when the last is dead. `check(status)` counts those that come in that order.
-local function started(keys, body)
-  return ([[
-    io.stdout:setvbuf "line"
-    local reaper = require "reaper"
-    local seen, wrong = 0, 0
-    local function check(status)
-      seen = seen + 1
-      if status.kind ~= "exit" or status.code ~= seen %% 256 then wrong = wrong + 1 end
-    end
-    local function storm(count)
-      assert(os.execute(("%s orphans %%d --sequence >{folder}/storm"):format(count)))
-    end
-    assert(reaper.start { enable_child_subreaper = true, %s })
-    %s
-  ]]):format(helper, keys, body)
-end
-
--- Runs one to its end: what it printed.
-local function printed(mode, keys, body)
-  return program.printed(started(keys, body), { mode = mode })
-end
-
-local CHECKING = "on_reap = function(_, status) check(status) end"
-
-describe("10,000 deaths", function()
-  after_each(container.close_all)
-
-  container.each_mode(function(mode)
-    it("that are read by reaper.statuses after the last one come all, in their order", function()
-      assert.equal("10000\t0\n", printed(mode, "", [[
-        storm(10000)
-        for pid, status, rusage in reaper.statuses(1) do
-          assert(math.type(pid) == "integer" and pid > 1)
-          assert(rusage.utime >= 0 and math.type(rusage.maxrss) == "integer")
-          check(status)
-        end
-        print(seen, wrong)
-      ]]))
-    end)
-
-    it("that are read by reaper.statuses one at a time come all, in their order", function()
-      assert.equal("10000\t0\n", printed(mode, "", [[
-        storm(10000)
-        while seen < 10000 do
-          for _, status in reaper.statuses(20) do
-            check(status)
-            break
-          end
-        end
-        print(seen, wrong)
-      ]]))
-    end)
-
-    it("that are told to on_reap by a late reaper.poll come all, in their order", function()
-      assert.equal("0\n10000\t0\n", printed(mode, CHECKING, [[
-        storm(10000)
-        print(seen)
-        while seen < 10000 do assert(reaper.poll(20) > 0) end
-        print(seen, wrong)
-      ]]))
-    end)
-
-    it("that are told while they happen come all, in their order, to a hook that is slow at first", function()
-      local keys = CHECKING:gsub("check%(status%)", "if seen == 0 then os.execute 'sleep 0.3' end check(status)")
-      assert.equal("10000\t0\n", printed(mode, keys, [[
-        local pipe = io.popen "]] .. helper .. [[ orphans 10000 --sequence"
-        while seen < 10000 do assert(reaper.poll(20) > 0) end
-        print(seen, wrong)
-        pipe:close()
-      ]]))
-    end)
-
-    it("of which a hook that comes later is told, too", function()
-      assert.equal("10000\t0\n", printed(mode, "", [[
-        storm(10000)
-        reaper.on("on_reap", function(_, status) check(status) end)
-        while seen < 10000 do assert(reaper.poll(20) > 0) end
-        print(seen, wrong)
-      ]]))
-    end)
-  end)
-end)
+local started, printed = deaths.program, deaths.printed
 
 describe("reaper.statuses", function()
   after_each(container.close_all)
@@ -118,8 +35,8 @@ describe("reaper.statuses", function()
 
     it("loses nothing between two loops, whatever the program does meanwhile", function()
       for _, meanwhile in ipairs { "reaper.sleep(0.2)", "while reaper.poll(0.2) > 0 do end" } do
-        assert.equal("2000\t0\n", printed(mode, "", [[
-          storm(2000)
+        assert.equal(deaths.storm .. "\t0\n", printed(mode, "", [[
+          storm(STORM)
           for _, status in reaper.statuses(1) do
             check(status)
             if seen == 10 then break end
@@ -240,74 +157,6 @@ describe("reaper.statuses", function()
       ]]))
     end)
   end)
-end)
-
-describe("a program that never polls", function()
-  after_each(container.close_all)
-
-  local ways = {
-    ["without hooks"] = "",
-    ["with on_reap"] = "on_reap = function() print 'told' end",
-    ["with every hook"] = "on_reap = function(_, _, _, info) end, on_start = print, on_stop = print, on_exit = print, "
-      .. "on_signal = print, on_overflow = print",
-  }
-
-  for way, keys in pairs(ways) do
-    container.each_mode(function(mode)
-      it("leaves no zombie of 5,000 orphans " .. way, function()
-        local c = program.start(started(keys, "storm(5000) print 'up' print(io.read())"), { mode = mode })
-        c:expect("up\n", 30)
-        c:until_true(function()
-          return c:zombies() == 0
-        end, 10, "no zombie")
-        assert.equal(2, #c:processes() - (mode == "subreaper" and 1 or 0))
-        c:write("awake\n")
-        assert.equal(0, c:wait())
-        assert.equal("up\nawake\n", c:out())
-      end)
-    end)
-  end
-end)
-
--- More than the backlog, which is the same whether the engine is process 1 or not.
-describe("80,000 deaths that are read after the last one", function()
-  after_each(container.close_all)
-
-  -- Prints how many were told, how many dropped, and what the engine has counted.
-  local COUNT = [[
-    assert(os.execute "]] .. helper .. [[ orphans 80000 --code 7 >{folder}/storm")
-    local stats -- a question that is asked while some are being dropped divides them into two overflow events
-    repeat stats = reaper.stats() until stats.orphans == 80000
-    %s
-    print("told", seen, "dropped", dropped, "calls", calls, "counted", stats.dropped, "wrong", wrong)
-  ]]
-
-  local KEYS = [[
-    on_overflow = function(count) dropped, calls = (dropped or 0) + count, (calls or 0) + 1 end,
-  ]]
-
-  local TELL = "seen = seen + 1 if status.code ~= 7 then wrong = wrong + 1 end"
-
-  local ways = {
-    { "on_reap", "init", ("on_reap = function(_, status) %s end,"):format(TELL), "while reaper.poll(1) > 0 do end" },
-    { "reaper.statuses", "subreaper", "", ("for _, status in reaper.statuses(2) do %s end"):format(TELL) },
-  }
-
-  for _, row in ipairs(ways) do
-    it("come up to the backlog to " .. row[1] .. ", and on_overflow is told the exact rest", function()
-      local code, out, err = program.run(started(KEYS .. row[3], COUNT:format(row[4])), { mode = row[2], limit = 60 })
-      local told, dropped, calls, counted, wrong =
-        out:match("^told\t(%d+)\tdropped\t(%d+)\tcalls\t(%d+)\tcounted\t(%d+)\twrong\t(%d+)\n$")
-      assert(told, out .. err)
-      local warned, warnings = 0, 0
-      for count in err:gmatch "reaper%-lua: warning: (%d+) events were dropped, because they were read too slowly\n" do
-        warned, warnings = warned + count, warnings + 1
-      end
-      assert.same({ 0, 80000, dropped, "0" }, { code, told + dropped, counted, wrong })
-      assert.same({ tonumber(dropped), tonumber(calls) }, { warned, warnings })
-      assert.is_true(tonumber(told) >= 65536)
-    end)
-  end
 end)
 
 describe("the key pid", function()
