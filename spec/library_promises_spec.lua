@@ -1,4 +1,4 @@
--- What a program that calls reaper.start can count on: its exit code, its signals, its own children, its surroundings.
+-- What a program that calls reaper.start can count on: its exit code, its signals, its surroundings.
 
 local uv = require "luv"
 local container = require "spec.support.container"
@@ -32,20 +32,6 @@ local function program_of(c)
     end
   end
   error "the program has ended"
-end
-
-local function has_luaposix()
-  local file = io.open("build/luaposix/posix/unistd.so")
-  return file and file:close()
-end
-
--- A spec that needs luaposix.
-local function it_with_luaposix(title, f)
-  if has_luaposix() then
-    it(title, f)
-  else
-    pending(title .. ": make build/luaposix/posix/unistd.so was in vain")
-  end
 end
 
 -- The core file of a program that is killed by a signal would lie about.
@@ -214,7 +200,7 @@ describe("a signal", function()
       assert.equal("up\ngot sighup\ngot sigusr1\ngot sighup\ngot sigwinch\ngot sigterm\n", c:out())
     end)
 
-    it_with_luaposix("reaches what the program has become by exec, real-time ones with their values", function()
+    program.it_with_luaposix("reaches what the program has become by exec, real-time ones with their values", function()
       local c = program.start(started("", ("require('posix.unistd').exec(%q, { [0] = 'spec-helper', 'signals' })")
         :format(helper)), { mode = mode })
       c:expect("ready\n")
@@ -350,100 +336,6 @@ describe("on_signal in a program", function()
       assert.equal(138, c:wait())
       assert.equal("", c:err())
     end)
-  end)
-end)
-
--- Each makes 200 children of the program's own and prints how many of their statuses were wrong.
-local own_children = {
-  { "os.execute", [[
-    for i = 1, 200 do
-      local _, kind, code = os.execute("exit " .. i % 256)
-      note(kind == "exit" and code == i % 256)
-    end
-  ]] },
-  { "os.execute, killed by signals", [[
-    for i = 1, 200 do
-      local number = i % 2 == 0 and 9 or 15
-      local _, kind, code = os.execute(("kill -%d $$"):format(number))
-      note(kind == "signal" and code == number)
-    end
-  ]] },
-  { "io.popen", [[
-    for i = 1, 200 do
-      local pipe = io.popen("echo " .. i .. "; exit " .. i % 256)
-      local line = pipe:read("n")
-      local _, kind, code = pipe:close()
-      note(kind == "exit" and code == i % 256 and line == i)
-    end
-  ]] },
-  { "luaposix fork and wait", [[
-    local unistd, wait = require "posix.unistd", require "posix.sys.wait"
-    for i = 1, 200 do
-      local pid = assert(unistd.fork())
-      if pid == 0 then unistd._exit(i % 256) end
-      local got, kind, code = wait.wait(i % 2 == 0 and pid or -1)
-      note(got == pid and kind == "exited" and code == i % 256)
-      own[pid] = true
-    end
-  ]], posix = true },
-  { "luv spawn", [[
-    local uv = require "luv"
-    for i = 1, 200 do
-      local code, signal
-      local handle, pid
-      handle, pid = uv.spawn("/bin/sh", { args = { "-c", "exit " .. i % 256 } }, function(...)
-        code, signal = ...
-        handle:close()
-      end)
-      own[pid] = true
-      uv.run()
-      note(code == i % 256 and signal == 0)
-    end
-    uv.run()
-  ]] },
-  { "reaper.run", [[
-    for i = 1, 200 do
-      local status = reaper.run { "sh", "-c", "exit " .. i % 256 }
-      note(status.kind == "exit" and status.code == i % 256)
-    end
-  ]] },
-}
-
-describe("a program's own children by", function()
-  after_each(container.close_all)
-
-  -- `polls`: whether deaths are read meanwhile.
-  local function text(body, polls)
-    return started(polls and "on_reap = function(pid) told[pid] = true end" or "", ([[
-      os.execute "%s orphans 300000 >{folder}/storm &"
-      while reaper.stats().orphans < 100 do end
-      local seen, wrong = 0, 0
-      local function note(right)
-        seen = seen + 1
-        if not right then wrong = wrong + 1 end
-        %s
-      end
-      local orphans = reaper.stats().orphans
-      %s
-      for pid in pairs(own) do
-        if told[pid] then print("told", pid) end
-      end
-      print("seen", seen, "wrong", wrong, "storm", reaper.stats().orphans > orphans + 200)
-      os.exit(0, true)
-    ]]):format(helper, polls and "reaper.poll()" or "", body))
-  end
-
-  container.each_mode(function(mode)
-    for _, row in ipairs(own_children) do
-      for _, polls in ipairs { true, false } do
-        local add = row.posix and it_with_luaposix or it
-        add(("%s have their own statuses, 200 times, while orphans storm and are %s"):format(row[1],
-          polls and "told" or "not read"), function()
-          local code, out, err = program.run("own, told = {}, {}\n" .. text(row[2], polls), { mode = mode })
-          assert.same({ 0, "seen\t200\twrong\t0\tstorm\ttrue\n", "" }, { code, out, err })
-        end)
-      end
-    end
   end)
 end)
 

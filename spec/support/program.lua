@@ -1,5 +1,6 @@
 -- Lua programs that load the library: `lua5.4 file` in place of reaper-lua.
 
+local busted = require "busted"
 local uv = require "luv"
 local container = require "spec.support.container"
 
@@ -51,6 +52,20 @@ function program.printed(text, options)
     error(("the program ended with code %d\n--- stdout\n%s\n--- stderr\n%s"):format(code, out, err), 2)
   end
   return out
+end
+
+local function has_luaposix()
+  local file = io.open("build/luaposix/posix/unistd.so")
+  return file and file:close()
+end
+
+-- A spec that needs luaposix.
+function program.it_with_luaposix(title, f)
+  if has_luaposix() then
+    busted.it(title, f)
+  else
+    busted.pending(title .. ": make build/luaposix/posix/unistd.so was in vain")
+  end
 end
 
 return program
