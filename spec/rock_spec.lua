@@ -1,4 +1,5 @@
--- The rock: built from a copy of the checkout without network, packed, installed elsewhere, used, taken away.
+-- The rock: built from a copy of the checkout without network, packed, installed elsewhere, used, taken away. What was
+-- compiled stays in build/rock-spec and is used again, as long as all is the same that it was made from.
 
 local uv = require "luv"
 local container = require "spec.support.container"
@@ -6,6 +7,8 @@ local program = require "spec.support.program"
 
 local SCM = "rockspec/reaper-scm-1.rockspec"
 local NOBODY = 65534
+local KEPT = "build/rock-spec"
+local COMPILED = "source plain.so first tested" -- what is kept there
 
 local folder -- of everything that these specs write
 
@@ -47,11 +50,52 @@ local function files_below(path)
   return list
 end
 
--- What is checked in, and nothing that was built from it.
+-- One line for all that what is compiled here depends on: the files with their times, the tools, and this file, which
+-- has the flags.
+local function checksum_of_sources()
+  return must([[
+    files=$(find src lua rockspec tools spec/support/*.c Makefile *.md LICENSE spec/rock_spec.lua /usr/include/lua5.4 \
+      -type f | LC_ALL=C sort)
+    {
+      sha256sum $files
+      stat -c '%n %y' $files
+      readlink -f $(command -v cc make luarocks lua5.4)
+      cc --version
+      luarocks --version
+      echo "$PATH"
+    } | sha256sum
+  ]])
+end
+
+local sources -- their checksum
+local kept = false -- true when what is used was compiled by an earlier run, from exactly these sources
+local compiled = 0 -- how many of the three compilations have gone well in this run
+
+local function is_kept()
+  local file = io.open(KEPT .. "/sources")
+  if not file then
+    return false
+  end
+  local text = file:read("a")
+  file:close()
+  return text == sources
+end
+
+-- All that is compiled is kept together, and is whole as soon as it has its name.
+local function keep()
+  local new = ("%s.%d"):format(KEPT, uv.os_getpid())
+  must(("rm -rf %s && mkdir -p %s && cd %s && cp -a %s \"$OLDPWD\"/%s"):format(new, new, folder, COMPILED, new))
+  local file = assert(io.open(new .. "/sources", "w"))
+  assert(file:write(sources))
+  file:close()
+  must(("rm -rf %s && mv -T %s %s"):format(KEPT, new, KEPT))
+end
+
+-- What is checked in, with its times; and nothing that was built from it, but what an earlier run has built in there.
 local function copy_of_checkout(name)
   local copy = folder .. "/" .. name
-  must(("mkdir %s && tar -c --exclude=./build --exclude=./.git --exclude=./reaper-lua . | tar -x -C %s"):format(copy,
-    copy))
+  must(("mkdir -p %s && tar -c --format=posix --exclude=./build --exclude=./.git --exclude=./reaper-lua . | "
+    .. "tar -x -C %s"):format(copy, copy))
   return copy
 end
 
@@ -80,25 +124,56 @@ local source = once(function()
   return copy
 end)
 
--- make as the rockspec calls it, but with other flags, and with no more in PATH than a C compiler is made of.
-local plain_make = once(function()
+-- A compilation: whether it went well, and its text. One that was kept has gone well.
+local function compilation(f)
+  return once(function()
+    if kept then
+      return true, "compiled before"
+    end
+    local ok, text = f()
+    compiled = compiled + (ok and 1 or 0)
+    return ok, text
+  end)
+end
+
+-- make as the rockspec calls it, but with other flags, and with no more in PATH than a C compiler is made of. luarocks
+-- make comes later, and takes the place of its result.
+local plain_make = compilation(function()
   local bin = folder .. "/bin"
-  must(("mkdir %s && for tool in sh make cc as ld mkdir mv; do ln -s $(command -v $tool) %s; done"):format(bin, bin))
-  return run(("cd %s && %s make library BUILD=build/rock CFLAGS='-O0 -g'"):format(source(),
+  must(("mkdir -m 755 %s && for tool in sh make cc as ld mkdir mv; do ln -s $(command -v $tool) %s; done"):format(bin,
+    bin))
+  local ok, text = run(("cd %s && %s make library BUILD=build/rock CFLAGS='-O0 -g'"):format(source(),
     unprivileged("PATH=" .. bin)))
+  if ok then
+    must(("cp -p %s/build/rock/reaper/core.so %s/plain.so"):format(source(), folder))
+  end
+  return ok, text
 end)
 
 local function tree(name)
   return folder .. "/" .. name
 end
 
-local made = once(function()
+local made = compilation(function()
   plain_make()
   return luarocks(source(), ("--tree %s make %s"):format(tree("first"), SCM))
 end)
 
+-- make test in a copy, which builds everything first. The specs are run whether that was kept or not.
+local tested = once(function()
+  local copy = copy_of_checkout("tested")
+  if uv.fs_stat("build/luaposix") then -- so that nothing has to be fetched
+    must(("mkdir -p %s/build && cp -a build/luaposix %s/build"):format(copy, copy))
+  end
+  local ok, text = run(("cd %s && %s%stest %s"):format(copy, apart(PATH .. " SPECS=spec/library_spec.lua CFLAGS=-O0"),
+    LUAROCKS, SCM))
+  compiled = compiled + (ok and not kept and 1 or 0)
+  return ok, text
+end)
+
 -- The binary rock's path.
 local packed = once(function()
+  source()
   made()
   local ok, text = luarocks(folder, ("--tree %s pack reaper"):format(tree("first")))
   return ok and text:match("Packed: (%S+)") or error(text)
@@ -133,9 +208,17 @@ end
 setup(function()
   folder = assert(uv.fs_mkdtemp("/tmp/reaper-lua-rock-XXXXXX"))
   must(("mkdir %s/home"):format(folder))
+  sources = checksum_of_sources()
+  kept = is_kept()
+  if kept then
+    must(("cd %s && cp -a %s %s"):format(KEPT, COMPILED, folder))
+  end
 end)
 
 teardown(function()
+  if compiled == 3 then
+    keep()
+  end
   must("rm -r " .. folder)
 end)
 
@@ -177,7 +260,7 @@ describe("make library", function()
   it("needs a shell, make and a C compiler, but not root, not apt-get, no network", function()
     local ok, text = plain_make()
     assert.is_true(ok, text)
-    assert.truthy(read(source() .. "/build/rock/reaper/core.so"):find(".debug_info", 1, true))
+    assert.truthy(read(folder .. "/plain.so"):find(".debug_info", 1, true))
   end)
 end)
 
@@ -209,14 +292,10 @@ end)
 
 describe("luarocks test", function()
   it("runs the specs", function()
-    local copy = copy_of_checkout("tested")
-    if uv.fs_stat("build/luaposix") then -- so that nothing has to be fetched
-      must(("mkdir %s/build && cp -a build/luaposix %s/build"):format(copy, copy))
-    end
-    local ok, text = run(("cd %s && %s%stest %s"):format(copy, apart(PATH .. " SPECS=spec/flat_spec.lua CFLAGS=-O0"),
-      LUAROCKS, SCM))
+    local ok, text = tested()
     assert.is_true(ok, text)
-    assert.truthy(text:find("\nspec/flat_spec.lua %.+\n\n[1-9]%d* passed, 0 failed\n"), text)
+    assert.truthy(text:find("\nspec/library_spec.lua %.+\n\n[1-9]%d* passed, 0 failed\n"), text)
+    assert.equal(kept, text:find(" -c -o build/", 1, true) == nil, text) -- a second run compiles nothing
   end)
 end)
 
