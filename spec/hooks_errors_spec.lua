@@ -166,8 +166,8 @@ describe("an error in a hook", function()
   for _, hook in ipairs { "on_start", "on_reap", "on_stop", "on_exit", "on_signal" } do
     it(("is reported with its traceback: %s"):format(hook), function()
       local c = script.start(("local function deep() error('oops') end\nfunction %s() deep() end"):format(hook),
-        { command = { "sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done" } })
-      c:until_true(function() return c:find("sleep") end, 5, "the main child")
+        { command = { "sh", "-c", "trap 'exit 7' USR1; echo ready; while :; do sleep 0.05; done" } })
+      c:expect("ready\n")
       c:kill("USR1")
       assert.are.equal(7, c:wait())
       assert.matches("reaper%-lua: " .. hook .. ": [^\n]*hooks.lua:1: oops\nstack traceback:\n.*in .*'deep'",
