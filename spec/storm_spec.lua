@@ -15,7 +15,11 @@ describe("a storm of orphans", function()
   after_each(container.close_all)
 
   container.each_mode(function(mode)
-    it("of 50,000 gives exactly 50,000 calls of on_reap, none twice", function()
+    -- 50,000 once: hundreds of packets, and a socket that is full and has room again all the while. As a subreaper the
+    -- engine does the same with them, for which a dozen packets are enough.
+    local count = mode == "init" and 50000 or 2500
+
+    it(("of %d gives exactly %d calls of on_reap, none twice"):format(count, count), function()
       local c = container.start { mode = mode, script = [[
         local seen, calls, twice = {}, 0, 0
         function on_reap(pid, status)
@@ -28,9 +32,10 @@ describe("a storm of orphans", function()
           local stats = reaper.stats()
           print("calls", calls, "reaped", stats.reaped, "orphans", stats.orphans, "dropped", stats.dropped)
         end
-      ]], command = { container.helper, "orphans", "50000", "--code", "7" } }
+      ]], command = { container.helper, "orphans", count, "--code", "7" } }
       c:wait(60)
-      assert.equal("calls\t50000\treaped\t50001\torphans\t50000\tdropped\t0", c:out():match("calls[^\n]*"))
+      assert.equal(("calls\t%d\treaped\t%d\torphans\t%d\tdropped\t0"):format(count, count + 1, count),
+        c:out():match("calls[^\n]*"))
     end)
 
     it("is told in the order of the deaths", function()
@@ -56,7 +61,7 @@ describe("a storm of orphans", function()
       function on_reap(_, status) if status.code == 7 then calls = calls + 1 end end
       function on_overflow(n) print("overflow", n) end
       function on_signal() print("calls", calls, "dropped", reaper.stats().dropped) return false end
-    ]], command = { "sh", "-c", "read line; " .. container.helper .. " orphans 90000 --code 7; sleep 1000" } }
+    ]], command = { "sh", "-c", "read line; " .. container.helper .. " orphans 80000 --code 7; sleep 1000" } }
     c:expect("policy up")
     local policy = assert(c:find("reaper-policy"))
     c:kill("STOP", policy.pid)
@@ -64,7 +69,7 @@ describe("a storm of orphans", function()
       return c:find("reaper-policy").state == "T"
     end)
     c:write("go\n")
-    c:expect("made 90000", 60)
+    c:expect("made 80000", 60)
     c:until_true(function()
       return c:zombies() == 0
     end)
@@ -76,13 +81,13 @@ describe("a storm of orphans", function()
     c:kill("USR1")
     local calls, dropped = c:expect("calls\t(%d+)\tdropped\t(%d+)")
     assert.equal(overflow, tonumber(dropped))
-    assert.equal(90000, tonumber(calls) + overflow)
+    assert.equal(80000, tonumber(calls) + overflow)
     assert.is_true(tonumber(calls) >= 65536)
   end)
 
   -- With so many, a sweep tries the pids around one that it has found: new ones die there while it does.
   it("among 8,000 live children is told of each process that was spawned meanwhile", function()
-    local c = container.start { script = [[
+    local c = container.start { args = { "--hook-timeout", "60" }, script = [[
       function on_signal()
         for _ = 1, 15 do
           local all = {}
