@@ -87,7 +87,7 @@ describe("a storm of orphans", function()
 
   -- With so many, a sweep tries the pids around one that it has found: new ones die there while it does.
   it("among 8,000 live children is told of each process that was spawned meanwhile", function()
-    local c = container.start { args = { "--hook-timeout", "60" }, script = [[
+    local c = container.start { args = { "--hook-timeout", "150" }, limit = 180, script = [[
       function on_signal()
         for _ = 1, 15 do
           local all = {}
@@ -106,7 +106,7 @@ describe("a storm of orphans", function()
       return #c:children_of(c.nspid) > 8000
     end, 30, "the children to be adopted")
     c:kill("USR1")
-    c:expect("all are through", 60)
+    c:expect("all are through", 120)
     assert.are.equal("", c:err())
   end)
 end)
