@@ -181,10 +181,14 @@ each_loop(function(name)
         spin(function(time) return time < 0.2 end)
       end }
       foreign.serve(foreign.stop)
-      reaper.spawn { "sh", "-c", "trap 'exit 1' TERM; read never", stdin = "pipe" }
-      local late = "trap 'i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; exit 2' TERM; read never"
-      second = reaper.spawn { "sh", "-c", late, stdin = "pipe" }
-      reaper.after(0.1, function() reaper.exit(0) end)
+      local up = 0
+      local function count()
+        up = up + 1
+        if up == 2 then reaper.exit(0) end
+      end
+      reaper.spawn { "sh", "-c", "trap 'exit 1' TERM; echo up; read never", stdin = "pipe", stdout = count }
+      local late = "trap 'i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; exit 2' TERM; echo up; read never"
+      second = reaper.spawn { "sh", "-c", late, stdin = "pipe", stdout = count }
       foreign.run()
     ]], { mode = "subreaper", wrap = { "sh", "-c", '"$0" sleepers 500 >/dev/null & exec "$@"', container.helper } }))
   end)

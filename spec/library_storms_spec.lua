@@ -129,7 +129,7 @@ describe("80,000 deaths that are read after the last one", function()
   local code, out, err, told, wrong_told, read, wrong, dropped, calls, counted
 
   setup(function()
-    code, out, err = program.run(started(KEYS, (COUNT:gsub("DEATHS", DEATHS))), { mode = "init", limit = 60 })
+    code, out, err = program.run(started(KEYS, (COUNT:gsub("DEATHS", DEATHS))), { mode = "init", limit = 300 })
     told, wrong_told, read, wrong, dropped, calls, counted = out:match("^told\t(%d+)\t(%d+)\tread\t(%d+)\t(%d+)\n"
       .. "dropped\t(%d+)\tcalls\t(%d+)\tcounted\t(%d+)\n$")
   end)

@@ -2,8 +2,8 @@
 --
 --     specs.lua BUSTED JOBS TIMES FILTER FILE-OR-FOLDER…
 --
--- JOBS: how many at once. TIMES: a file with the seconds that each took last, which decides what begins first, and which
--- is written anew. FILTER: a Lua pattern that the names of the specs must have, or an empty text for all.
+-- JOBS: how many at once. TIMES: a file with the seconds that each took last, which decides what begins first, and
+-- which is written anew. FILTER: a Lua pattern that the names of the specs must have, or an empty text for all.
 -- What a file has printed is shown when it is over; the last line sums up. Ends with 0 when all have passed.
 
 local uv = require "luv"
@@ -13,7 +13,10 @@ local LIMIT_SECONDS = 1800 -- a file that takes longer hangs
 local CLOCK_TICKS = 100 -- in a second, of the times in /proc/PID/stat
 
 -- What storms, and what measures: one after the other, since they would spoil each other's figures.
-local LANE = { storm = true, flat = true, library_statuses = true }
+local LANE = {
+  flat = true, library_children = true, library_children_modules = true, library_statuses = true,
+  library_storms = true, storm = true,
+}
 
 local function lane_of(file)
   return LANE[file:match "([^/]+)_spec%.lua$"] and "storms" or "others"
@@ -64,11 +67,21 @@ local function write_times(times)
   assert(os.rename(times_path .. ".new", times_path))
 end
 
--- The longest first, so that none is left alone at the end; one that nobody knows may be the longest.
+-- The lane first, since its files follow each other, and the longest first, so that none is left alone at the end. One
+-- that nobody knows may be the longest, the more so the larger it is.
 local function by_time(files, times)
+  local keys = {}
+  for _, file in ipairs(files) do
+    local size = (uv.fs_stat(file) or { size = 0 }).size
+    keys[file] = { lane_of(file) == "storms" and 1 or 0, times[file] or math.huge, size }
+  end
   table.sort(files, function(a, b)
-    local first, second = times[a] or math.huge, times[b] or math.huge
-    return first > second or (first == second and a < b)
+    for i, key in ipairs(keys[a]) do
+      if key ~= keys[b][i] then
+        return key > keys[b][i]
+      end
+    end
+    return a < b
   end)
   return files
 end

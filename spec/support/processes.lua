@@ -147,8 +147,8 @@ local Process = {
   end,
 }
 
---- One process by its pid in there, or nil: nspid, ppid, pgrp and sid as its namespace counts (0: outside), state, comm,
--- args (the words with spaces between them), and pid as the machine counts.
+--- One process by its pid in there, or nil: nspid, ppid, pgrp and sid as its namespace counts (0: outside), state,
+-- comm, args (the words with spaces between them), and pid as the machine counts.
 function View:find(nspid)
   local stat = read(self.proc .. nspid .. "/stat") or ""
   local comm, state, ppid, pgrp, sid = stat:match("^%d+ %((.*)%) (%S) (%d+) (%d+) (%d+)")
