@@ -26,11 +26,25 @@ function script.on_start(body, goes_on)
   return "function on_start(pid, again) " .. body .. (goes_on and "" or "\nreaper.exit()") .. "\nend" .. ENDING
 end
 
--- Runs a script to its end: stdout, stderr, exit code.
-function script.run(text, options)
-  local code, out, err = container.run(with(options, text))
-  return out, err, code
+-- run and start over containers of another kind, such as those in virtual time; the rest is that of this module.
+function script.over(kind)
+  local over = setmetatable({}, { __index = script })
+
+  -- Runs a script to its end: stdout, stderr, exit code.
+  function over.run(text, options)
+    local code, out, err = kind.run(with(options, text))
+    return out, err, code
+  end
+
+  -- Starts a container with a script.
+  function over.start(text, options)
+    return kind.start(with(options, text))
+  end
+
+  return over
 end
+
+script.run, script.start = script.over(container).run, script.over(container).start
 
 -- Runs `body` in on_start, without COMMAND: stdout, stderr, exit code.
 function script.body(body, options)
@@ -46,11 +60,6 @@ function script.printed(body, options)
   return out
 end
 
--- Starts a container with a script.
-function script.start(text, options)
-  return container.start(with(options, text))
-end
-
 function script.lines(text)
   local list = {}
   for line in text:gmatch("([^\n]*)\n") do
@@ -59,8 +68,19 @@ function script.lines(text)
   return list
 end
 
+-- Writes a file of the container's folder that programs in it wait for.
+function script.touch(c, name)
+  if c.touch then
+    return c:touch(name)
+  end
+  assert(io.open(c:file(name), "w")):close()
+end
+
 -- Puts another script in the place of the running one.
 function script.replace(c, text)
+  if c.write_file then
+    return c:write_file("hooks.lua", text)
+  end
   local file = assert(io.open(c:file("hooks.new"), "w"))
   file:write((text:gsub("{folder}", c.folder)))
   file:close()

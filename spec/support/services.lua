@@ -15,17 +15,20 @@ function services.shell(name, command, more)
 end
 
 -- run(list, options, more): lines of stdout, stderr, exit code; start(list, options, more): a container. Both for the
--- script that begins with `head`, supervises the services of `list` and goes on with `more`.
-function services.below(head)
+-- script that begins with `head`, supervises the services of `list` and goes on with `more`. `kind`: the containers'
+-- module, when it is another one.
+function services.below(head, kind)
+  local over = kind and script.over(kind) or script
+
   local function text_of(list, more)
     return head .. "supervisor.run {\n" .. list .. "}\n" .. (more or "")
   end
   local function run(list, options, more)
-    local out, err, code = script.run(text_of(list, more), options)
+    local out, err, code = over.run(text_of(list, more), options)
     return script.lines(out), err, code
   end
   local function start(list, options, more)
-    return script.start(text_of(list, more), options)
+    return over.start(text_of(list, more), options)
   end
   return run, start
 end

@@ -1,0 +1,323 @@
+-- reaper.core for one script process of a virtual container. What is pure comes from the library; the rest speaks with
+-- the machine and the model of the engine. It gives what src/lua_*.c give.
+
+local files = require "spec.support.virtual.files"
+
+package.cpath = "build/?.so;" .. package.cpath -- never the sanitized one: it cannot be loaded here
+local real = require "reaper.core"
+
+local core = {}
+
+local EBADF, EAGAIN, EPIPE, ENOTCONN, ESRCH, ENOENT = 9, 11, 32, 107, 3, 2
+local EVENTS_A_PACKET = 178 -- PACKET_SIZE in src/message.h
+
+-- ---- Waiting, events and orders. ----
+
+local function read_packet(process)
+  local count = math.min(#process.queue, EVENTS_A_PACKET)
+  table.move(process.queue, 1, count, #process.inbox + 1, process.inbox)
+  table.move(process.queue, count + 1, #process.queue + count, 1)
+end
+
+local function ready_descriptors(process)
+  local list = {}
+  for fd, mode in pairs(process.watched) do
+    local open = process.descriptors:get(fd)
+    if open and (mode == "w" or open.readable()) then
+      list[#list + 1] = fd
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+local visible, silent = {}, {} -- functions(process, …), by name: only the visible ones are moments of their own
+
+function visible.poll(process, timeout)
+  process:wait(timeout and process.machine:after(timeout) or math.maxinteger)
+  read_packet(process)
+  if process.is_closed and not process.is_closed_told and not process.inbox[1] then
+    process.is_closed_told = true
+    return false
+  end
+  local list = ready_descriptors(process)
+  return list[1] and list or true
+end
+
+function silent.watch(process, fd, mode)
+  process.watched[fd] = mode
+end
+
+function silent.set_timer() end
+
+local function install(process, open)
+  return open and process:add(open)
+end
+
+-- The descriptors of an event stand in its `open`, by the index of the value.
+function silent.next(process)
+  local event = table.remove(process.inbox, 1)
+  if not event then
+    return
+  end
+  local values = table.move(event, 1, event.n, 1, {})
+  for index, open in pairs(event.open or {}) do
+    values[index] = install(process, open)
+    open:drop()
+  end
+  return table.unpack(values, 1, event.n)
+end
+
+function silent.is_connected(process)
+  return not process.is_closed, true
+end
+
+function silent.want_info() end
+
+function visible.order(process, kind, ask, pid, number, flags)
+  process.engine:order(process, kind, { ask = ask or 0, pid = pid or 0, number = number or 0, flags = flags or 0 })
+end
+
+function visible.request(process, kind)
+  if process.is_closed then
+    return nil, "the engine: Transport endpoint is not connected", ENOTCONN
+  end
+  local reply = process.engine:request(process, kind)
+  if reply.pidfd then
+    return reply[1], process:add(reply.pidfd)
+  end
+  return table.unpack(reply, 1, 3)
+end
+
+function silent.configure(process, key, text)
+  local ok, why = real.check_setting(key, text)
+  if not ok then
+    return nil, why
+  end
+  process.settings[key] = tonumber(text) or process.settings[key]
+  return true, false
+end
+
+-- ---- Processes. ----
+
+local function environment_of(list)
+  local environment = {}
+  for _, line in ipairs(list) do
+    local name, value = line:match "^([^=]+)=(.*)$"
+    environment[name] = value
+  end
+  return environment
+end
+
+local function descriptors_of(process, list)
+  local descriptors = files.new_table()
+  for i = 1, #list, 2 do
+    descriptors:set(list[i], process.descriptors:get(list[i + 1]))
+  end
+  return descriptors
+end
+
+function visible.spawn(process, request)
+  if process.is_closed then
+    return nil, "the engine: Transport endpoint is not connected", ENOTCONN
+  end
+  local child, message, errno = process.machine:spawn {
+    argv = request.argv, environment = environment_of(request.env), cwd = request.cwd,
+    descriptors = descriptors_of(process, request.fds),
+  }
+  if not child then
+    return nil, message, errno
+  end
+  process.engine:spawned(child, request.name, {
+    process.descriptors:get(request.tell_stdout), process.descriptors:get(request.tell_stderr),
+    process.descriptors:get(request.tell_ready),
+  })
+  return child.pid, process:add(files.pidfd(child))
+end
+
+function silent.find_user(_, text)
+  return real.find_user(text)
+end
+
+function visible.kill(process, pidfd, pid, number)
+  local open = pidfd and process.descriptors:get(pidfd)
+  if open then
+    pid = not open.process.gone and open.process.pid
+  end
+  if not pid then
+    return nil, "the process has ended", ESRCH
+  elseif not process.machine:kill(pid, number) then
+    return nil, "No such process", ESRCH
+  end
+  return true
+end
+
+function silent.is_alive(process, pidfd, pid)
+  local open = pidfd and process.descriptors:get(pidfd)
+  if open then
+    return not open.process.gone
+  end
+  return process.machine.processes[pid] ~= nil
+end
+
+function silent.processes(process)
+  local list = {}
+  for _, other in ipairs(process.machine.order) do
+    list[#list + 1] = {
+      pid = other.pid, ppid = other.parent and other.parent.pid or 1, pgrp = other.group, session = other.group,
+      state = "S", comm = other.comm, lifetime = (process.machine.now - other.started) / 1e9,
+    }
+  end
+  return list
+end
+
+function silent.status(_, raw)
+  return real.status(raw)
+end
+
+-- ---- The store and notifications. ----
+
+function visible.store(process, text)
+  process.engine.stored = text
+  return true
+end
+
+function silent.stored(process)
+  return process.engine.stored
+end
+
+function visible.notify_open(process)
+  local machine = process.machine
+  machine.last_socket = (machine.last_socket or 0) + 1
+  local name = "@reaper-lua/" .. machine.last_socket
+  machine.sockets[name] = files.notify(name)
+  return process:add(machine.sockets[name]), name
+end
+
+function visible.notify_read(process, fd)
+  return process.descriptors:get(fd):read()
+end
+
+-- ---- Log, clock and values. ----
+
+local LEVELS = { error = 0, warning = 1, info = 2, debug = 3, trace = 4 }
+
+function visible.log(process, level, message, fields)
+  if LEVELS[level] <= process.engine.threshold then
+    process.engine:log(level, message .. fields)
+  end
+end
+
+function silent.now(process)
+  return process.machine:seconds()
+end
+
+function silent.time(process)
+  return process.machine.wall + process.machine:seconds()
+end
+
+function silent.signal(_, value)
+  return real.signal(value)
+end
+
+function silent.check_setting(_, key, text)
+  return real.check_setting(key, text)
+end
+
+function silent.nearest(_, word, list)
+  return real.nearest(word, list)
+end
+
+function silent.environment(process)
+  local list = {}
+  for name, value in pairs(process.machine.environment) do
+    list[#list + 1] = name .. "=" .. value
+  end
+  return list
+end
+
+-- ---- Descriptors. ----
+
+function visible.pipe(process)
+  local reader, writer = files.pipe()
+  return process:add(reader), process:add(writer)
+end
+
+function visible.open(process, path, mode)
+  local machine = process.machine
+  if path == "/dev/null" then
+    return process:add(files.null())
+  elseif path:sub(1, 1) ~= "/" then
+    path = machine.folder .. "/" .. path
+  end
+  if mode == "r" and not machine.texts[path] then
+    return nil, path .. ": No such file or directory", ENOENT
+  end
+  return process:add(files.file(machine.texts, path, mode))
+end
+
+function visible.read(process, fd)
+  local open = process.descriptors:get(fd)
+  if not open then
+    return nil, "read: Bad file descriptor", EBADF
+  end
+  local text = open:read()
+  if not text then
+    return nil, "read: Resource temporarily unavailable", EAGAIN
+  end
+  return text
+end
+
+function visible.write(process, fd, text)
+  local open = process.descriptors:get(fd)
+  if not open then
+    return nil, "write: Bad file descriptor", EBADF
+  elseif not open:write(text) then
+    return nil, "write: Broken pipe", EPIPE
+  end
+  return #text
+end
+
+function visible.put(process, fd, text, at)
+  return visible.write(process, fd, text:sub(at))
+end
+
+function visible.close(process, fd)
+  process.watched[fd] = nil
+  process.descriptors:close(fd)
+end
+
+function silent.fileno() end
+
+-- ---- The table. ----
+
+-- reaper.core for a script process.
+function core.new(process)
+  local library = {}
+  for key, value in pairs(real) do
+    if type(value) ~= "function" then
+      library[key] = value
+    end
+  end
+  library.has_command, library.restart = process.options.has_command, process.options.restart
+  for name, f in pairs(silent) do
+    library[name] = function(...)
+      if not process.gone then
+        return f(process, ...)
+      end
+    end
+  end
+  for name, f in pairs(visible) do
+    library[name] = function(...)
+      if not process.gone then
+        process:before_call(name)
+        return f(process, ...)
+      end
+    end
+  end
+  return library
+end
+
+core.real = real
+
+return core
