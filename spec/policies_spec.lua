@@ -1,8 +1,10 @@
--- The scripts in examples/policies do what they say, with shell scripts for the programs that they start.
+-- The scripts in examples/policies do what they say, with shell scripts for the programs that they start. Each is run
+-- by reaper-lua itself in some of the cases; what has no mode runs in virtual time (spec/support/virtual.lua).
 
 local uv = require "luv"
 local container = require "spec.support.container"
-local script = require "spec.support.script"
+local virtual = require "spec.support.virtual"
+local script = require "spec.support.script".over(virtual)
 
 local FOLDER = "examples/policies/"
 
@@ -135,14 +137,17 @@ describe("examples/policies/breaker.lua", function()
     return list
   end
 
-  it("rests after three failures, and then tries once at a time", function()
-    local c = start("breaker", { work = "exit 1" }, { env = { REST = "1.5", STABLE = "1000" } })
-    c:err_expect(("again in [%d.]+ s\n.*"):rep(5), 20)
-    local list = delays(c)
-    assert.is_true(list[1] <= 0.1 and list[2] <= 0.1)
-    assert.same({ 1.5, 1.5, 1.5 }, table.move(list, 3, 5, 1, {}))
-    ends_with_0(c)
-  end)
+  for mode, rest in pairs { init = 0.5, virtual = 60 } do
+    it(("rests %g s after three failures, and then tries once at a time"):format(rest), function()
+      local c = start("breaker", { work = "exit 1" },
+        { env = { REST = tostring(rest), STABLE = "1000" }, mode = mode == "init" and mode or nil })
+      c:err_expect(("again in [%d.]+ s\n.*"):rep(5), 4 * rest + 10)
+      local list = delays(c)
+      assert.is_true(list[1] <= 0.1 and list[2] <= 0.1)
+      assert.same({ rest, rest, rest }, table.move(list, 3, 5, 1, {}))
+      ends_with_0(c)
+    end)
+  end
 
   it("counts anew after a run that was long enough", function()
     local c = start("breaker", { work = 'echo x >> runs; test $(wc -l < runs) -ne 4 || sleep 2; exit 1' },
@@ -180,7 +185,7 @@ describe("examples/policies/office_hours.lua", function()
   local function delay_at(...)
     local before = os.time()
     local c = start("office_hours", { work = "exit 1" },
-      { files = { zone = zone(...) }, env = { TZ = ":{folder}/zone" } })
+      { files = { zone = zone(...) }, env = { TZ = ":{folder}/zone" }, mode = "init" }) -- the C library's zones
     local delay = tonumber((c:err_expect "work: backoff: exit 1; again in ([%d.e+]+) s\n"))
     c:close()
     return delay, os.time() - before + 1
@@ -247,7 +252,7 @@ describe("examples/policies/canary.lua", function()
       c:err_expect "a change is under way already\n"
       assert.is_true(runs(c, blue) and runs(c, green))
       assert.is_nil(c:out():find "ends")
-      assert(io.open(c:file "go", "w")):close()
+      script.touch(c, "go")
       c:expect "green ready\n.*blue ends\n"
       c:until_true(function() return not runs(c, blue) end)
       assert.is_true(runs(c, green))
@@ -294,7 +299,7 @@ describe("examples/policies/canary.lua", function()
     local green = pid_of(c, "green")
     send(c, "KILL", blue)
     c:expect "blue ready\n.*blue ready\n"
-    assert(io.open(c:file "go", "w")):close()
+    script.touch(c, "go")
     c:expect "green ready\n.*blue ends\n"
     assert.is_true(runs(c, green))
     ends_with_0(c)
@@ -306,7 +311,7 @@ describe("examples/policies/canary.lua", function()
     c:kill "HUP"
     local green = pid_of(c, "green")
     replace_policy(c)
-    assert(io.open(c:file "go", "w")):close()
+    script.touch(c, "go")
     c:expect "green ready\n.*blue ends\n"
     assert.is_true(runs(c, green))
     ends_with_0(c)
@@ -387,9 +392,11 @@ describe("examples/policies/cron.lua", function()
   end)
 
   it("tells what fails", function()
-    local c = start("cron", { check = "exit 3" })
-    c:err_expect "check: exit 3\n"
-    ends_with_0(c)
+    for _, mode in ipairs(container.modes) do
+      local c = start("cron", { check = "exit 3" }, { mode = mode })
+      c:err_expect "check: exit 3\n"
+      ends_with_0(c)
+    end
   end)
 
   it("tells what cannot be started", function()

@@ -1,7 +1,9 @@
 -- The policy is lost or replaced: the services live on, and the next policy goes on with them.
+-- What has no mode runs in virtual time (spec/support/virtual.lua).
 
 local container = require "spec.support.container"
-local script = require "spec.support.script"
+local virtual = require "spec.support.virtual"
+local script = require "spec.support.script".over(virtual)
 
 local replace = script.replace
 
@@ -149,7 +151,7 @@ describe("services whose policy was killed", function()
       ]]):format(row[1]))
       c:expect("b\trunning")
       c:kill("STOP", c:find("reaper-policy").pid)
-      assert(io.open(c:file("go"), "w")):close()
+      script.touch(c, "go")
       c:until_true(function() return not c:find("sh") end, 5, "the end of a")
       script.kill_policy(c)
       c:expect("start\tcrash\t[^\n]*\na\t" .. row[3] .. "\t" .. row[2])
@@ -167,7 +169,7 @@ describe("services whose policy was killed", function()
     ]])
     c:expect("slow\tstarting")
     assert.matches("^setup=finished:nil:0 slow=starting:%d+:0 web=waiting:nil:0$", crash(c))
-    assert(io.open(c:file("go"), "w")):close()
+    script.touch(c, "go")
     await(c, "web", "running")
     assert.equal(1, count(c:out(), "setup\tstarting"))
     assert.equal(1, count(c:out(), "slow\tstarting"))
@@ -197,18 +199,20 @@ describe("services whose policy was killed", function()
   end)
 
   local HELD = "while test ! -e {folder}/go; do sleep 0.01; done; "
-  local kinds = {
+  local kinds = { -- descriptors are handed over by the real engine once
     { "exec", [[exec = { "test", "-e", "{folder}/go" }, interval = 0.05]], "exec sleep 1000" },
     { "line", [[line = "^ready"]], HELD .. "echo ready; exec sleep 1000" },
-    { "fd", [[fd = 5]], HELD .. "echo >&5; exec sleep 1000" },
-    { "notify", [[notify = true]], HELD .. container.helper .. " notify READY=1; exec sleep 1000" },
+    { "fd", [[fd = 5]], HELD .. "echo >&5; exec sleep 1000", is_handed_over = true },
+    { "notify", [[notify = true]], HELD .. container.helper .. " notify READY=1; exec sleep 1000",
+      is_handed_over = true },
     { "delay", [[delay = 1.5]], "exec sleep 1000" },
   }
   for _, kind in ipairs(kinds) do
     for _, way in ipairs { "crash", "reload" } do
       it(("become ready (%s) under the next one, after a %s"):format(kind[1], way), function()
         local c = start(([[ { name = "a", command = { "sh", "-c", %q }, ready = { timeout = 20, %s } },
-          { name = "b", command = { "sleep", "1001" }, after = { "a" } } ]]):format(kind[3], kind[2]))
+          { name = "b", command = { "sleep", "1001" }, after = { "a" } } ]]):format(kind[3], kind[2]),
+          { mode = kind.is_handed_over and way == "crash" and "init" or nil })
         c:expect("a\tstarting")
         local pid = await(c, "a", "starting")
         for round = 1, way == "crash" and 2 or 1 do
@@ -220,7 +224,7 @@ describe("services whose policy was killed", function()
           end
         end
         assert.is_nil(c:out():find("a\trunning", 1, true))
-        assert(io.open(c:file("go"), "w")):close()
+        script.touch(c, "go")
         assert.equal(pid, (await(c, "a", "running")))
         await(c, "b", "running")
         assert.equal(1, count(c:out(), "a\tstarting"))
@@ -245,7 +249,7 @@ describe("services whose policy was killed", function()
       end
       script.kill_policy(c)
       c:until_true(function() return not c:find("reaper-policy") end, 5, "the end of the policy")
-      assert(io.open(c:file("go"), "w")):close()
+      script.touch(c, "go")
       c:until_true(function() return c:read("sent") end, 5, "the message")
       assert.is_nil(c:find("reaper-policy"))
       c:expect("start\tcrash\ta=starting:[^\n]*\na\trunning")
@@ -255,7 +259,7 @@ describe("services whose policy was killed", function()
     it("that say " .. row[1] .. " while the script is loaded anew are ready", function()
       local c = start(service .. [[} function on_reload() -- it reads nothing meanwhile
         os.execute "touch {folder}/go; while test ! -e {folder}/sent; do sleep 0.01; done"
-      end print{]])
+      end print{]], { mode = "init" })
       local pid = await(c, "a", "starting")
       c:kill("USR1")
       c:expect("start\treload\t")
@@ -300,7 +304,7 @@ describe("services whose policy was killed", function()
       .. TWIN:format("running"))
     c:expect("twin\t%d+\n")
     c:kill("STOP", c:find("reaper-policy").pid)
-    assert(io.open(c:file("go"), "w")):close()
+    script.touch(c, "go")
     c:until_true(function() return not c:find("sh") end, 5, "the end of a")
     script.kill_policy(c)
     c:expect("start\tcrash\t[^\n]*\na\tbackoff\texit 3")
@@ -325,13 +329,13 @@ describe("services whose policy was killed", function()
   it("that are not ready in time fail in the time that was left", function()
     local c = start([[ { name = "a", command = { "sleep", "1000" }, restart = "never",
       ready = { line = "never", timeout = 2 } } ]])
-    local at = c:until_true(function() return c:out():find("a\tstarting") and os.time() end)
+    local at = c:until_true(function() return c:out():find("a\tstarting") and script.clock(c) end)
     for _ = 1, 3 do
       crash(c)
     end
     assert.equal(1, c:wait())
     assert.matches("a\tstopping\tnot ready within 2 s\na\tfailed", c:out())
-    assert.truthy(os.time() - at <= 2 + 3 * container.slow)
+    assert.truthy(script.clock(c) - at <= 2 + (c.now and 0.01 or 3 * container.slow))
   end)
 
   it("and that are being stopped go on to stop, each in its turn and within one grace", function()
@@ -344,13 +348,13 @@ describe("services whose policy was killed", function()
     await(c, "web", "running")
     c:kill("TERM")
     c:expect("asked\n")
-    local at = os.time()
+    local at = script.clock(c)
     assert.matches("^db=running:%d+:0 web=stopping:%d+:0$", crash(c))
     assert.matches("^db=running:%d+:0 web=stopping:%d+:0$", crash(c))
     assert.equal(0, c:wait())
     assert.equal(1, count(c:out(), "asked\n"))
     assert.matches("web\tfinished\tsignal SIGKILL\ndb\tstopping\tnil\ndb\tfinished\tsignal SIGTERM\n$", c:out())
-    assert.truthy(os.time() - at <= 2.5 + 2 * container.slow)
+    assert.truthy(script.clock(c) - at <= 2.5 + (c.now and 0.01 or 2 * container.slow))
   end)
 
   it("and one that was stopped by name stays so", function()
@@ -392,7 +396,7 @@ describe("services whose policy was killed", function()
         end
       end
       supervisor.run{ { name = "a", command = { "sh", "-c", "exit 7" }, restart = "never" },
-        { name = "b", command = { "sleep", "1000" } } } ]])
+        { name = "b", command = { "sleep", "1000" } } } ]], { mode = "init" })
     assert.equal(7, c:wait(20))
     assert.matches("a\tfailed\n.*start\tcrash\n", c:out())
   end)
@@ -516,7 +520,7 @@ describe("a storm of reloads", function()
       supervisor.run(list)
       reaper.after(0.03, reaper.reload)
       function on_start() print "start" end
-    ]])
+    ]], { mode = "init" })
     c:until_true(function()
       return c:out():find "wrong" or select(2, c:out():gsub("start\n", "")) >= 60
     end, 60, "60 reloads")

@@ -1,8 +1,10 @@
 -- reaper.supervisor: services that are restarted together, the exit code, starts by hand, and a slow on_service.
+-- What has no mode runs in virtual time (spec/support/virtual.lua).
 
 local container = require "spec.support.container"
 local script = require "spec.support.script"
 local support = require "spec.support.services"
+local virtual = require "spec.support.virtual"
 
 -- Each change of a state is a line: name, state. USR1 calls the script's by_hand.
 local TELL = [[
@@ -13,7 +15,7 @@ function on_signal(name) if name == "SIGUSR1" then by_hand() return false end en
 ]]
 
 local sleeper, shell = support.sleeper, support.shell
-local run, start = support.below(TELL)
+local run, start = support.below(TELL, virtual)
 
 -- It runs when its trap is set.
 local function trapping(name, trap, more)
@@ -29,9 +31,7 @@ local function failing(name, more)
     more or "restart = 0.1")
 end
 
-local function touch(c, name)
-  assert(io.open(c:file(name), "w")):close()
-end
+local touch = script.touch
 
 -- Waits until these lines are there.
 local function await(c, ...)

@@ -1,7 +1,10 @@
 -- reaper.supervisor: when a service is ready, and whether it is healthy.
+-- What has no mode runs in virtual time (spec/support/virtual.lua).
 
 local container = require "spec.support.container"
+local script = require "spec.support.script"
 local support = require "spec.support.services"
+local virtual = require "spec.support.virtual"
 
 local has_systemd_notify = os.execute "command -v systemd-notify >/dev/null 2>&1"
 local notify = container.helper .. " notify"
@@ -16,7 +19,7 @@ end
 ]]
 
 local shell = support.shell
-local run, start = support.below(TELL)
+local run, start = support.below(TELL, virtual)
 
 -- A dependant, whose start shows that the service was ready.
 local WEB = '{ name = "web", command = { "sleep", "100" }, after = { "db" } },\n'
@@ -82,7 +85,7 @@ describe("readiness", function()
         return pending "systemd-notify is not installed"
       end
       local c = start(shell("db", "systemd-notify --ready && echo sent; systemd-notify --status=fine && "
-        .. "echo sent again; exec sleep 100", "ready = { notify = true }") .. WEB)
+        .. "echo sent again; exec sleep 100", "ready = { notify = true }") .. WEB, { mode = "init" })
       c:expect "web running\n"
       c:expect "sent\n.*sent again\n"
       assert.is_nil(c:err():find "Failed")
@@ -113,7 +116,7 @@ describe("readiness", function()
 
     it("leaves no descriptor behind in the policy and the engine, however often it starts", function()
       local c = start(shell("db", notify .. " READY=1; exit 1", "restart = 0.01, ready = { notify = true }")
-        .. shell("other", "echo >&5; exit 1", "restart = 0.01, ready = { fd = 5 }"), nil, [[
+        .. shell("other", "echo >&5; exit 1", "restart = 0.01, ready = { fd = 5 }"), { mode = "init" }, [[
         local function count()
           local n = 0
           for _ in io.popen("ls /proc/$PPID/fd /proc/1/fd"):lines() do n = n + 1 end
@@ -278,7 +281,7 @@ describe("health", function()
       return #probes == 0
     end)
     local before = asked(c)
-    require "luv".sleep(200)
+    script.pass(c, 0.2)
     assert.equal(before, asked(c))
   end)
 

@@ -1,7 +1,9 @@
 -- reaper.supervisor: order, ends, restarts, strategies, and what is said no to.
+-- What has no mode runs in virtual time (spec/support/virtual.lua).
 
 local container = require "spec.support.container"
-local script = require "spec.support.script"
+local virtual = require "spec.support.virtual"
+local script = require "spec.support.script".over(virtual)
 local support = require "spec.support.services"
 
 -- Each change of a state is a line: name, state.
@@ -11,7 +13,7 @@ function on_service(name, state, detail) print(name .. " " .. state) end
 ]]
 
 local sleeper, shell = support.sleeper, support.shell
-local run, start = support.below(TELL)
+local run, start = support.below(TELL, virtual)
 
 -- The lines of some services only.
 local function of(lines, ...)

@@ -76,6 +76,19 @@ function script.touch(c, name)
   assert(io.open(c:file(name), "w")):close()
 end
 
+-- Lets so many seconds pass.
+function script.pass(c, seconds)
+  if c.advance then
+    return c:advance(seconds)
+  end
+  require "luv".sleep(math.floor(seconds * 1000))
+end
+
+-- Seconds of a clock that goes with the container's: exact in virtual time.
+function script.clock(c)
+  return c.now and c:now() or os.time()
+end
+
 -- Puts another script in the place of the running one.
 function script.replace(c, text)
   if c.write_file then

@@ -1,6 +1,6 @@
 -- A container in virtual time: the real files of lua/reaper in the specs' own process, over a machine whose clock goes
--- on only when nothing else can happen. It takes what container.start takes and gives what that gives, so that a spec
--- can run with either of them: SPEC_REAL=1 runs all of them with the program under test.
+-- on only when nothing else can happen. It takes what container.start takes and gives what that gives, so a spec may
+-- have both: what is started with a `mode` is a container of the program under test, and with SPEC_REAL=1 all are.
 
 local container = require "spec.support.container"
 local engine = require "spec.support.virtual.engine"
@@ -19,7 +19,7 @@ local Container = {}
 Container.__index = Container
 
 local KEYS = {}
-for key in ("mode script script_path args command env files cwd programs clock limit"):gmatch "%S+" do
+for key in ("script script_path args command env files cwd programs clock limit"):gmatch "%S+" do
   KEYS[key] = true
 end
 
@@ -88,8 +88,15 @@ local function check_keys(options)
   end
 end
 
+local function is_real(options)
+  return options.mode ~= nil or virtual.is_real
+end
+
 -- Starts a container. `programs`: functions by name, as in program.lua; `clock`: the time on the wall at the start.
 function virtual.start(options)
+  if is_real(options) then
+    return container.start(options)
+  end
   check_keys(options)
   local self = setmetatable({ mode = "virtual", folder = FOLDER }, Container)
   self.machine = machine.new {
@@ -112,14 +119,11 @@ end
 
 -- Runs one to its end: exit code, stdout, stderr.
 function virtual.run(options)
+  if is_real(options) then
+    return container.run(options)
+  end
   local self = virtual.start(options)
   return self:wait(options.limit or 1e6), self:out(), self:err()
-end
-
-function virtual.close_all() end
-
-if virtual.is_real then
-  virtual.start, virtual.run, virtual.close_all = container.start, container.run, container.close_all
 end
 
 -- ---- Time. ----
