@@ -100,20 +100,20 @@ describe("examples/policies/by_code.lua", function()
   end)
 
   it("waits 30 s for what is away", function()
-    local c = work("init", "exit 75")
+    local c = work(nil, "exit 75")
     c:err_expect "work: backoff: exit 75; again in 30 s\n"
     ends_with_0(c)
     assert.equal("work\n", c:out())
   end)
 
   it("waits a second after KILL, and then longer", function()
-    local c = work("init", "kill -KILL $$")
+    local c = work(nil, "kill -KILL $$")
     c:err_expect "work: backoff: signal SIGKILL; again in 1 s\n.*again in 2 s\n"
     ends_with_0(c)
   end)
 
   it("gives up after five restarts for other codes", function()
-    local c = work("init", "exit 3")
+    local c = work(nil, "exit 3")
     assert.equal(3, c:wait(20))
     assert.equal(6, count(c:out(), "work\n"))
     assert.matches("alert: work: exit 3: it was started again 5 times within 60 s\n", c:out())
