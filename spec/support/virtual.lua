@@ -302,7 +302,8 @@ function Container:kill(signal, pid)
   return 0
 end
 
--- From the next one of the calls that are seen from outside on, f(number, name, script process) is called before each.
+-- From now on f(number, name, script process, arguments…) is called before each call that is seen from outside. A
+-- script process whose is_to_be_lost it sets is lost there; what has_read tells it has read and may not have dealt with yet.
 function Container:watch_calls(f)
   self.machine.calls, self.machine.watch_call = 0, f
 end

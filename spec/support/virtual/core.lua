@@ -15,6 +15,9 @@ local EVENTS_A_PACKET = 178 -- PACKET_SIZE in src/message.h
 
 local function read_packet(process)
   local count = math.min(#process.queue, EVENTS_A_PACKET)
+  for i = 1, count do -- what it has read is lost with it
+    process.has_read = process.has_read or (process.queue[i][1] == real.EVENT_REAP and "an end")
+  end
   table.move(process.queue, 1, count, #process.inbox + 1, process.inbox)
   table.move(process.queue, count + 1, #process.queue + count, 1)
 end
@@ -34,6 +37,7 @@ end
 local visible, silent = {}, {} -- functions(process, …), by name: only the visible ones are moments of their own
 
 function visible.poll(process, timeout)
+  process.has_read = nil
   process:wait(timeout and process.machine:after(timeout) or math.maxinteger)
   read_packet(process)
   if process.is_closed and not process.is_closed_told and not process.inbox[1] then
@@ -195,7 +199,9 @@ function visible.notify_open(process)
 end
 
 function visible.notify_read(process, fd)
-  return process.descriptors:get(fd):read()
+  local text = process.descriptors:get(fd):read()
+  process.has_read = process.has_read or text
+  return text
 end
 
 -- ---- Log, clock and values. ----
@@ -262,6 +268,7 @@ function visible.read(process, fd)
     return nil, "read: Bad file descriptor", EBADF
   end
   local text = open:read()
+  process.has_read = process.has_read or text
   if not text then
     return nil, "read: Resource temporarily unavailable", EAGAIN
   end
@@ -310,7 +317,7 @@ function core.new(process)
   for name, f in pairs(visible) do
     library[name] = function(...)
       if not process.gone then
-        process:before_call(name)
+        process:before_call(name, ...)
         return f(process, ...)
       end
     end

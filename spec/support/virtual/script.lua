@@ -104,11 +104,11 @@ end
 -- ---- Being lost. ----
 
 -- Before each call that is visible from outside. Between two of them nobody can tell when it was lost.
-function Script:before_call(name)
+function Script:before_call(name, ...)
   local machine = self.machine
   machine.calls = (machine.calls or 0) + 1
   if machine.watch_call then
-    machine.watch_call(machine.calls, name, self)
+    machine.watch_call(machine.calls, name, self, ...)
   end
   if (self.is_to_be_lost or self.status) and coroutine.isyieldable() then
     coroutine.yield(LOST)

@@ -176,7 +176,7 @@ local Handle = {}
 Handle.__index = Handle
 
 function Handle:write(...)
-  self.process:before_call "write"
+  self.process:before_call("write", ...)
   for _, text in ipairs { ... } do
     self.open:write(tostring(text))
   end

@@ -1,0 +1,459 @@
+-- The script process is lost at every moment: before each of its calls that are seen from outside, in virtual time.
+-- Whatever the moment, the next one goes on as if nothing had happened.
+
+local virtual = require "spec.support.virtual"
+
+local HEAD = [[
+  local supervisor = require "reaper.supervisor"
+  function on_service(name, state) io.stderr:write("told ", name, " ", state, "\n") end
+]]
+
+-- ---- What programs do, and what is noted of it. ----
+
+local Notes = {}
+Notes.__index = Notes
+
+-- Names of programs begin with the name of their service.
+local function new_notes()
+  return setmetatable({ list = {}, starts = {}, wrong = {} }, Notes)
+end
+
+function Notes:add(what)
+  self.list[#self.list + 1] = what
+end
+
+function Notes:position(what)
+  for i, other in ipairs(self.list) do
+    if other == what then
+      return i
+    end
+  end
+end
+
+-- Each start of a program is noted, and that there are never two of it.
+function Notes:begin(process)
+  local name = process.comm
+  self.starts[name] = (self.starts[name] or 0) + 1
+  self:add(name .. " starts")
+  for _, other in ipairs(process.machine.order) do
+    if other ~= process and other.comm == name then
+      table.insert(self.wrong, "two of " .. name)
+    end
+  end
+end
+
+-- Lives until TERM, and takes a moment for its end. `before(process)` comes first.
+local function server(before)
+  return function(process, notes)
+    process:on("TERM", function()
+      notes:add(process.comm .. " is asked")
+      process:sleep(0.05)
+      notes:add(process.comm .. " ends")
+      process:exit(0)
+    end)
+    if before then
+      before(process, notes)
+    end
+    process:sleep(1e6)
+  end
+end
+
+-- Ends with the code, after so many seconds, in its first `times` lives.
+local function failing(code, seconds, times)
+  return server(function(process, notes)
+    if notes.starts[process.comm] <= times then
+      process:sleep(seconds)
+      notes:add(process.comm .. " fails")
+      process:exit(code)
+    end
+  end)
+end
+
+-- ---- Running. ----
+
+local Run = {}
+Run.__index = Run
+
+-- Runs a scenario; the script process is lost before call number `moment`, if that is given.
+local function new_run(scenario, moment)
+  local self = setmetatable({ notes = new_notes(), moment = moment, calls = 0 }, Run)
+  local programs = {}
+  for name, f in pairs(scenario.programs) do
+    programs[name] = function(process)
+      self.notes:begin(process)
+      f(process, self.notes)
+    end
+  end
+  self.container = virtual.start { script = HEAD .. scenario.script, programs = programs }
+  self.container:watch_calls(function(number, name, process, ...)
+    self.calls = number
+    if process.state == "loading" and not process.reason then
+      self.loading_calls = number -- a script that is lost before it was ever loaded has not been loaded
+    end
+    if number == moment then
+      self.lost_before, self.has_lost = name, process.has_read
+      self.lost_words = name == "write" and table.concat { ... }
+      process.is_to_be_lost = true
+    end
+  end)
+  return self
+end
+
+function Run:kill(signal)
+  self.container:kill(signal)
+end
+
+-- Waits until that many notes of the kind are there.
+function Run:await(what, count)
+  self.container:until_true(function()
+    local found = 0
+    for _, other in ipairs(self.notes.list) do
+      found = found + (other == what and 1 or 0)
+    end
+    return found >= (count or 1)
+  end, 100, what)
+end
+
+function Run:stop()
+  self:kill "TERM"
+  self.code = self.container:wait(100)
+end
+
+-- ---- What is to be true. ----
+
+function Run:expect_starts(wanted)
+  for name, count in pairs(wanted) do
+    assert.equal(count, self.notes.starts[name] or 0, "starts of " .. name)
+  end
+end
+
+-- Each of them comes later than the one before.
+function Run:expect_order(...)
+  local last = 0
+  for _, what in ipairs { ... } do
+    local position = self.notes:position(what)
+    assert(position, "not noted: " .. what)
+    assert(position > last, what .. " is too early")
+    last = position
+  end
+end
+
+-- What a lost process had read of an end is lost with it: then nobody knows the code.
+function Run:expect_code(code)
+  if not (self.has_lost == "an end" and self.code == 255) then
+    assert.equal(code, self.code)
+  end
+end
+
+-- An on_service in which the script process is lost is not called again, since that might be the reason.
+function Run:expect_told(what)
+  if self.lost_words == "told " .. what .. "\n" then
+    return
+  end
+  assert(self.container:err():find("told " .. what .. "\n", 1, true), "not told: " .. what)
+end
+
+-- Of every run: nothing was there twice, and nothing is left.
+function Run:expect_peace()
+  assert.same({}, self.notes.wrong)
+  assert.same({}, self.container:processes())
+  for line in self.container:err():gmatch "[^\n]+" do
+    assert(not line:find "traceback", self.container:err())
+  end
+end
+
+local function play(run, scenario)
+  scenario.drive(run)
+  run.code = run.code or run.container:wait(1000)
+  scenario.check(run)
+  run:expect_peace()
+end
+
+local function report(run, message)
+  message = type(message) == "table" and tostring(message.message) or tostring(message)
+  return ("lost before call %s (%s)%s: %s\n--- notes\n%s\n%s"):format(run.moment, run.lost_before,
+    run.has_lost and ", with what it had read" or "", message, table.concat(run.notes.list, "\n"),
+    run.container:err())
+end
+
+-- ---- Scenarios. ----
+
+local CHAIN = [[supervisor.run {
+  { name = "db", command = { "db" } },
+  { name = "app", command = { "app" }, after = { "db" } },
+  { name = "web", command = { "web" }, after = { "app" } } }]]
+
+local THREE = { db = server(), app = server(), web = server() }
+
+local function ends_in_order(run)
+  run:expect_order("web is asked", "web ends", "app is asked", "app ends", "db is asked", "db ends")
+  assert.equal(0, run.code)
+end
+
+local ONE = { "db", "app", "web" }
+
+local function starts_of_all(count)
+  local starts = {}
+  for _, name in ipairs(ONE) do
+    starts[name] = count
+  end
+  return starts
+end
+
+local function notifying(process, notes)
+  process:sleep(0.2)
+  notes:add(process.comm .. " is ready")
+  process:notify "READY=1"
+end
+
+local function writing(process, notes)
+  process:sleep(0.2)
+  notes:add(process.comm .. " is ready")
+  process:write(5, "\n")
+end
+
+local function printing(process, notes)
+  process:sleep(0.2)
+  notes:add(process.comm .. " is ready")
+  process:print "it is up"
+end
+
+local SCENARIOS = {
+  {
+    name = "three services start and stop in order", script = CHAIN, programs = THREE,
+    drive = function(run)
+      run:await "web starts"
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts(starts_of_all(1))
+      run:expect_order("db starts", "app starts", "web starts")
+      ends_in_order(run)
+    end,
+  },
+  {
+    name = "a stop at the very start is one", script = CHAIN, programs = THREE,
+    drive = function(run)
+      run:await "db starts"
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_order("db is asked", "db ends")
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "a service fails twice and comes again after its pauses",
+    script = [[supervisor.run { { name = "work", command = { "work" }, restart = "on-failure",
+      backoff = { initial = 0.5, factor = 2 } }, { name = "db", command = { "db" } } }]],
+    programs = { work = failing(1, 0.2, 2), db = server() },
+    drive = function(run)
+      run:await("work starts", 3)
+      run.back_at = run.container:now()
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { work = 3, db = 1 }
+      local least = 0.2 + 0.5 + 0.2 + 1
+      assert(run.back_at >= least - 1e-6 and run.back_at <= least + 0.2 + 1e-6, "back at " .. run.back_at)
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "a service fails for good",
+    script = [[supervisor.run { { name = "db", command = { "db" } },
+      { name = "work", command = { "work" }, restart = "never", after = { "db" } } }]],
+    programs = { work = failing(7, 0.2, 1), db = server() },
+    drive = function() end,
+    check = function(run)
+      run:expect_starts { work = 1, db = 1 }
+      run:expect_order("work fails", "db is asked", "db ends")
+      run:expect_code(7)
+      run:expect_told "work failed"
+    end,
+  },
+  {
+    name = "a failure that is ignored leaves the others alone, and what needs it fails",
+    script = [[supervisor.run {
+      { name = "db", command = { "db" } },
+      { name = "work", command = { "work" }, restart = "never", when_failed = "ignore", ready = { delay = 5 } },
+      { name = "web", command = { "web" }, after = { "work" }, when_failed = "ignore" } }]],
+    programs = { work = failing(7, 0.2, 1), db = server(), web = server() },
+    drive = function(run)
+      run:await "work fails"
+      run.container:advance(3)
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { work = 1, db = 1, web = 0 }
+      run:expect_told "work failed"
+      run:expect_told "web failed"
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "work that is to be done once is done once, and then the others start",
+    script = [[supervisor.run { { name = "setup", command = { "setup" } },
+      { name = "web", command = { "web" }, after = { "setup" } } }]],
+    programs = { setup = failing(0, 0.2, 9), web = server() },
+    drive = function(run)
+      run:await "web starts"
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { setup = run.has_lost == "an end" and run.notes.starts.setup == 2 and 2 or 1, web = 1 }
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "all finish, and the container ends",
+    script = [[supervisor.run { { name = "work", command = { "work" }, restart = "never" },
+      { name = "db", command = { "db" }, restart = "never" } }]],
+    programs = { work = failing(0, 0.2, 9), db = failing(0, 0.3, 9) },
+    drive = function() end,
+    check = function(run)
+      run:expect_starts { work = 1, db = 1 }
+      run:expect_code(0)
+    end,
+  },
+  {
+    name = "services tell that they are ready",
+    script = [[supervisor.run { { name = "db", command = { "db" }, ready = { notify = true, timeout = 5 } },
+      { name = "app", command = { "app" }, after = { "db" }, ready = { fd = 5, timeout = 5 } },
+      { name = "log", command = { "log" }, after = { "app" }, ready = { line = "up", timeout = 5 } },
+      { name = "web", command = { "web" }, after = { "log" } } }]],
+    programs = { db = server(notifying), app = server(writing), log = server(printing), web = server() },
+    drive = function(run)
+      run:await "web starts"
+      run:stop()
+    end,
+    check = function(run)
+      -- A word that a lost process had read is lost with it: then that service is not ready in time, and comes again.
+      for _, name in ipairs { "db", "app", "log", "web" } do
+        local starts = run.notes.starts[name]
+        assert.is_true(starts == 1 or (starts == 2 and run.has_lost ~= nil and run.has_lost ~= "an end"), name)
+      end
+      run:expect_order("db is ready", "app starts", "app is ready", "log starts", "log is ready", "web starts")
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "a probe finds that a service is ready, and leaves nothing behind",
+    script = [[supervisor.run {
+      { name = "db", command = { "db" }, ready = { exec = { "probe" }, interval = 0.2, timeout = 5 } },
+      { name = "web", command = { "web" }, after = { "db" } } }]],
+    programs = { db = server(), web = server(), probe = function(process, notes)
+      process:sleep(0.05)
+      process:exit(notes.starts.probe > 2 and 0 or 1)
+    end },
+    drive = function(run)
+      run:await "web starts"
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { db = 1, web = 1 }
+      assert.is_true(run.notes.starts.probe >= 3)
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "a service that is not healthy is restarted",
+    script = [[supervisor.run { { name = "db", command = { "db" }, restart = 0.2,
+      health = { exec = { "probe" }, interval = 0.2, retries = 2 } } }]],
+    programs = { db = server(), probe = function(process, notes)
+      process:exit(notes.starts.db == 1 and 1 or 0)
+    end },
+    drive = function(run)
+      run:await("db starts", 2)
+      run.container:advance(1)
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { db = 2 }
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "what does not end is killed after its grace",
+    script = [[supervisor.run { { name = "db", command = { "db" } },
+      { name = "deaf", command = { "deaf" }, after = { "db" }, stop = { grace = 1.5 } } }]],
+    programs = { db = server(), deaf = function(process)
+      process:on("TERM", false)
+      process:sleep(1e6)
+    end },
+    drive = function(run)
+      run:await "deaf starts"
+      run.container:advance(1)
+      run.asked_at = run.container:now()
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { db = 1, deaf = 1 }
+      local passed = run.container:now() - run.asked_at
+      assert(passed >= 1.5 and passed <= 2, "ended after " .. passed)
+      run:expect_order("db is asked", "db ends")
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "services are stopped, started and restarted by hand", script = CHAIN .. [[
+      function on_signal(name)
+        local by_hand = { SIGUSR1 = supervisor.stop, SIGUSR2 = supervisor.start, SIGWINCH = supervisor.restart }
+        if by_hand[name] then
+          by_hand[name] "web"
+          return false
+        end
+      end]],
+    programs = THREE,
+    drive = function(run)
+      run:await "web starts"
+      run:kill "USR1"
+      run:await "web ends"
+      run.container:advance(1)
+      run:kill "USR2"
+      run:await("web starts", 2)
+      run.container:advance(1)
+      run:kill "WINCH"
+      run:await("web starts", 3)
+      run.container:advance(1)
+      run:stop()
+    end,
+    check = function(run)
+      -- A question that was not answered is asked again, and a restart that is asked for twice is made twice.
+      run:expect_starts { db = 1, app = 1, web = run.moment and run.notes.starts.web == 4 and 4 or 3 }
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "a script shuts everything down with a code of its own", script = CHAIN .. [[
+      reaper.on("on_start", function() reaper.after(0.5, function() supervisor.shutdown(42) end) end)]],
+    programs = THREE,
+    drive = function() end,
+    check = function(run)
+      run:expect_starts(starts_of_all(1))
+      run:expect_order("web is asked", "web ends", "app is asked", "app ends", "db is asked", "db ends")
+      assert.equal(42, run.code)
+    end,
+  },
+}
+
+describe("wherever the script process is lost,", function()
+  for _, scenario in ipairs(SCENARIOS) do
+    it(scenario.name, function()
+      local whole = new_run(scenario)
+      play(whole, scenario)
+      local failures = {}
+      for moment = whole.loading_calls + 1, whole.calls do
+        local run = new_run(scenario, moment)
+        local fine, message = pcall(play, run, scenario)
+        if not fine then
+          failures[#failures + 1] = report(run, message)
+        end
+      end
+      if failures[1] then
+        error(("%d of %d moments\n%s"):format(#failures, whole.calls,
+          table.concat(failures, "\n\n", 1, math.min(3, #failures))), 0)
+      end
+    end)
+  end
+end)
