@@ -108,7 +108,8 @@ local SCRIPTS = {
 
   { name = "a script that is loaded anew, with other services", script = CHAIN,
     steps = { await "web\trunning", replace(TELL .. [[
-      supervisor.run { { name = "db", command = { "sleep", "100" } }, { name = "app", command = { "sleep", "7" } } }]]),
+      supervisor.run { { name = "db", command = { "sleep", "100" } },
+        { name = "app", command = { "sleep", "7" }, after = { "db" } } }]]),
       send "HUP", await "start\treload\n.*app\trunning", send "TERM" } },
 
   { name = "a script that does not load a second time", script = CHAIN,
@@ -162,11 +163,10 @@ local SCRIPTS = {
       send "USR2" } },
 
   { name = "hooks that wait", script = [[
-      function on_signal(name) reaper.sleep(0.2) print(name) return false end
+      function on_signal(name) reaper.sleep(0.2) print(name) if name == "SIGUSR1" then return false end end
       function on_stop() reaper.sleep(0.2) print "stop" end
-      function on_exit() reaper.sleep(0.2) print "exit" return 9 end
-      reaper.after(0.5, function() reaper.exit(3) end)]],
-    steps = { send "TERM", await "SIGTERM" } },
+      function on_exit() reaper.sleep(0.2) print "exit" return 9 end]],
+    steps = { send "USR1", await "SIGUSR1", send "TERM" } },
 
   { name = "every kind of readiness", script = TELL .. [[
       local function sh(text) return { "sh", "-c", text .. "; exec sleep 100" } end

@@ -303,7 +303,7 @@ function Container:kill(signal, pid)
 end
 
 -- From now on f(number, name, script process, arguments…) is called before each call that is seen from outside. A
--- script process whose is_to_be_lost it sets is lost there; what has_read tells it has read and may not have dealt with yet.
+-- script process whose is_to_be_lost it sets is lost there, and with it what its has_read tells.
 function Container:watch_calls(f)
   self.machine.calls, self.machine.watch_call = 0, f
 end
