@@ -425,6 +425,31 @@ local SCENARIOS = {
     end,
   },
   {
+    name = "a script that is loaded anew leaves, restarts, stops and starts services", script = CHAIN,
+    programs = { db = server(), app = server(), web = server(), fresh = server(), newer = server() },
+    drive = function(run)
+      run:await "web starts"
+      run.container:advance(0.5)
+      run.container:write_file("hooks.lua", HEAD .. [[supervisor.run { { name = "db", command = { "db" } },
+        { name = "app", command = { "newer" }, after = { "db" } }, { name = "fresh", command = { "fresh" } } }]])
+      run:kill "HUP"
+      run.container:advance(0.01)
+      if run.container:err():find "the reload failed" then -- a script that is lost while it is loaded is not loaded
+        run:kill "HUP"
+      end
+      run:await "fresh starts"
+      run:await "newer starts"
+      run:await "web ends"
+      run.container:advance(1)
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { db = 1, app = 1, newer = 1, web = 1, fresh = 1 }
+      run:expect_order("app is asked", "app ends", "newer starts", "newer is asked", "newer ends", "db is asked")
+      assert.equal(0, run.code)
+    end,
+  },
+  {
     name = "a script shuts everything down with a code of its own", script = CHAIN .. [[
       reaper.on("on_start", function() reaper.after(0.5, function() supervisor.shutdown(42) end) end)]],
     programs = THREE,

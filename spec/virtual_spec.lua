@@ -192,7 +192,7 @@ local SCRIPTS = {
       supervisor.run { strategy = "one_for_all", { name = "a", command = { "sleep", "100" } },
         { name = "b", after = { "a" }, restart = 0.1, command = { "sh", "-c",
           "if test -e second; then exec sleep 100; fi; touch second; sleep 0.2; exit 1" } },
-        { name = "c", command = { "sleep", "100" }, after = { "b" } } }]],
+        { name = "c", command = { "sleep", "100" }, after = { "a", "b" } } }]],
     steps = { await "b\tbackoff.*c\trunning", send "TERM" } },
 
   { name = "a deaf service", script = TELL .. [[
@@ -203,10 +203,14 @@ local SCRIPTS = {
   { name = "starts and stops by hand", script = TELL .. [[
       supervisor.run { { name = "a", command = { "sleep", "100" }, autostart = false },
         { name = "b", command = { "sleep", "101" } } }
-      reaper.after(0.2, function()
-        print(supervisor.start "a") reaper.sleep(0.2)
-        print(supervisor.restart "a") reaper.sleep(0.2)
-        print(supervisor.stop "a") reaper.sleep(0.2)
+      local function await(name, state)
+        while supervisor.status(name).state ~= state do reaper.sleep(0.01) end
+      end
+      reaper.after(0, function()
+        await("b", "running")
+        print(supervisor.start "a") await("a", "running")
+        print(supervisor.restart "a") await("a", "stopping") await("a", "running")
+        print(supervisor.stop "a") await("a", "finished")
         print(supervisor.stop "a")
         supervisor.shutdown(42)
       end)]] },

@@ -183,6 +183,7 @@ end
 local entries = {
   starting = function(self)
     note_start(self)
+    self.text = self.spec.text
     self:save() -- before there is a process that could be lost
     spawn(self)
     watch_start(self)
@@ -336,7 +337,7 @@ end
 --- What the next policy has to know, as plain values.
 function Service:memory()
   return {
-    state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.spec.text,
+    state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.text,
     is_restart = self.is_restart, after_stop = self.after_stop, is_done = self.is_done,
     detail = self.detail, status = self.status and self.status.raw, stop = self.spec.stop,
   }
@@ -347,6 +348,7 @@ function Service:resume(memory, child)
   self.state, self.since, self.past, self.due = memory.state, memory.since, memory.past, memory.due
   self.is_restart, self.after_stop, self.is_done = memory.is_restart, memory.after_stop, memory.is_done
   self.detail, self.status = memory.detail, memory.status and core.status(memory.status)
+  self.text = memory.command
   self.pid = memory.pid -- also without a process, until somebody knows how that has ended
   local outputs = child or process.adopted_outputs(memory.pid)
   for _, key in ipairs { "stdout", "stderr" } do
@@ -369,8 +371,8 @@ function Service:resume(memory, child)
 end
 
 --- Restarts it when it runs, or has failed with, another command than its script wants now.
-function Service:catch_up(memory)
-  if memory.command ~= self.spec.text
+function Service:catch_up()
+  if self.text ~= self.spec.text
     and (self.state == "starting" or self.state == "running" or self.state == "failed") then
     self:fire("restart", "its command has changed")
   end
@@ -391,6 +393,7 @@ end
 return function(spec, changed, save)
   return setmetatable({
     name = spec.name, spec = spec, state = spec.autostart and "waiting" or "finished", since = core.now(),
+    text = spec.text, -- of the command that it runs, or ran last
     past = restart.past(core.now()), undo = {}, outputs = {}, changed = changed, save = save,
   }, Service)
 end

@@ -444,7 +444,7 @@ end
 local function catch_up(memory)
   for _, service in ipairs(group) do
     if memory.services[service.name] then
-      service:catch_up(memory.services[service.name])
+      service:catch_up()
     end
   end
   for _, service in ipairs(group) do
