@@ -273,6 +273,17 @@ local SCENARIOS = {
     end,
   },
   {
+    name = "a service is started too often",
+    script = [[supervisor.run { { name = "work", command = { "work" }, restart = 0.2 },
+      { name = "db", command = { "db" } }, intensity = 2, period = 100 }]],
+    programs = { work = failing(7, 0.2, 9), db = server() },
+    drive = function() end,
+    check = function(run)
+      run:expect_starts { work = 3, db = 1 }
+      run:expect_code(7)
+    end,
+  },
+  {
     name = "a failure that is ignored leaves the others alone, and what needs it fails",
     script = [[supervisor.run {
       { name = "db", command = { "db" } },
@@ -288,6 +299,24 @@ local SCENARIOS = {
       run:expect_starts { work = 1, db = 1, web = 0 }
       run:expect_told "work failed"
       run:expect_told "web failed"
+      assert.equal(0, run.code)
+    end,
+  },
+  {
+    name = "all are restarted together",
+    script = [[supervisor.run { strategy = "one_for_all",
+      { name = "db", command = { "db" } },
+      { name = "work", command = { "work" }, after = { "db" }, restart = 0.3 },
+      { name = "web", command = { "web" }, after = { "work" } } }]],
+    programs = { work = failing(1, 0.2, 1), db = server(), web = server() },
+    drive = function(run)
+      run:await("web starts", 2)
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { db = 2, work = 2, web = 2 }
+      run:expect_order("work fails", "web is asked", "web ends")
+      run:expect_order("work fails", "db is asked", "db ends")
       assert.equal(0, run.code)
     end,
   },

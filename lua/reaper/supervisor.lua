@@ -183,7 +183,9 @@ local function save(service)
     return
   end
   group.has_begun = group.has_begun or service ~= nil
-  local values = { supervisor = { code = group.code, times = group.times, has_begun = group.has_begun, together = {} } }
+  local values = { supervisor = {
+    code = group.code, times = group.times, excess = group.excess, has_begun = group.has_begun, together = {},
+  } }
   for other, what in pairs(group.together) do
     values.supervisor.together[other.name] = what
   end
@@ -241,14 +243,20 @@ end
 -- ---- Restarts. ----
 
 -- More than `intensity` restarts within `period` are too many (OTP, stdlib, supervisor).
-local function is_too_often()
+local function count_restart(service)
   local now, recent = core.now(), {}
   for _, at in ipairs(group.times) do
     recent[#recent + 1] = at > now - group.period and at or nil
   end
   recent[#recent + 1] = now
   group.times = recent
-  return group.intensity ~= nil and #recent > group.intensity
+  if group.intensity and #recent > group.intensity then
+    group.excess = service.name
+  end
+end
+
+local function end_by_excess()
+  end_with(by_name(group.excess), ("more than %d restarts within %g s"):format(group.intensity, group.period))
 end
 
 -- The others that a restart concerns (OTP, stdlib, supervisor).
@@ -279,13 +287,12 @@ local function hold_some()
   end
 end
 
-local function restart_together(service)
+local function note_together(service)
   for _, other in ipairs(concerned(service)) do
     if other:is_up() or other.is_done then
       group.together[other], group.together[service] = "due", "held"
     end
   end
-  hold_some()
 end
 
 -- ---- What follows a change. ----
@@ -319,17 +326,12 @@ local function after_change(service)
   if group.code then
     return stop_some()
   end
-  if service.state == "backoff" and service.is_restart then
-    if is_too_often() then
-      return end_with(service, ("more than %d restarts within %g s"):format(group.intensity, group.period))
-    end
-    restart_together(service)
-    save()
+  if group.excess then
+    return end_by_excess()
   elseif has_failed_for_good(service) then
     return end_as_failed(service)
-  else
-    hold_some()
   end
+  hold_some()
   go_on()
 end
 
@@ -338,6 +340,10 @@ local level_of = { failed = "error", backoff = "warning" }
 local function changed(service, detail)
   if level_of[service.state] and not has_failed_for_good(service) then
     log(level_of[service.state], ("%s: %s%s"):format(service.name, service.state, detail and ": " .. detail or ""))
+  end
+  if service.state == "backoff" and service.is_restart and not group.code then
+    count_restart(service) -- and what follows from it, all before it is saved: a lost policy has done both or nothing
+    note_together(service)
   end
   save(service)
   tell(service, detail)
@@ -420,6 +426,7 @@ end
 local function resume(memory)
   local found, missing, lost = living_services(memory), {}, {}
   group.times, group.code, group.has_begun = memory.times, memory.code, memory.has_begun
+  group.excess = group.intensity and by_name(memory.excess) and memory.excess
   for _, service in ipairs(group) do
     local known = memory.services[service.name]
     if known then
@@ -446,6 +453,9 @@ local function catch_up(memory)
     if memory.services[service.name] then
       service:catch_up()
     end
+  end
+  if group.excess then
+    return end_by_excess()
   end
   for _, service in ipairs(group) do
     if has_failed_for_good(service) then
