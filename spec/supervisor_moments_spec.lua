@@ -273,6 +273,18 @@ local SCENARIOS = {
     end,
   },
   {
+    name = "a service that fails at once is started as often as it may be",
+    script = [[supervisor.run { { name = "work", command = { "work" }, restart = "on-failure:2" },
+      { name = "once", command = { "once" }, restart = "never", when_failed = "ignore" },
+      { name = "db", command = { "db" } } }]],
+    programs = { work = failing(7, 0.01, 9), once = failing(3, 0.02, 9), db = server() },
+    drive = function() end,
+    check = function(run)
+      run:expect_starts { work = 3, once = 1, db = 1 }
+      run:expect_code(7)
+    end,
+  },
+  {
     name = "a service is started too often",
     script = [[supervisor.run { { name = "work", command = { "work" }, restart = 0.2 },
       { name = "db", command = { "db" } }, intensity = 2, period = 100 }]],

@@ -361,12 +361,21 @@ function Service:resume(memory, child)
   if child then
     follow(self, child)
     probes.found(self)
-  elseif self.state == "starting" and not memory.pid then -- the start came to nothing, and nobody has said so
-    self.state = "waiting"
   end
+  self.is_unborn = self.state == "starting" and not child and not memory.pid -- or has ended already
   local resume = resumptions[self.state]
   if resume and (child or self.state == "backoff") then
     resume(self)
+  end
+end
+
+--- No end was told of one whose process nobody knows: then there was none.
+function Service:not_born()
+  if self.state == "starting" then
+    self.state = "waiting"
+    self:save()
+  else
+    self:ended(nil)
   end
 end
 

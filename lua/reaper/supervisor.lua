@@ -400,11 +400,12 @@ local function stop_strangers(found, memory)
 end
 
 -- Ends that nobody was there to see are told right after the start; what is not told then will never be.
-local function expect_ends(missing, lost)
-  local stop = hooks.on("on_reap", function(pid, status, rusage)
-    local service = missing[pid]
+-- Those of `missing` are known by their pids, those of `unborn` only by the names of their processes.
+local function expect_ends(missing, unborn, lost)
+  local stop = hooks.on("on_reap", function(pid, status, rusage, info)
+    local service = missing[pid] or (info and unborn[info.name])
     if service then
-      missing[pid] = nil
+      missing[pid], unborn[service.name] = nil, nil
       service:ended(status, rusage)
     end
   end)
@@ -420,11 +421,15 @@ local function expect_ends(missing, lost)
     for _, service in ipairs(lost) do
       service:ended(nil)
     end
+    for _, service in pairs(unborn) do
+      service:not_born()
+    end
+    schedule()
   end)
 end
 
 local function resume(memory)
-  local found, missing, lost = living_services(memory), {}, {}
+  local found, missing, unborn, lost = living_services(memory), {}, {}, {}
   group.times, group.code, group.has_begun = memory.times, memory.code, memory.has_begun
   group.excess = group.intensity and by_name(memory.excess) and memory.excess
   for _, service in ipairs(group) do
@@ -433,6 +438,8 @@ local function resume(memory)
       service:resume(known, found[service.name])
       if known.pid and not found[service.name] then
         missing[known.pid] = service
+      elseif service.is_unborn then
+        unborn[service.name] = service
       elseif service:is_alive() and not found[service.name] then -- its end was being dealt with
         lost[#lost + 1] = service
       end
@@ -444,7 +451,7 @@ local function resume(memory)
     end
   end
   stop_strangers(found, memory)
-  expect_ends(missing, lost)
+  expect_ends(missing, unborn, lost)
 end
 
 -- What the earlier policy would have done next, had it not been lost just then.

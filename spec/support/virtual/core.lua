@@ -65,6 +65,9 @@ function silent.next(process)
     return
   end
   local values = table.move(event, 1, event.n, 1, {})
+  if event[1] == real.EVENT_REAP and process.ignores_info then
+    values[5] = nil
+  end
   for index, open in pairs(event.open or {}) do
     values[index] = install(process, open)
     open:drop()
@@ -76,7 +79,9 @@ function silent.is_connected(process)
   return not process.is_closed, true
 end
 
-function silent.want_info() end
+function silent.want_info(process, wants)
+  process.ignores_info = not wants
+end
 
 function visible.order(process, kind, ask, pid, number, flags)
   process.engine:order(process, kind, { ask = ask or 0, pid = pid or 0, number = number or 0, flags = flags or 0 })

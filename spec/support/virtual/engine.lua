@@ -241,10 +241,12 @@ end
 
 -- pid, status, rusage, info, ask, flags
 local function reap_event(self, process, status, flags, name)
-  local info = has(self, real.HOOK_REAP_INFO) and {
-    comm = process.comm, lifetime = (self.machine.now - process.started) / 1e9, main = flags & real.FLAG_MAIN ~= 0,
-    orphan = flags & (real.FLAG_MAIN | real.FLAG_SPAWNED) == 0, oom = false, name = name,
-  } or nil
+  local is_looked_at = has(self, real.HOOK_REAP_INFO) or self.state == "loading"
+  local info = {
+    comm = is_looked_at and process.comm or nil, name = name, main = flags & real.FLAG_MAIN ~= 0, oom = false,
+    lifetime = is_looked_at and (self.machine.now - process.started) / 1e9 or nil,
+    orphan = flags & (real.FLAG_MAIN | real.FLAG_SPAWNED) == 0,
+  }
   return event(real.EVENT_REAP, process.pid, real.status(status), usage_of(process), info, 0, flags)
 end
 
