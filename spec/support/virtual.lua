@@ -8,6 +8,7 @@ local machine = require "spec.support.virtual.machine"
 local program = require "spec.support.virtual.program"
 local signals = require "spec.support.signals"
 
+require "spec.support.virtual.programs"
 require "spec.support.virtual.shell"
 
 local virtual = { is_real = os.getenv "SPEC_REAL" == "1" }

@@ -1,0 +1,112 @@
+-- Of the model of the engine: questions to the script process, their deadlines, and what follows (src/verdict.c).
+
+local core = require "spec.support.virtual.core"
+local event = require "spec.support.virtual.event"
+
+local real = core.real
+
+local questions = {}
+
+-- ---- Questions. ----
+
+function questions:forget(matches)
+  local left = {}
+  for _, ask in ipairs(self.asks) do
+    if not matches(ask) then
+      left[#left + 1] = ask
+    end
+  end
+  self.asks = left
+end
+
+function questions:forget_kind(kind)
+  self:forget(function(ask) return ask.kind == kind end)
+end
+
+function questions:put_ask(ask)
+  if ask.asked ~= self.policy then
+    ask.asked = self.policy
+    event.put(self.policy, ask.event)
+  end
+end
+
+-- `told` gets the number of the question as its second value, or where `index` says.
+function questions:ask_policy(kind, told, index)
+  if self.settings.hook_timeout == 0 then
+    return false
+  end
+  self.last_ask = self.last_ask + 1
+  told[index or 2] = self.last_ask
+  local ask = { kind = kind, serial = self.last_ask, event = told, deadline = self:after(self.settings.hook_timeout) }
+  table.insert(self.asks, ask)
+  if self.policy and self.policy.state == "ready" then
+    self:put_ask(ask)
+  end
+  return ask
+end
+
+function questions:resolve(ask, answer, number)
+  self:forget(function(other) return other == ask end)
+  self.answered[ask.kind](self, ask, answer, number)
+  self:reload_again()
+end
+
+function questions:find_ask(serial)
+  for _, ask in ipairs(self.asks) do
+    if ask.serial == serial then
+      return ask
+    end
+  end
+end
+
+local HOOKS = { signal = "on_signal", main = "on_reap", stop = "on_stop", exit = "on_exit", reload = "on_reload" }
+
+function questions:expire()
+  for _, ask in ipairs(table.move(self.asks, 1, #self.asks, 1, {})) do
+    if ask.deadline <= self.machine.now and self:find_ask(ask.serial) then
+      self:log("warning", ("%s has not answered within %g s: taking the default"):format(HOOKS[ask.kind],
+        self.settings.hook_timeout))
+      self:resolve(ask, real.ANSWER_DEFAULT, 0)
+    end
+  end
+end
+
+function questions:policy_has_gone()
+  for _, ask in ipairs(self.asks) do
+    if ask.is_waiting then
+      ask.is_waiting, ask.deadline = false, self:after(self.settings.hook_timeout)
+    end
+  end
+end
+
+-- What follows an answer, by the kind of the question.
+questions.answered = {
+  signal = function(self, ask, answer, number)
+    if answer ~= real.ANSWER_DROP then
+      self:deliver(answer == real.ANSWER_SIGNAL and number or ask.event[4])
+    end
+  end,
+  main = function(self, ask)
+    ask.event[6] = 0
+    if not self.policy or self.policy.state ~= "ready" then
+      self:put_spawned(ask.event)
+    end
+    if not self.main then
+      self:begin_stop("main")
+    end
+  end,
+  stop = function(self)
+    self.has_died = true
+  end,
+  exit = function(self, _, answer, number)
+    if answer == real.ANSWER_CODE then
+      self.left_code = number & 255
+    end
+    self:dismiss()
+  end,
+  reload = function(self)
+    self:promote()
+  end,
+}
+
+return questions
