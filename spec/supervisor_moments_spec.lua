@@ -1,5 +1,5 @@
 -- The script process is lost at every moment: before each of its calls that are seen from outside, in virtual time.
--- Whatever the moment, the next one goes on as if nothing had happened.
+-- Whatever the moment, the next one goes on as if nothing had happened, also where it is lost itself soon afterwards.
 
 local virtual = require "spec.support.virtual"
 
@@ -74,9 +74,16 @@ end
 local Run = {}
 Run.__index = Run
 
--- Runs a scenario; the script process is lost before call number `moment`, if that is given.
-local function new_run(scenario, moment)
-  local self = setmetatable({ notes = new_notes(), moment = moment, calls = 0 }, Run)
+-- The script process is lost here. What it has read and written last tells what is lost with it.
+local function lose(self, name, process, ...)
+  self.lost_before, self.has_lost = (self.lost_before or "") .. " " .. name, self.has_lost or process.has_read
+  self.lost_words = (self.lost_words or "") .. (name == "write" and table.concat { ... } or "")
+  process.is_to_be_lost = true
+end
+
+-- Runs a scenario; the script process is lost before call number `moment`, if that is given, and `again` calls later.
+local function new_run(scenario, moment, again)
+  local self = setmetatable({ notes = new_notes(), moment = moment, again = again, calls = 0 }, Run)
   local programs = {}
   for name, f in pairs(scenario.programs) do
     programs[name] = function(process)
@@ -90,10 +97,8 @@ local function new_run(scenario, moment)
     if process.state == "loading" and not process.reason then
       self.loading_calls = number -- a script that is lost before it was ever loaded has not been loaded
     end
-    if number == moment then
-      self.lost_before, self.has_lost = name, process.has_read
-      self.lost_words = name == "write" and table.concat { ... }
-      process.is_to_be_lost = true
+    if number == moment or (again and number == moment + again) then
+      lose(self, name, process, ...)
     end
   end)
   return self
@@ -147,7 +152,7 @@ end
 
 -- An on_service in which the script process is lost is not called again, since that might be the reason.
 function Run:expect_told(what)
-  if self.lost_words == "told " .. what .. "\n" then
+  if (self.lost_words or ""):find("told " .. what .. "\n", 1, true) then
     return
   end
   assert(self.container:err():find("told " .. what .. "\n", 1, true), "not told: " .. what)
@@ -171,7 +176,7 @@ end
 
 local function report(run, message)
   message = type(message) == "table" and tostring(message.message) or tostring(message)
-  return ("lost before call %s (%s)%s: %s\n--- notes\n%s\n%s"):format(run.moment, run.lost_before,
+  return ("lost before call %s (%s )%s: %s\n--- notes\n%s\n%s"):format(run.moment, run.lost_before,
     run.has_lost and ", with what it had read" or "", message, table.concat(run.notes.list, "\n"),
     run.container:err())
 end
@@ -255,7 +260,8 @@ local SCENARIOS = {
     check = function(run)
       run:expect_starts { work = 3, db = 1 }
       local least = 0.2 + 0.5 + 0.2 + 1
-      assert(run.back_at >= least - 1e-6 and run.back_at <= least + 0.2 + 1e-6, "back at " .. run.back_at)
+      local most = least + (run.again and 0.3 or 0.1) + 1e-6 -- until there is a script process again
+      assert(run.back_at >= least - 1e-6 and run.back_at <= most, "back at " .. run.back_at)
       assert.equal(0, run.code)
     end,
   },
@@ -280,7 +286,12 @@ local SCENARIOS = {
     programs = { work = failing(7, 0.01, 9), once = failing(3, 0.02, 9), db = server() },
     drive = function() end,
     check = function(run)
-      run:expect_starts { work = 3, once = 1, db = 1 }
+      -- Of a start and an end that two lost processes have read, one after the other, nobody knows.
+      local more = run.again and run.has_lost == "an end" and 1 or 0
+      for name, count in pairs { work = 3, once = 1, db = 1 } do
+        local starts = run.notes.starts[name]
+        assert(starts >= count and starts <= count + more, ("%d starts of %s"):format(starts, name))
+      end
       run:expect_code(7)
     end,
   },
@@ -320,7 +331,7 @@ local SCENARIOS = {
       { name = "db", command = { "db" } },
       { name = "work", command = { "work" }, after = { "db" }, restart = 0.3 },
       { name = "web", command = { "web" }, after = { "work" } } }]],
-    programs = { work = failing(1, 0.2, 1), db = server(), web = server() },
+    programs = { work = failing(1, 0.7, 1), db = server(), web = server() },
     drive = function(run)
       run:await("web starts", 2)
       run:stop()
@@ -473,11 +484,12 @@ local SCENARIOS = {
       run.container:advance(0.5)
       run.container:write_file("hooks.lua", HEAD .. [[supervisor.run { { name = "db", command = { "db" } },
         { name = "app", command = { "newer" }, after = { "db" } }, { name = "fresh", command = { "fresh" } } }]])
-      run:kill "HUP"
-      run.container:advance(0.01)
-      if run.container:err():find "the reload failed" then -- a script that is lost while it is loaded is not loaded
+      repeat -- a script that is lost while it is loaded is not loaded
+        local _, failures = run.container:err():gsub("the reload failed", "")
         run:kill "HUP"
-      end
+        run.container:advance(0.01)
+        local _, more = run.container:err():gsub("the reload failed", "")
+      until more == failures
       run:await "fresh starts"
       run:await "newer starts"
       run:await "web ends"
@@ -503,23 +515,33 @@ local SCENARIOS = {
   },
 }
 
+-- Loses the script process at each moment in turn. `again(moment)`: after how many calls it is lost once more, or nil.
+local function try_all(scenario, again)
+  local whole, failures = new_run(scenario), {}
+  play(whole, scenario)
+  for moment = whole.loading_calls + 1, whole.calls do
+    local run = new_run(scenario, moment, again(moment))
+    local fine, message = pcall(play, run, scenario)
+    if not fine then
+      failures[#failures + 1] = report(run, message)
+    end
+  end
+  if failures[1] then
+    error(("%d of %d moments\n%s"):format(#failures, whole.calls,
+      table.concat(failures, "\n\n", 1, math.min(3, #failures))), 0)
+  end
+end
+
 describe("wherever the script process is lost,", function()
   for _, scenario in ipairs(SCENARIOS) do
     it(scenario.name, function()
-      local whole = new_run(scenario)
-      play(whole, scenario)
-      local failures = {}
-      for moment = whole.loading_calls + 1, whole.calls do
-        local run = new_run(scenario, moment)
-        local fine, message = pcall(play, run, scenario)
-        if not fine then
-          failures[#failures + 1] = report(run, message)
-        end
-      end
-      if failures[1] then
-        error(("%d of %d moments\n%s"):format(#failures, whole.calls,
-          table.concat(failures, "\n\n", 1, math.min(3, #failures))), 0)
-      end
+      try_all(scenario, function() end)
+    end)
+
+    it(scenario.name .. ", and the next one soon after it", function()
+      try_all(scenario, function(moment)
+        return 1 + moment % 9
+      end)
     end)
   end
 end)
