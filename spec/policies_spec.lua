@@ -137,7 +137,7 @@ describe("examples/policies/breaker.lua", function()
     return list
   end
 
-  for mode, rest in pairs { init = 0.5, virtual = 60 } do
+  for mode, rest in pairs { init = 0.5, virtual = 5 } do
     it(("rests %g s after three failures, and then tries once at a time"):format(rest), function()
       local c = start("breaker", { work = "exit 1" },
         { env = { REST = tostring(rest), STABLE = "1000" }, mode = mode == "init" and mode or nil })

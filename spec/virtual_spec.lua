@@ -251,7 +251,7 @@ end)
 
 describe("a virtual container", function()
   it("lets time pass only as far as something is waited for", function()
-    local c = virtual.start { script = [[
+    local c = virtual.start { programs = {}, script = [[
       reaper.every(10, function() print("tick", reaper.now()) end)]] }
     c:expect("tick.*tick", 25)
     assert.equal(20, c:now())
@@ -260,7 +260,7 @@ describe("a virtual container", function()
   end)
 
   it("tells when nothing will ever happen, without waiting for it", function()
-    local c = virtual.start { script = "" }
+    local c = virtual.start { programs = {}, script = "" }
     local fine, message = pcall(c.wait, c, 1e6)
     assert.is_false(fine)
     assert.matches("timed out waiting for the end", message, 1, true)
@@ -268,7 +268,7 @@ describe("a virtual container", function()
 
   it("loses its script before any call that is seen from outside", function()
     local seen = {}
-    local c = virtual.start { script = [[
+    local c = virtual.start { programs = {}, script = [[
       function on_start(_, again) print("start", again) reaper.log("info", "hello") print "on" end]] }
     c:watch_calls(function(n, name, process)
       seen[n] = name

@@ -1,6 +1,7 @@
 -- A container in virtual time: the real files of lua/reaper in the specs' own process, over a machine whose clock goes
 -- on only when nothing else can happen. It takes what container.start takes and gives what that gives, so a spec may
--- have both: what is started with a `mode` is a container of the program under test, and with SPEC_REAL=1 all are.
+-- have both: what is started with a `mode` is a container of the program under test. With SPEC_REAL=1 all are but those
+-- whose programs are Lua functions.
 
 local container = require "spec.support.container"
 local engine = require "spec.support.virtual.engine"
@@ -90,7 +91,7 @@ local function check_keys(options)
 end
 
 local function is_real(options)
-  return options.mode ~= nil or virtual.is_real
+  return options.mode ~= nil or (virtual.is_real and not options.programs)
 end
 
 -- Starts a container. `programs`: functions by name, as in program.lua; `clock`: the time on the wall at the start.
