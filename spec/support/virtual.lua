@@ -125,7 +125,7 @@ function virtual.run(options)
     return container.run(options)
   end
   local self = virtual.start(options)
-  return self:wait(options.limit or 1e6), self:out(), self:err()
+  return self:wait(options.limit or 1000), self:out(), self:err()
 end
 
 -- ---- Time. ----
