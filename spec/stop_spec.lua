@@ -145,6 +145,18 @@ describe("the stop", function()
       assert.is_true((uv.hrtime() - begin) / 1e9 > 0.7)
     end)
 
+    it("sends no TERM to what is made because of it", function()
+      local DAEMONS = 30
+      local clean_up = "trap 'sleep 0.1 && echo done >>{folder}/log; exit 0' TERM; echo up >>{folder}/up; "
+        .. "while :; do sleep 0.05; done"
+      local c = container.start{ mode = mode, args = { "-t", LONG }, command = { "/bin/sh", "-c", ([[
+        i=0; while [ $i -lt %d ]; do setsid sh -c "$0" & i=$((i+1)); done
+        until test "$(cat {folder}/up 2>{folder}/none | wc -l)" = %d; do sleep 0.05; done
+        exit 3]]):format(DAEMONS, DAEMONS), clean_up } }
+      assert.are.equal(3, c:wait())
+      assert.are.equal(("done\n"):rep(DAEMONS), c:read("log"))
+    end)
+
     it("ends a fork bomb that goes on forking at TERM", function()
       -- 50 shells; each makes a new child whenever one ends, and one more of its own kind at TERM. It comes once.
       local bomb = [[trap 'sh "$0" &' TERM; while :; do sleep 100 & wait $!; done]]

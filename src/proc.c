@@ -106,15 +106,30 @@ int proc_is_dead(const struct proc_stat *stat)
     return stat->state == 'Z' || stat->state == 'X';
 }
 
-int64_t proc_lifetime(const struct proc_stat *stat)
+static int64_t tick_length(void)
 {
-    const int64_t tick = NANOSECONDS / sysconf(_SC_CLK_TCK);
+    return NANOSECONDS / sysconf(_SC_CLK_TCK);
+}
+
+static int64_t uptime(void)
+{
     struct timespec now;
-    int64_t uptime;
 
     clock_gettime(CLOCK_BOOTTIME, &now);
-    uptime = (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-    return stat->start_time > (uint64_t)(uptime / tick) ? 0 : uptime - (int64_t)stat->start_time * tick;
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+uint64_t proc_ticks(void)
+{
+    return (uint64_t)(uptime() / tick_length());
+}
+
+int64_t proc_lifetime(const struct proc_stat *stat)
+{
+    const int64_t now = uptime();
+
+    /* What is later than now could not be told in nanoseconds. */
+    return stat->start_time > (uint64_t)(now / tick_length()) ? 0 : now - (int64_t)stat->start_time * tick_length();
 }
 
 /* What getdents64(2) fills in: the C library has a name for it only where its own readdir is. */

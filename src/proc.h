@@ -30,6 +30,9 @@ int proc_is_kernel_thread(const struct proc_stat *stat);
 /* True for a zombie or a process that is being taken away. */
 int proc_is_dead(const struct proc_stat *stat);
 
+/* Now, as the start_time of a process that starts now: clock ticks after boot. */
+uint64_t proc_ticks(void);
+
 /* Nanoseconds since its start, from CLOCK_BOOTTIME (proc(5)); steps of a clock tick, 10 ms. */
 int64_t proc_lifetime(const struct proc_stat *stat);
 

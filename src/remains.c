@@ -186,9 +186,10 @@ static void wake_stopped(const struct engine *engine)
 
 /*
  * A process that forks between the census and its signal leaves a child that nobody has signalled, so there is another
- * census, until one finds nobody new. kill(-1) needs none: the kernel lets no fork slip through.
+ * census, until one finds nobody new. In those that follow only what has started before `tick` is signalled.
+ * kill(-1) needs none: the kernel lets no fork slip through.
  */
-static void signal_census(const struct engine *engine, int number)
+static void signal_census(const struct engine *engine, int number, uint64_t tick)
 {
     struct census before = { .count = 0 };
     struct census census;
@@ -201,7 +202,8 @@ static void signal_census(const struct engine *engine, int number)
         }
         fresh = 0;
         for (size_t i = 0; i < census.count; i++) {
-            if (!counts(engine, &census.list[i]) || find_entry(&before, census.list[i].pid))
+            if (!counts(engine, &census.list[i]) || find_entry(&before, census.list[i].pid)
+                || (round > 0 && census.list[i].start_time >= tick))
                 continue;
             signal_entry(&census.list[i], number);
             fresh++;
@@ -212,17 +214,20 @@ static void signal_census(const struct engine *engine, int number)
     free(before.list);
 }
 
-/* A program that stops everything by itself is spared, and kill(-1) spares nobody. */
+/*
+ * A program that stops everything by itself is spared, and kill(-1) spares nobody. The TERM is for what runs now: what
+ * is made because of it, such as the clean-up of a trap, is left to its work.
+ */
 void remains_terminate(struct engine *engine)
 {
     if (engine_has_program(engine) || signal_everything(engine, SIGTERM) != 0)
-        signal_census(engine, SIGTERM);
+        signal_census(engine, SIGTERM, proc_ticks());
     wake_stopped(engine);
 }
 
 void remains_kill(struct engine *engine)
 {
-    signal_census(engine, SIGKILL);
+    signal_census(engine, SIGKILL, UINT64_MAX);
 }
 
 void remains_unwatch(struct engine *engine)
