@@ -115,7 +115,7 @@ describe("80,000 deaths that are read after the last one", function()
 
   -- Prints how many were told and read, how many dropped, and what the engine has counted.
   local COUNT = [[
-    assert(os.execute "]] .. helper .. [[ orphans DEATHS --code 7 >{folder}/storm")
+    assert(os.execute "]] .. helper .. [[ orphans DEATHS --code 7 --each 100 >{folder}/storm")
     local stats -- a question that is asked while some are being dropped divides them into two overflow events
     repeat os.execute "sleep 0.02" stats = reaper.stats() until stats.orphans == DEATHS
     for _, status in reaper.statuses(2) do

@@ -61,7 +61,7 @@ describe("a storm of orphans", function()
       function on_reap(_, status) if status.code == 7 then calls = calls + 1 end end
       function on_overflow(n) print("overflow", n) end
       function on_signal() print("calls", calls, "dropped", reaper.stats().dropped) return false end
-    ]], command = { "sh", "-c", "read line; " .. container.helper .. " orphans 80000 --code 7; sleep 1000" } }
+    ]], command = { "sh", "-c", "read line; " .. container.helper .. " orphans 80000 --code 7 --each 100; sleep 1000" } }
     c:expect("policy up")
     local policy = assert(c:find("reaper-policy"))
     c:kill("STOP", policy.pid)
@@ -88,12 +88,13 @@ describe("a storm of orphans", function()
   -- With so many, a sweep tries the pids around one that it has found: new ones die there while it does.
   it("among 8,000 live children is told of each process that was spawned meanwhile", function()
     local c = container.start { args = { "--hook-timeout", "150" }, limit = 180, script = [[
+      local helper = "]] .. container.helper .. [["
       function on_signal()
         for _ = 1, 15 do
           local all = {}
-          for i = 1, 200 do all[i] = reaper.spawn { "sleep", "1000" } end
+          for i = 1, 200 do all[i] = reaper.spawn { helper, "hold" } end
           for i = 1, 200 do all[i]:kill("KILL") end
-          for i = 201, 300 do all[i] = reaper.spawn { "true" } end
+          for i = 201, 300 do all[i] = reaper.spawn { helper, "exit", 0 } end
           for i = 1, 300 do all[i]:wait() end
         end
         print("all are through")

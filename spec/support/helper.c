@@ -608,9 +608,12 @@ struct batch {
     bool sequence;
     bool forked; /* the orphans live on in a process of their own, for `alive` */
     struct timespec alive;
+    struct timespec pause; /* before each parent */
     const char *comm;
+    int each; /* so many are left by one parent */
+    int left; /* so many of them are still to be made */
     int index;
-    pid_t orphan; /* filled in by the parent that is about to leave it */
+    pid_t orphan; /* the last one, filled in by the parent that is about to leave it */
     int failure;
     _Alignas(16) char parent_stack[STACK_SIZE];
     _Alignas(16) char orphan_stack[STACK_SIZE];
@@ -637,8 +640,10 @@ static int parent_main(void *argument)
     const int flags = batch->forked ? SIGCHLD : SIGCHLD | CLONE_VM | CLONE_VFORK;
 
     prctl(PR_SET_NAME, batch->comm);
-    batch->orphan = clone(orphan_main, batch->orphan_stack + STACK_SIZE, flags, batch);
-    batch->failure = batch->orphan < 0 ? errno : 0;
+    do {
+        batch->orphan = clone(orphan_main, batch->orphan_stack + STACK_SIZE, flags, batch);
+        batch->failure = batch->orphan < 0 ? errno : 0;
+    } while (batch->failure == 0 && --batch->left > 0);
     /* CLONE_VFORK lets this one go on before its child is a zombie, and the next orphan could be dead before it. */
     if (batch->sequence && batch->failure == 0)
         waitid(P_PID, (id_t)batch->orphan, &dead, WEXITED | WNOWAIT);
@@ -691,11 +696,14 @@ static void make_orphans(struct batch *batch)
 
     if (made == NULL)
         fail("calloc");
-    for (batch->index = 1; batch->index <= batch->count; batch->index++) {
-        pid_t *slot = &made[batch->index % batch->parallel];
+    for (batch->index = 1; batch->index <= batch->count; batch->index += batch->each) {
+        pid_t *slot = &made[batch->index / batch->each % (batch->parallel / batch->each)];
 
         if (*slot != 0)
             wait_until_gone(*slot, patience);
+        if (batch->pause.tv_nsec > 0 || batch->pause.tv_sec > 0) /* sleeping for 0 takes a while, too */
+            nanosleep(&batch->pause, NULL);
+        batch->left = batch->each;
         make_orphan(batch);
         *slot = batch->orphan;
     }
@@ -707,9 +715,10 @@ static int run_orphans(int argc, char **argv)
     static const struct option options[] = {
         { "code", required_argument, NULL, 'k' },  { "comm", required_argument, NULL, 'n' },
         { "alive", required_argument, NULL, 'a' }, { "parallel", required_argument, NULL, 'p' },
-        { "sequence", no_argument, NULL, 's' },    { NULL, 0, NULL, 0 },
+        { "sequence", no_argument, NULL, 's' },    { "each", required_argument, NULL, 'e' },
+        { "pause", required_argument, NULL, 'w' }, { NULL, 0, NULL, 0 },
     };
-    static struct batch batch = { .parallel = 500, .comm = "spec-orphan" };
+    static struct batch batch = { .parallel = 500, .each = 1, .comm = "spec-orphan" };
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -730,6 +739,12 @@ static int run_orphans(int argc, char **argv)
         case 's':
             batch.sequence = true;
             break;
+        case 'e':
+            batch.each = parse_int(optarg, 1, 1000);
+            break;
+        case 'w':
+            batch.pause = span(parse_number(optarg, 0, 3600));
+            break;
         default:
             return EXIT_FAILED;
         }
@@ -737,6 +752,9 @@ static int run_orphans(int argc, char **argv)
     if (optind != argc - 1 || (batch.sequence && batch.forked))
         misuse("orphans N, and not both --sequence and --alive");
     batch.count = parse_int(argv[optind], 0, 1000000);
+    if (batch.count % batch.each != 0 || batch.each > batch.parallel
+        || (batch.each > 1 && (batch.sequence || batch.forked)))
+        misuse("--each E: a divisor of N, at most P, and not with --sequence or --alive");
     make_orphans(&batch);
     printf("made %d\n", batch.count);
     return 0;
@@ -1043,7 +1061,8 @@ static const struct command commands[] = {
     { "limit", run_limit, "SECONDS -- PROGRAM...  become PROGRAM, with an end" },
     { "contain", run_contain, "-- PROGRAM...        run PROGRAM as process 1 of new PID and mount namespaces" },
     { "pty", run_pty, "[--timeout S] -- PROGRAM...  run PROGRAM on a terminal of its own" },
-    { "orphans", run_orphans, "N [--code K] [--comm NAME] [--alive S] [--parallel P] [--sequence]" },
+    { "orphans", run_orphans,
+      "N [--code K] [--comm NAME] [--alive S] [--parallel P] [--sequence] [--each E] [--pause S]" },
     { "signals", run_signals, "[--exit-on SIG] [--stop-self]  print each signal that arrives" },
     { "send", run_send, "SIG PID [VALUE]        send a signal, with a value if there is one" },
     { "state", run_state, "                      print what was inherited" },

@@ -8,14 +8,15 @@ local program = require "spec.support.program"
 local own_children = {}
 
 -- `body` makes the children, and says of each by note(right) whether its status was right. `polls`: whether deaths are
--- read meanwhile. The storm is held up by the engine, which has to reap one before there are more than 20, so that the
--- program has its share of the processor; it goes on all the time, which is what the last word of the output says.
+-- read meanwhile. The storm is slow, and is held up by the engine, which has to reap one before there are more than 20,
+-- so that the program has its share of the processor; it goes on all the time, which is what the last word of the output
+-- says.
 local function text(body, polls)
   return ([[
     own, told = {}, {}
     local reaper = require "reaper"
     assert(reaper.start { enable_child_subreaper = true, %s })
-    os.execute "%s orphans 300000 --parallel 20 >{folder}/storm &"
+    os.execute "%s orphans 300000 --parallel 20 --pause 0.001 >{folder}/storm &"
     while reaper.stats().orphans < 100 do end
     local seen, wrong = 0, 0
     local function note(right)
