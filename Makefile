@@ -24,7 +24,7 @@ BINARY_ONLY = src/main.c src/policy.c src/pool.c src/watchdog.c src/lua_script.c
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
-HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/luaposix/posix/unistd.so
+HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/launch.so build/luaposix/posix/unistd.so
 SPECS ?= spec
 FILTER ?=
 JOBS ?= $(shell echo $$((4 * $$(nproc))))
@@ -115,7 +115,7 @@ $(sort $(BUILD) $(BUILD)/library $(BUILD)/reaper build):
 build/spec-%: spec/support/%.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
-build/raw.so: spec/support/raw.c Makefile | build
+build/%.so: spec/support/%.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -isystem $(LUA_INCLUDE) -fPIC -shared -o $@ $<
 
 # luaposix, of which Debian 12 has no build for Lua 5.4. Where it cannot be had, the specs that need it say so.
@@ -185,7 +185,7 @@ SEED ?=
 soak: SANITIZED = $(findstring asan,$(REAPER))
 soak:
 	@tools/need.sh build soak
-	@$(MAKE) --no-print-directory all build/spec-helper
+	@$(MAKE) --no-print-directory all build/spec-helper build/launch.so
 	@REAPER='$(REAPER)' SPEC_SLOW=$(if $(SANITIZED),4,1) SPEC_SANITIZED=$(if $(SANITIZED),1,0) \
 		ASAN_OPTIONS=detect_leaks=0:handle_segv=0 timeout -s KILL $$(( $(SECONDS) + 300 )) lua5.4 soak/run.lua $(SECONDS) $(SEED)
 

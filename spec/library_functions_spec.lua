@@ -514,6 +514,9 @@ describe("an error that passes through reaper.poll", function()
         print("main", main)
       ]], { mode = mode })
       c:expect("ready\n")
+      c:until_true(function() -- a Ctrl-C just before the wait is seen only after it
+        return c:children_of(c.nspid)[1].state == "S"
+      end, nil, "the program to wait")
       c:kill("INT")
       assert.same(0, c:wait())
       assert.same({ "ready\nfalse\tinterrupted!\nhook\texit 3\nmain\texit 4\n", "" }, { c:out(), c:err() })

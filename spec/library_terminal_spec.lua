@@ -326,6 +326,8 @@ describe("a program as a job of a shell", function()
         check_shell(c, 70)
         type_line(c, command .. "; echo code$?")
         see(c, "up")
+        _, child = both(c)
+        wait_for_state(c, child, "S") -- a Ctrl-C just before the wait is seen only after it
         c:write(CTRL_C)
         see(c, "interrupted!")
         see(c, PROMPT)

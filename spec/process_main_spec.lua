@@ -224,6 +224,7 @@ describe("reaper.stats", function()
     end
     c:until_true(function() return c:zombies() == 30 end, 5, "zombies")
     c:kill("CONT")
+    c:until_true(function() return c:zombies() == 0 end, 5, "no zombies")
     c:kill("USR1")
     assert.is_true(tonumber((c:expect("peak\t(%d+)\n"))) >= 30)
   end)

@@ -61,7 +61,7 @@ describe("a storm of orphans", function()
       function on_reap(_, status) if status.code == 7 then calls = calls + 1 end end
       function on_overflow(n) print("overflow", n) end
       function on_signal() print("calls", calls, "dropped", reaper.stats().dropped) return false end
-    ]], command = { "sh", "-c", "read line; " .. container.helper .. " orphans 80000 --code 7 --each 100; sleep 1000" } }
+    ]], command = { "sh", "-c", "read line; $0 orphans 80000 --code 7 --each 100; sleep 1000", container.helper } }
     c:expect("policy up")
     local policy = assert(c:find("reaper-policy"))
     c:kill("STOP", policy.pid)

@@ -5,9 +5,12 @@ local uv = require "luv"
 local processes = require "spec.support.processes"
 local signals = require "spec.support.signals"
 
+local launch = assert(package.loadlib("build/launch.so", "luaopen_launch"))()
+
 local container = {
   modes = { "init", "subreaper" },
-  slow = tonumber(os.getenv("SPEC_SLOW")) or 1,
+  slow = tonumber(os.getenv("SPEC_SLOW")) or 1, -- so many times as long may something take
+  company = math.max(1, tonumber(os.getenv("SPEC_COMPANY")) or 1), -- spec files for each processor at once
   sanitized = os.getenv("SPEC_SANITIZED") == "1",
 }
 
@@ -16,10 +19,11 @@ local pipe_signal = uv.new_signal()
 pipe_signal:start("sigpipe", function() end)
 pipe_signal:unref()
 
-local NAP_MS = 5
+-- Between two looks: what comes at once is seen at once, and what takes long costs no more than it must.
+local FIRST_NAP_MS, LAST_NAP_MS = 1, 16
 -- How long something that must come is waited for where a spec does not say it. It says nothing about how long it may
--- take, only when to give up; beside other specs (SPEC_COMPANY: so many for each processor) that is later.
-local PATIENCE_SECONDS = 10 * math.max(1, tonumber(os.getenv("SPEC_COMPANY")) or 1)
+-- take, only when to give up, which is later in company.
+local PATIENCE_SECONDS = 10 * container.company
 local LIMIT_SECONDS = math.ceil(6 * PATIENCE_SECONDS * container.slow)
 
 local Container = {}
@@ -175,25 +179,19 @@ end
 local function spawn(self, options, words)
   local input = assert(uv.pipe({}, {}))
   local out, err = open_output(self:file("stdout")), open_output(self:file("stderr"))
-  local handle, pid = uv.spawn(words[1], {
-    args = table.move(words, 2, #words, 1, {}),
-    env = environment(self, options),
-    cwd = options.cwd and expand(self, options.cwd),
-    stdio = { input.read, out, err },
-  }, function(code, signal)
-    self.code = signal ~= 0 and 128 + signal or code
-  end)
+  local folder = options.cwd and expand(self, options.cwd)
+  self.outer_pid = launch.spawn(words, environment(self, options), folder, input.read, out, err)
   for _, descriptor in ipairs({ input.read, out, err }) do
     uv.fs_close(descriptor)
   end
-  assert(handle, pid)
-  self.input, self.handle, self.outer_pid = input.write, handle, pid
+  self.input = input.write
 end
 
 -- True when the container has ended.
 local function ended(self)
   if not self.code then
-    uv.run("nowait")
+    uv.run("nowait") -- for what else a spec has started
+    self.code = launch.ended(self.outer_pid)
   end
   return self.code ~= nil
 end
@@ -301,6 +299,7 @@ end
 -- Polls until the function returns something true, and returns that.
 function Container:until_true(condition, seconds, what)
   local deadline = uv.hrtime() + (seconds or PATIENCE_SECONDS) * container.slow * 1e9
+  local nap = FIRST_NAP_MS
   while true do
     local result = condition()
     if result then
@@ -309,7 +308,8 @@ function Container:until_true(condition, seconds, what)
     if uv.hrtime() > deadline then
       error(report(self, "timed out waiting for " .. (what or "a condition")), 2)
     end
-    uv.sleep(NAP_MS)
+    uv.sleep(nap)
+    nap = math.min(2 * nap, LAST_NAP_MS)
   end
 end
 
@@ -430,12 +430,12 @@ local function end_first(self)
   end
 end
 
--- libuv does not reap before its loop runs, so the pid is still this process's own when it is killed. The namespace
--- dies with the helper, a moment later.
+-- It has not been waited for, so the pid is still this process's own when it is killed. The namespace dies with the
+-- helper, a moment later.
 local function end_outer(self)
   end_first(self)
   if not ended(self) then
-    uv.process_kill(self.handle, "sigkill")
+    uv.kill(self.outer_pid, "sigkill")
   end
   wait_at_most(10, function()
     return ended(self) and (not self.view or self.view:is_over())
@@ -461,8 +461,6 @@ function Container:close()
   end
   open_containers[self] = nil
   end_outer(self)
-  uv.close(self.handle)
-  uv.run("nowait")
   self:close_input()
   remove_folder(self.folder)
 end

@@ -8,9 +8,9 @@ local program = require "spec.support.program"
 local own_children = {}
 
 -- `body` makes the children, and says of each by note(right) whether its status was right. `polls`: whether deaths are
--- read meanwhile. The storm is slow, and is held up by the engine, which has to reap one before there are more than 20,
--- so that the program has its share of the processor; it goes on all the time, which is what the last word of the output
--- says.
+-- read meanwhile. The storm is slow, and is held up by the engine, which has to reap one before there are more than
+-- 20, so that the program has its share of the processor; it goes on all the time, which is what the last word of the
+-- output says.
 local function text(body, polls)
   return ([[
     own, told = {}, {}
