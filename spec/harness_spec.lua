@@ -107,7 +107,7 @@ describe("the harness", function()
 
   it("reports what the program leaves to process 1", function()
     local _, _, err = run({ helper, "daemon" }, { mode = "subreaper", report_left = true })
-    assert.matches("host: left %d+ S spec%-daemon\n", err)
+    assert.matches("host: left %d+ [RSD] spec%-daemon\n", err)
     _, _, err = run({ helper, "orphans", "3", "--sequence" }, { mode = "subreaper", report_left = true })
     assert.matches("host: adopted 4\nhost: adopted 6\nhost: adopted 8\n", err, 1, true)
   end)

@@ -149,7 +149,7 @@ describe("a hook in os.execute", function()
       local c = container.start { mode = mode, script = [[
         function on_reap(_, status) if status.code == 66 then print("blocking") os.execute("sleep 5") end end
       ]], command = { "sh", "-c", "trap 'echo told; exit 9' TERM; (sh -c 'exit 66' &); read line; " ..
-        container.helper .. " orphans 1000; while :; do read line || sleep 0.05; done" } }
+        container.helper .. " orphans 1000 --each 50; while :; do read line || sleep 0.05; done" } }
       c:expect("blocking")
       c:write("go\n")
       c:expect("made 1000", 4)

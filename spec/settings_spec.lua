@@ -63,7 +63,7 @@ describe("reaper.configure", function()
       mode = "subreaper", report_left = true, command = { container.helper, "daemon", "--log", "{folder}/log" },
     })
     assert.are.equal(0, c:wait())
-    assert.matches("host: left %d+ S spec%-daemon\n", c:err())
+    assert.matches("host: left %d+ [RSD] spec%-daemon\n", c:err())
     assert.are.equal("", c:read("log") or "")
   end)
 
