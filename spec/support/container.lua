@@ -461,6 +461,7 @@ function Container:close()
   end
   open_containers[self] = nil
   end_outer(self)
+  uv.run("nowait") -- what else a spec has started and closed
   self:close_input()
   remove_folder(self.folder)
 end
