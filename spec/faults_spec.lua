@@ -337,7 +337,7 @@ describe("an engine that is killed", function()
     local c = container.start{ program = { "/bin/sh", "-c", '"$@" & exec sleep 1000', "sh", container.binary },
       script = 'print("waits") reaper.sleep(1000)' }
     c:expect("waits")
-    c:kill("KILL", c:find("reaper-lua").pid)
+    c:kill("KILL", c:children_of(1)[1].pid)
     c:until_true(function()
       return c:find("reaper-policy").state == "Z" -- nobody reaps it here
     end, 5, "the end of the policy")

@@ -201,7 +201,7 @@ local function takes_signals(view, process)
   if container.under then -- valgrind blocks them before the program does
     return view:reads_signals(process.nspid)
   end
-  return process.comm ~= "reaper-lua" or view:blocks_signals(process.nspid)
+  return not process.comm:find "^reaper%-lua" or view:blocks_signals(process.nspid)
 end
 
 -- The namespace and the program's pid, once the helper has become the program: exec replaces its arguments.
