@@ -19,6 +19,7 @@ local CLOCK_TICKS = 100 -- in a second, of the times in /proc/PID/stat
 local LANE = {
   library_children = true, library_children_modules = true, library_statuses = true,
   library_storms = true, storm = true,
+  supervisor_real = true, -- which holds three services to a second
 }
 
 -- What counts the sweeps of a storm, which are the more the longer it lasts: when nothing else runs.
