@@ -175,14 +175,14 @@ describe("with a stderr that is full", function()
 
   it("what was dropped is counted, and told when there is room again", function()
     local c = container.start{ args = { "-w", "-t", "0" }, full_stderr = true, command = { "/bin/sh", "-c",
-      '"$0" orphans 20 --parallel 1; dd bs=4096 count=32 iflag=nonblock <&2 >/dev/null 2>{folder}/dd; \z
+      '"$0" orphans 21 --parallel 1; dd bs=4096 count=15 <&2 >/dev/null 2>{folder}/dd; \z
        "$0" orphans 1; cat <&2 >{folder}/said & exec "$0" hold', helper } }
-    c:expect("made 20\nmade 1\n")
+    c:expect("made 21\nmade 1\n")
     c:until_true(function()
       return (c:read("said") or ""):find("reaped orphan %d+ %(spec%-orphan%)")
     end, 10, "a line behind the gap")
     local count = c:read("said"):match("reaper%-lua: warning: (%d+) lines were dropped here\n")
-    assert.is_true(tonumber(count) >= 20)
+    assert.is_true(tonumber(count) >= 20) -- the last one may be reaped when there is room already
   end)
 end)
 

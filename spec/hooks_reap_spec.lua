@@ -126,8 +126,10 @@ describe("rusage", function()
     near(rusage.maxrss, field("VmHWM") * 1024 * 0.9, field("VmHWM") * 1024 * 1.1)
     near(rusage.minflt, tonumber(minflt), tonumber(minflt) + 1000)
     near(rusage.majflt, tonumber(majflt), tonumber(majflt) + 100)
-    near(rusage.nvcsw, field("voluntary_ctxt_switches"), field("voluntary_ctxt_switches") + 50)
-    near(rusage.nivcsw, field("nonvoluntary_ctxt_switches"), field("nonvoluntary_ctxt_switches") + 50)
+    -- How often it was interrupted between the reading and the end is the machine's affair: a mistaken field falls below
+    -- what was read.
+    near(rusage.nvcsw, field("voluntary_ctxt_switches"), field("voluntary_ctxt_switches") + 1000)
+    near(rusage.nivcsw, field("nonvoluntary_ctxt_switches"), field("nonvoluntary_ctxt_switches") + 1000)
     near(rusage.oublock, field("write_bytes") // 512, field("write_bytes") // 512 + 64)
     near(rusage.inblock, field("read_bytes") // 512, field("read_bytes") // 512 + 2048)
   end)

@@ -714,7 +714,8 @@ describe("the descriptor of reaper.fd", function()
         print(readable())
         p.stdin:close()
         print(becomes_readable())
-        while p:alive() or readable() do reaper.poll() end
+        p:wait()
+        while readable() do reaper.poll() end
         print(readable())
       ]]))
     end)

@@ -155,12 +155,12 @@ end)
 describe("process.stdin", function()
   after_each(container.close_all)
 
-  it("takes 5 MB, waits while the pipe is full, and :close() ends it", function()
-    assert.are.equal("true\t5242880\n", script.printed([[
+  it("takes 40 MB, waits while the pipe is full, and :close() ends it", function()
+    assert.are.equal("true\t41943040\n", script.printed([[
       local p = reaper.spawn{ "sh", "-c", "sleep 0.2; wc -c", stdin = "pipe", stdout = "pipe" }
       local ticks = 0
       local timer = reaper.every(0.02, function() ticks = ticks + 1 end)
-      local ok = p.stdin:write(("0123456789abcdef"):rep(5 * 65536))
+      local ok = p.stdin:write(("0123456789abcdef"):rep(40 * 65536))
       timer:cancel()
       assert(ticks > 3) -- others ran meanwhile
       p.stdin:close()

@@ -230,16 +230,27 @@ static ssize_t write_quietly(int fd, const char *bytes, size_t size,
     return done;
 }
 
-/* core.write(fd, bytes): how many were taken; or nil, message, errno. Does not wait on a pipe of our own. */
+/* Argument 2 from its byte number argument 3 on, which is in it. */
+static const char *check_rest(lua_State *L, size_t *size)
+{
+    const char *bytes = luaL_checklstring(L, 2, size);
+    const lua_Integer at = luaL_checkinteger(L, 3);
+
+    luaL_argcheck(L, at >= 1 && (size_t)at <= *size, 3, "out of range");
+    *size -= (size_t)at - 1;
+    return bytes + at - 1;
+}
+
+/* core.write(fd, bytes, at): writes from there on to a pipe of our own, without waiting: how many bytes were taken; or
+ * nil, message, errno. */
 int core_write(lua_State *L)
 {
     const int fd = (int)luaL_checkinteger(L, 1);
     size_t size;
-    const char *bytes = luaL_checklstring(L, 2, &size);
+    const char *bytes = check_rest(L, &size);
     ssize_t done;
 
-    if (lua_toboolean(L, 3))
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     do
         done = write_quietly(fd, bytes, size, write);
     while (done < 0 && errno == EINTR);
@@ -257,15 +268,11 @@ int core_put(lua_State *L)
 {
     const int fd = (int)luaL_checkinteger(L, 1);
     size_t size;
-    const char *bytes = luaL_checklstring(L, 2, &size);
-    const lua_Integer at = luaL_checkinteger(L, 3);
+    const char *bytes = check_rest(L, &size);
     struct pollfd room = { .fd = fd, .events = POLLOUT };
     struct stat file;
     ssize_t done;
 
-    luaL_argcheck(L, at >= 1 && (size_t)at <= size, 3, "out of range");
-    bytes += at - 1;
-    size -= (size_t)at - 1;
     if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
         done = write_quietly(fd, bytes, size, write);
     } else {

@@ -199,13 +199,14 @@ function stream.writer(fd)
 end
 
 local function write_all(self, text)
-  while text ~= "" do
+  local at = 1 -- a position, not the rest of the text: a copy of it at each page that the pipe takes costs seconds
+  while at <= #text do
     if not self.fd then
       return nil, "the pipe is closed", EBADF
     end
-    local done, message, errno = core.write(self.fd, text, true)
+    local done, message, errno = core.write(self.fd, text, at)
     if done then
-      text = text:sub(done + 1)
+      at = at + done
     elseif errno == EAGAIN then
       wait_ready(self, "w")
     else
