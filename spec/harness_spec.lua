@@ -96,7 +96,7 @@ describe("the harness", function()
 
   it("sees zombies, parents and groups", function()
     local c = start({ "/bin/sh", "-c", "(read line <&3) 3<&0 & exec sleep 60" })
-    c:until_true(function() return c:find("sleep") end, 5, "what reaps nothing")
+    c:until_true(function() return c:find("sleep") and c:find("sleep").args ~= "" end, 5, "what reaps nothing")
     c:write("end\n")
     c:until_true(function() return c:zombies() == 1 end, 5, "a zombie")
     local zombie = c:children_of(1)[1]
