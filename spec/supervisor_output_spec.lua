@@ -113,12 +113,12 @@ describe("reaper.log.lines", function()
       local c = start([[ { name = "web", stdout = lines "web", command = { "sh", "-c",
         "awk 'BEGIN { for (i = 1; i <= 500000; i++) printf \"%07d %092d\\n\", i, i }'; touch {folder}/written; " ..
         "echo END; exec sleep 1000" } } ]], {
-        args = { "--log-format", format }, limit = 120, wrap = wrap("exec cat > {folder}/all"),
+        args = { "--log-format", format }, limit = 300, wrap = wrap("exec cat > {folder}/all"),
       })
-      c:until_true(function() return c:read("written") end, 40, "the service to have written all")
+      c:until_true(function() return c:read("written") end, 120, "the service to have written all")
       c:until_true(function()
         return io.popen("tail -n 1 " .. c:file("all")):read("a"):find("END", 1, true)
-      end, 20, "the last line")
+      end, 60, "the last line")
       local pick = format == "text" and "cut -c 6-" or [[cut -d '"' -f 16]]
       local got = io.popen(("sed /END/d %s | %s | cksum"):format(c:file("all"), pick)):read("a")
       local expected = io.popen(

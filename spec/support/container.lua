@@ -4,6 +4,7 @@
 local uv = require "luv"
 local processes = require "spec.support.processes"
 local signals = require "spec.support.signals"
+local watching = require "spec.support.watching"
 
 local launch = assert(package.loadlib("build/launch.so", "luaopen_launch"))()
 
@@ -26,7 +27,7 @@ local FIRST_NAP_MS, LAST_NAP_MS = 1, 16
 local PATIENCE_SECONDS = 10 * container.company
 local LIMIT_SECONDS = math.ceil(6 * PATIENCE_SECONDS * container.slow)
 
-local Container = {}
+local Container = setmetatable({}, { __index = watching })
 Container.__index = Container
 
 local open_containers = {}
@@ -72,16 +73,7 @@ local function write_file(path, text)
   file:close()
 end
 
--- All of a file, or nil.
-local function read_file(path)
-  local file = io.open(path, "r")
-  if not file then
-    return nil
-  end
-  local text = file:read("a")
-  file:close()
-  return text
-end
+local read_file = processes.read
 
 container.read_file = read_file
 
@@ -219,17 +211,6 @@ local function find_program(self, options)
   return self.pid ~= nil
 end
 
--- The end of a text that may be endless.
-local function last_lines(text)
-  local shown = text:sub(-4096)
-  return #shown < #text and "...\n" .. (shown:match("\n(.*)") or shown) or text
-end
-
-local function report(self, what)
-  return ("%s\n--- stdout\n%s\n--- stderr\n%s\n--- %s\n%s"):format(what, last_lines(self:out()), last_lines(self:err()),
-    self.code and "ended with code " .. self.code or "still running", self.view and self.view:describe() or "")
-end
-
 -- Starts a container and returns as soon as the program under test runs in it, or has ended already.
 function container.start(options)
   check_keys(options)
@@ -287,10 +268,6 @@ function Container:err()
   return self:read("stderr") or ""
 end
 
-function Container:all()
-  return self:out() .. self:err()
-end
-
 -- The exit code, or nil while it runs.
 function Container:ended()
   return ended(self) and self.code or nil
@@ -306,41 +283,11 @@ function Container:until_true(condition, seconds, what)
       return result
     end
     if uv.hrtime() > deadline then
-      error(report(self, "timed out waiting for " .. (what or "a condition")), 2)
+      error(self:report("timed out waiting for " .. (what or "a condition")), 2)
     end
     uv.sleep(nap)
     nap = math.min(2 * nap, LAST_NAP_MS)
   end
-end
-
--- The end is looked at before the text, so that what was written last is not missed.
-local function expect(self, source, pattern, seconds)
-  local captures
-  self:until_true(function()
-    local over = ended(self)
-    captures = table.pack(source(self):match(pattern))
-    if over and captures[1] == nil then
-      error(report(self, "ended without: " .. pattern), 5)
-    end
-    return captures[1] ~= nil
-  end, seconds, pattern)
-  return table.unpack(captures, 1, captures.n)
-end
-
--- Waits for a Lua pattern in stdout followed by stderr; returns its captures.
-function Container:expect(pattern, seconds)
-  return expect(self, self.all, pattern, seconds)
-end
-
-function Container:err_expect(pattern, seconds)
-  return expect(self, self.err, pattern, seconds)
-end
-
-function Container:wait(seconds)
-  self:until_true(function()
-    return ended(self)
-  end, seconds, "the end")
-  return self.code
 end
 
 -- Only ever a process of this container: the pid may have been given to another one since.
@@ -382,34 +329,16 @@ function Container:processes()
   return self.view and self.view:list() or {}
 end
 
-local function select_processes(self, matches)
-  local chosen = {}
-  for _, process in ipairs(self:processes()) do
-    if matches(process) then
-      chosen[#chosen + 1] = process
-    end
-  end
-  return chosen
-end
-
-function Container:children_of(nspid)
-  return select_processes(self, function(process)
-    return process.ppid == nspid
-  end)
-end
-
--- The first process of that name, and the list of all of them.
-function Container:find(comm)
-  local found = select_processes(self, function(process)
-    return process.comm == comm
-  end)
-  return found[1], found
+function Container:describe()
+  return self.view and self.view:describe() or ""
 end
 
 function Container:zombies()
-  return #select_processes(self, function(process)
-    return process.state == "Z"
-  end)
+  local count = 0
+  for _, process in ipairs(self:processes()) do
+    count = count + (process.state == "Z" and 1 or 0)
+  end
+  return count
 end
 
 local function wait_at_most(seconds, condition)

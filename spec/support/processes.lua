@@ -6,8 +6,8 @@ local uv = require "luv"
 
 local processes = {}
 
--- All of a file below /proc, or nil. The process may end between open and read.
-local function read(path)
+-- All of a file, or nil. Below /proc a process may end between open and read.
+function processes.read(path)
   local file = io.open(path, "r")
   if not file then
     return nil
@@ -16,6 +16,8 @@ local function read(path)
   file:close()
   return text
 end
+
+local read = processes.read
 
 -- The names in a folder below /proc; none when it has gone.
 local function entries(folder)

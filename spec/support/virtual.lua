@@ -8,6 +8,7 @@ local engine = require "spec.support.virtual.engine"
 local machine = require "spec.support.virtual.machine"
 local program = require "spec.support.virtual.program"
 local signals = require "spec.support.signals"
+local watching = require "spec.support.watching"
 
 require "spec.support.virtual.programs"
 require "spec.support.virtual.shell"
@@ -17,7 +18,7 @@ local virtual = { is_real = os.getenv "SPEC_REAL" == "1" }
 local FOLDER = "/virtual"
 local WALL = 1767225600 - 1000 -- the clock on the wall begins in 2026
 
-local Container = {}
+local Container = setmetatable({}, { __index = watching })
 Container.__index = Container
 
 local KEYS = {}
@@ -130,15 +131,6 @@ end
 
 -- ---- Time. ----
 
-local function report(self, what)
-  local names = {}
-  for _, process in ipairs(self.machine.order) do
-    names[#names + 1] = ("%d %s"):format(process.pid, process.comm)
-  end
-  return ("%s\n--- stdout\n%s\n--- stderr\n%s\n--- %s\n%s"):format(what, self:out(), self:err(),
-    self.engine.code and "ended with code " .. self.engine.code or "still running", table.concat(names, "\n"))
-end
-
 -- Goes on to the next moment, but not beyond the limit. False when nothing will happen by then.
 local function step(self, limit)
   local moment = self.engine.state ~= "done" and self.machine:next_moment()
@@ -171,7 +163,7 @@ function Container:until_true(condition, seconds, what)
       if result then
         return result
       end
-      error(report(self, "timed out waiting for " .. (what or "a condition")), 2)
+      error(self:report("timed out waiting for " .. (what or "a condition")), 2)
     end
   end
 end
@@ -218,42 +210,9 @@ function Container:err()
   return self.machine.stderr
 end
 
-function Container:all()
-  return self:out() .. self:err()
-end
-
 -- The exit code, or nil while it runs.
 function Container:ended()
   self:settle()
-  return self.engine.code
-end
-
-local function expect(self, source, pattern, seconds)
-  local captures
-  self:until_true(function()
-    local over = self.engine.code
-    captures = table.pack(source(self):match(pattern))
-    if over and captures[1] == nil then
-      error(report(self, "ended without: " .. pattern), 5)
-    end
-    return captures[1] ~= nil
-  end, seconds, pattern)
-  return table.unpack(captures, 1, captures.n)
-end
-
--- Waits for a Lua pattern in stdout followed by stderr; returns its captures.
-function Container:expect(pattern, seconds)
-  return expect(self, self.all, pattern, seconds)
-end
-
-function Container:err_expect(pattern, seconds)
-  return expect(self, self.err, pattern, seconds)
-end
-
-function Container:wait(seconds)
-  self:until_true(function()
-    return self.engine.code
-  end, seconds, "the end")
   return self.engine.code
 end
 
@@ -270,15 +229,12 @@ function Container:processes()
   return list
 end
 
--- The first process of that name, and the list of all of them.
-function Container:find(comm)
-  local found = {}
-  for _, process in ipairs(self:processes()) do
-    if process.comm == comm then
-      found[#found + 1] = process
-    end
+function Container:describe()
+  local names = {}
+  for _, process in ipairs(self.machine.order) do
+    names[#names + 1] = ("%d %s"):format(process.pid, process.comm)
   end
-  return found[1], found
+  return table.concat(names, "\n")
 end
 
 function Container:zombies()
