@@ -17,7 +17,7 @@ local CLOCK_TICKS = 100 -- in a second, of the times in /proc/PID/stat
 -- What storms: one after the other, since they would be in each other's way. The others are nice to them (nice(1)): a
 -- storm is a chain of processes that wait for each other, each of which would have to wait its turn.
 local LANE = {
-  library_children = true, library_children_modules = true, library_statuses = true,
+  library_children = true, library_children_modules = true,
   library_storms = true, storm = true,
   supervisor_real = true, -- which holds three services to a second
 }
