@@ -126,8 +126,7 @@ describe("rusage", function()
     near(rusage.maxrss, field("VmHWM") * 1024 * 0.9, field("VmHWM") * 1024 * 1.1)
     near(rusage.minflt, tonumber(minflt), tonumber(minflt) + 1000)
     near(rusage.majflt, tonumber(majflt), tonumber(majflt) + 100)
-    -- How often it was interrupted between the reading and the end is the machine's affair: a mistaken field falls below
-    -- what was read.
+    -- How often it was interrupted after it has read them is the machine's affair: a mistaken field is below them.
     near(rusage.nvcsw, field("voluntary_ctxt_switches"), field("voluntary_ctxt_switches") + 1000)
     near(rusage.nivcsw, field("nonvoluntary_ctxt_switches"), field("nonvoluntary_ctxt_switches") + 1000)
     near(rusage.oublock, field("write_bytes") // 512, field("write_bytes") // 512 + 64)

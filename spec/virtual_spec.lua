@@ -124,7 +124,8 @@ local SCRIPTS = {
   { name = "signals for COMMAND", script = HOOKS,
     command = { "sh", "-c", "trap 'echo got HUP' HUP; trap 'exit 4' INT; "
       .. "while ! test -e {folder}/go; do sleep 0.02; done; echo up; while :; do sleep 0.02; done" },
-    steps = { await "start", touch "go", await "up", send "USR1", await "signal\tSIGUSR1", send "USR2", await "got HUP", send "INT" } },
+    steps = { await "start", touch "go", await "up", send "USR1", await "signal\tSIGUSR1", send "USR2",
+      await "got HUP", send "INT" } },
 
   { name = "a COMMAND that does not exist", script = HOOKS, command = { "/nowhere/at-all" } },
 

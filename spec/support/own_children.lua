@@ -9,8 +9,8 @@ local own_children = {}
 
 -- `body` makes the children, and says of each by note(right) whether its status was right. `polls`: whether deaths are
 -- read meanwhile. The storm is slow, and is held up by the engine, which has to reap one before there are more than
--- 20, so that the program has its share of the processor. An orphan at least is reaped between two children, so that the
--- storm goes on all the time, however fast the machine is.
+-- 20, so that the program has its share of the processor. Between two children an orphan at least is reaped, so that
+-- the storm goes on all the time, however fast the machine is.
 local function text(body, polls)
   return ([[
     own, told = {}, {}

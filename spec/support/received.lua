@@ -35,8 +35,8 @@ local function count_marks(list)
 end
 
 -- Sends the signals one after the other and returns what arrived. Signals that wait together would change their order
--- and equal ones become one, so each is followed by a mark that has to arrive before the next is sent. By two marks: the
--- first may wait together with the signal, and has a lower number than some.
+-- and equal ones become one, so each is followed by a mark that has to arrive before the next is sent. By two marks:
+-- the first may wait together with the signal, and has a lower number than some.
 function received.of(c, signals)
   local marks = 0
   for _, signal in ipairs(signals) do
