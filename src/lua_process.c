@@ -342,7 +342,7 @@ static int add_process(const struct proc_stat *stat, void *context)
 int core_processes(lua_State *L)
 {
     lua_newtable(L);
-    if (proc_each(add_process, L) != 0)
+    if (proc_each(add_process, L) < 0)
         return push_failure(L, ENOENT, "/proc");
     return 1;
 }

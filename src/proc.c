@@ -82,7 +82,9 @@ int proc_read(pid_t pid, struct proc_stat *stat)
     fd = open(text, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    size = read(fd, text, sizeof text - 1);
+    do
+        size = read(fd, text, sizeof text - 1);
+    while (size < 0 && errno == EINTR);
     close(fd);
     if (size == 0)
         errno = ESRCH;
@@ -164,7 +166,8 @@ int proc_numbers(const char *path, int (*visit)(int number, void *context), void
 struct visitor {
     int (*visit)(const struct proc_stat *stat, void *context);
     void *context;
-    int missed; /* a process could not be looked at, for want of something */
+    int missed;  /* a process is there, and could not be looked at */
+    int is_over; /* for want of something, so that no other can be, either */
 };
 
 static int visit_process(int pid, void *context)
@@ -174,13 +177,16 @@ static int visit_process(int pid, void *context)
 
     if (proc_read(pid, &stat) == 0)
         return visitor->visit(&stat, visitor->context) != 0;
-    visitor->missed = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-    return visitor->missed;
+    visitor->is_over = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    visitor->missed |= errno != ENOENT && errno != ESRCH;
+    return visitor->is_over;
 }
 
 int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context)
 {
-    struct visitor visitor = { visit, context, 0 };
+    struct visitor visitor = { visit, context, 0, 0 };
 
-    return proc_usable() && proc_numbers("/proc", visit_process, &visitor) == 0 && !visitor.missed ? 0 : -1;
+    if (!proc_usable() || proc_numbers("/proc", visit_process, &visitor) != 0 || visitor.is_over)
+        return -1;
+    return visitor.missed;
 }

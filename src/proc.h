@@ -39,7 +39,10 @@ int64_t proc_lifetime(const struct proc_stat *stat);
 /* Calls `visit` for every name in a folder that is a number, until it gives non-zero. -1 with errno. */
 int proc_numbers(const char *path, int (*visit)(int number, void *context), void *context);
 
-/* Calls `visit` for every process, in the order of /proc, until it gives non-zero. -1 when not all can be read. */
+/*
+ * Calls `visit` for every process, in the order of /proc, until it gives non-zero. 0; 1 when some may not be looked at;
+ * -1 without /proc, or where it cannot be read to its end.
+ */
 int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context);
 
 #endif

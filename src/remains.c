@@ -11,7 +11,7 @@
 #include "keeper.h"
 #include "proc.h"
 
-enum { CENSUS_ROUNDS = 10 };
+enum { CENSUS_ROUNDS = 10, CENSUS_TRIES = 3 };
 
 static const int64_t unwatched_again = NANOSECONDS / 20; /* where there are no pidfds */
 
@@ -83,19 +83,37 @@ static void mark_ours(struct census *census)
     }
 }
 
-/* Takes the census. -1 without /proc, or where it cannot be read to its end. The caller frees census->list. */
-static int take_census(const struct engine *engine, struct census *census)
+static int try_census(const struct engine *engine, struct census *census)
 {
+    int result;
+
     census->engine = engine;
     census->list = NULL;
     census->count = census->room = 0;
     census->cut = 0;
-    if (proc_each(count_in, census) != 0 || census->cut) {
+    result = proc_each(count_in, census);
+    if (result < 0 || census->cut) {
         free(census->list);
         return -1;
     }
     mark_ours(census);
-    return 0;
+    return result;
+}
+
+/*
+ * Takes the census. -1 without /proc, or where it cannot be read to its end. The caller frees census->list. Whom it
+ * misses is taken for gone, so what may be a passing shortage is tried again at once.
+ */
+static int take_census(const struct engine *engine, struct census *census)
+{
+    int result = try_census(engine, census);
+
+    for (int again = 1; again < CENSUS_TRIES && result != 0; again++) {
+        if (result > 0)
+            free(census->list);
+        result = try_census(engine, census);
+    }
+    return result < 0 ? -1 : 0;
 }
 
 static int counts(const struct engine *engine, const struct entry *entry)

@@ -63,7 +63,7 @@ local function goes_well(c, scenario, fault)
   assert.is_nil(c:err():find("KILL does not end", 1, true), c:err())
   assert.is_true(is_no_subreaper(c) or not c:err():find("host: ", 1, true), c:err())
   if scenario.after then
-    scenario.after(c)
+    scenario.after(c, fault)
   end
 end
 
@@ -71,7 +71,7 @@ local made, not_made = 0, 0
 
 -- How often some calls are made hangs on the machine's load: the trace may have had more of them.
 local function goes_on(scenario, mode, fault)
-  for _ = 1, 3 do
+  for _ = 1, 5 do
     local c = start(scenario, mode, fault)
     if not faults.hit_another(c, fault) then
       if c:ended() and may_end(c, fault) then
