@@ -231,11 +231,15 @@ local SCRIPTS = {
       end]] },
 }
 
+-- The static binary is stripped of what a traceback names.
+local is_stripped = container.binary:find "static" ~= nil
+
 -- rusage and process are tables, whose addresses differ.
 local function without_addresses(found)
   for _, list in ipairs { found.out, found.err } do
     for i, line in ipairs(list) do
-      list[i] = line:gsub("0x%x+", "0x")
+      line = line:gsub("0x%x+", "0x")
+      list[i] = is_stripped and line:gsub("^\t.*", "\t") or line
     end
   end
   return found
