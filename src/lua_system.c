@@ -241,8 +241,10 @@ static const char *check_rest(lua_State *L, size_t *size)
     return bytes + at - 1;
 }
 
-/* core.write(fd, bytes, at): writes from there on to a pipe of our own, without waiting: how many bytes were taken; or
- * nil, message, errno. */
+/*
+ * core.write(fd, bytes, at): writes from there on to a pipe of our own, without waiting: how many bytes were taken; or
+ * nil, message, errno.
+ */
 int core_write(lua_State *L)
 {
     const int fd = (int)luaL_checkinteger(L, 1);

@@ -166,8 +166,7 @@ int proc_numbers(const char *path, int (*visit)(int number, void *context), void
 struct visitor {
     int (*visit)(const struct proc_stat *stat, void *context);
     void *context;
-    int missed;  /* a process is there, and could not be looked at */
-    int is_over; /* for want of something, so that no other can be, either */
+    int result; /* of proc_each */
 };
 
 static int visit_process(int pid, void *context)
@@ -177,16 +176,16 @@ static int visit_process(int pid, void *context)
 
     if (proc_read(pid, &stat) == 0)
         return visitor->visit(&stat, visitor->context) != 0;
-    visitor->is_over = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-    visitor->missed |= errno != ENOENT && errno != ESRCH;
-    return visitor->is_over;
+    if (errno == ENOENT || errno == ESRCH)
+        return 0;
+    /* For want of something: then no other can be looked at, either. */
+    visitor->result = errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -1 : 1;
+    return visitor->result < 0;
 }
 
 int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context)
 {
-    struct visitor visitor = { visit, context, 0, 0 };
+    struct visitor visitor = { visit, context, 0 };
 
-    if (!proc_usable() || proc_numbers("/proc", visit_process, &visitor) != 0 || visitor.is_over)
-        return -1;
-    return visitor.missed;
+    return proc_usable() && proc_numbers("/proc", visit_process, &visitor) == 0 ? visitor.result : -1;
 }

@@ -92,12 +92,8 @@ static int try_census(const struct engine *engine, struct census *census)
     census->count = census->room = 0;
     census->cut = 0;
     result = proc_each(count_in, census);
-    if (result < 0 || census->cut) {
-        free(census->list);
-        return -1;
-    }
     mark_ours(census);
-    return result;
+    return census->cut ? -1 : result;
 }
 
 /*
@@ -106,14 +102,15 @@ static int try_census(const struct engine *engine, struct census *census)
  */
 static int take_census(const struct engine *engine, struct census *census)
 {
-    int result = try_census(engine, census);
+    int tries = CENSUS_TRIES;
+    int result;
 
-    for (int again = 1; again < CENSUS_TRIES && result != 0; again++) {
-        if (result > 0)
-            free(census->list);
-        result = try_census(engine, census);
-    }
-    return result < 0 ? -1 : 0;
+    while ((result = try_census(engine, census)) != 0 && --tries > 0)
+        free(census->list);
+    if (result >= 0)
+        return 0;
+    free(census->list);
+    return -1;
 }
 
 static int counts(const struct engine *engine, const struct entry *entry)

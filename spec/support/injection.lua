@@ -133,6 +133,11 @@ local function chosen(scenario, mode)
       list[#list + 1] = fault
     end
   end
+  for _, fault in ipairs(not all and scenario.always and faults.all(calls_of(scenario, mode)) or {}) do
+    if fault.sort:find(scenario.always, 1, true) and fault.errno == "ENOMEM" then
+      list[#list + 1] = fault
+    end
+  end
   return list
 end
 

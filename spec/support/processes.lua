@@ -7,7 +7,7 @@ local uv = require "luv"
 local processes = {}
 
 -- All of a file, or nil. Below /proc a process may end between open and read.
-function processes.read(path)
+local function read(path)
   local file = io.open(path, "r")
   if not file then
     return nil
@@ -17,7 +17,7 @@ function processes.read(path)
   return text
 end
 
-local read = processes.read
+processes.read = read
 
 -- The names in a folder below /proc; none when it has gone.
 local function entries(folder)
