@@ -14,7 +14,7 @@ LUA_LIBRARY ?= $(firstword $(wildcard /usr/lib/*/liblua5.4.a /usr/lib/liblua5.4.
 # Lua is linked in; -E lets C modules that a script loads find it.
 EXPORT ?= -Wl,-E
 LINK = $(LUA_LIBRARY) $(EXPORT) -lm -ldl
-COMPILE = $(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
+COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c)
 TYPES = lua/reaper/types.lua lua/reaper/types_restart.lua lua/reaper/types_supervisor.lua
@@ -37,7 +37,7 @@ SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -
 BUSTED = lua5.4 tools/specs.lua $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted) \
 	$(JOBS) build/spec-times '$(FILTER)'
 
-.PHONY: all library static help demo test test-static test-container bench soak lint format check-static arm64 asan \
+.PHONY: all library static help demo test test-static test-container bench soak lint format check-static arm64 i386 asan \
 	valgrind coverage fuzz nightly reference install uninstall clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
@@ -58,6 +58,7 @@ help:
 	@echo 'make compile_commands.json  for clangd and its like'
 	@echo 'make check-static  clang-tidy, cppcheck and gcc -fanalyzer, without findings'
 	@echo 'make arm64       compile for arm64, as far as that goes without running it'
+	@echo 'make i386        build for 32 bits, and run the specs of what is different there'
 	@echo 'make asan        run all specs on a build with address and undefined-behaviour sanitizers'
 	@echo 'make valgrind    run specs under valgrind, of every process a report (SPECS=files for others)'
 	@echo 'make coverage    run all specs and tell which lines of src/ were not run (at least $(COVERAGE_LEAST) % must be)'
@@ -122,12 +123,15 @@ build/%.so: spec/support/%.c Makefile | build
 build/luaposix/posix/unistd.so: tools/luaposix.sh tools/debian-source.sh | build
 	tools/luaposix.sh build/luaposix || echo "luaposix cannot be had: the specs that need it are pending"
 
-# musl, and Lua from its source: Debian has no Lua that is built with musl.
-static:
-	@tools/need.sh static
+.PHONY: lua-source
+lua-source:
 	@[ -e '$(LUA_SRC)/src/lua.h' ] || [ '$(LUA_SRC)' = $(STATIC)/lua-source ] || \
 		{ echo 'LUA_SRC=$(LUA_SRC) is no source of Lua: there is no src/lua.h in it' >&2; exit 1; }
 	@[ -e '$(LUA_SRC)/src/lua.h' ] || tools/debian-source.sh lua5.4 trixie $(STATIC)/lua-source
+
+# musl, and Lua from its source: Debian has no Lua that is built with musl.
+static: lua-source
+	@tools/need.sh static
 	@$(MAKE) --no-print-directory $(STATIC)/lua/liblua.a
 	@$(MAKE) --no-print-directory BUILD=$(STATIC) OUTPUT=reaper-lua-static CC='$(STATIC_CC)' CFLAGS='$(STATIC_CFLAGS)' \
 		LDFLAGS='$(STATIC_LDFLAGS)' EXPORT= STRIP=--strip LUA_INCLUDE=$(STATIC)/lua LUA_LIBRARY=$(STATIC)/lua/liblua.a \
@@ -305,6 +309,24 @@ arm64: static
 			|| exit 1; \
 	done
 
+# A machine of 32 bits, whose plain calls have ids of 16 bits and limits of 32: what concerns them is run on it.
+I386 = build/i386
+I386_SPECS = command process settings signals spawn spawn_errors spawn_streams stop time
+
+i386: lua-source
+	@tools/need.sh build test i386
+	@$(MAKE) --no-print-directory $(I386)/lua/liblua.a
+	@$(MAKE) --no-print-directory BUILD=$(I386) OUTPUT=$(I386)/reaper-lua CC='$(CC) -m32' LUA_INCLUDE=$(I386)/lua \
+		LUA_LIBRARY=$(I386)/lua/liblua.a $(I386)/reaper-lua
+	@$(MAKE) --no-print-directory test REAPER=$(I386)/reaper-lua SPECS='$(I386_SPECS:%=spec/%_spec.lua)'
+
+$(I386)/lua/liblua.a: $(LUA_SRC)/src/lua.h Makefile
+	rm -rf $(I386)/lua
+	mkdir -p $(I386)
+	cp -R $(LUA_SRC)/src $(I386)/lua
+	@$(MAKE) --no-print-directory -s -C $(I386)/lua a CC='$(CC) -m32 -std=gnu99' \
+		CFLAGS='-O2 -DLUA_COMPAT_5_3 -DLUA_USE_LINUX'
+
 # Everything that is too long for each change. A part that fails does not keep the others from running.
 NIGHTLY_FUZZ ?= 600
 NIGHTLY_SOAK ?= 3600
@@ -313,6 +335,7 @@ define NIGHTLY
 make test REAPER=./reaper-lua-static
 SPEC_FAULTS=all make test SPECS="$(wildcard spec/injection*_spec.lua)"
 make valgrind
+make i386
 make coverage
 make fuzz FUZZ_SECONDS=$(NIGHTLY_FUZZ)
 make soak SECONDS=$(NIGHTLY_SOAK)

@@ -66,6 +66,23 @@ describe("COMMAND", function()
           assert.are.equal("/", uv.fs_readlink("/proc/" .. c.pid .. "/cwd"))
         end)
 
+        it("keeps a folder that its user may not enter, when it is started again, too", function()
+          local c = container.start{ mode = mode, args = { "-u", "4999:4999" }, cwd = "{folder}",
+            script = script and "function on_reap(_, _, _, info) if info.main and not again then again = true "
+              .. "assert(reaper.main:start()) end end",
+            command = { "/bin/sh", "-c", "readlink /proc/self/cwd" } }
+          assert.are.equal(0, c:wait())
+          assert.are.same({ (c.folder .. "\n"):rep(script and 2 or 1), "" }, { c:out(), c:err() })
+        end)
+
+        it("stays in a folder that reaper-lua's own user may not enter", function()
+          local c = container.start{ mode = mode, cwd = "{folder}",
+            args = script and { "-x", "function on_reap() end" },
+            program = { "setpriv", "--reuid=4999", "--regid=4999", "--clear-groups", container.binary },
+            command = { "/bin/sh", "-c", "readlink /proc/self/cwd" } }
+          assert.are.same({ 0, c.folder .. "\n", "" }, { c:wait(), c:out(), c:err() })
+        end)
+
         it("gets the inherited descriptors, which the engine and the policy close", function()
           local c = container.start{ mode = mode, script = script, wrap = with_descriptors(),
             command = { "/bin/sh", "-c", "echo five >&5; echo seven >&7; echo done; exec sleep 60" } }
@@ -100,9 +117,20 @@ describe("COMMAND", function()
           assert.are.equal("0 1 2 5 7", state.fds)
         end)
 
-        it("keeps a LISTEN_PID that is another's", function()
-          local state = state_of{ mode = mode, script = script, env = { LISTEN_PID = "4711", LISTEN_FDS = "1" } }
-          assert.are.equal("4711", state.env.LISTEN_PID)
+        it("is named by the variables that named reaper-lua", function()
+          local state = state_of{ mode = mode, script = script, program = { helper, "named", "--", container.binary } }
+          local env = state.env
+          assert.are.same({ state.pid, state.pid, state.pid, state.pidfd_inode },
+            { env.LISTEN_PID, env.WATCHDOG_PID, env.SYSTEMD_EXEC_PID, env.LISTEN_PIDFDID })
+        end)
+
+        it("keeps variables that name another process", function()
+          local given = { LISTEN_PID = "4711", LISTEN_PIDFDID = "4712", WATCHDOG_PID = "4713", SYSTEMD_EXEC_PID = "x",
+            LISTEN_FDS = "1" }
+          local env = state_of{ mode = mode, script = script, env = given }.env
+          for name, value in pairs(given) do
+            assert.are.equal(value, env[name])
+          end
         end)
 
         it("keeps the environment", function()
@@ -206,6 +234,8 @@ describe("--user", function()
     { "4999:video", "4999", "4002", "4002", "/", "before", "before" },
     { "4999:4888", "4999", "4888", "4888", "/", "before", "before" },
     { "root", "0", "0", "0", "/root", "root", "root" },
+    { "65536:65537", "65536", "65537", "65537", "/", "before", "before" }, -- to calls with 16 bits, 0 and 1
+    { "4294967294:4294967293", "4294967294", "4294967293", "4294967293", "/", "before", "before" },
   }
   for _, row in ipairs(rows) do
     it(row[1], function()
@@ -221,6 +251,28 @@ describe("--user", function()
       assert.are.same({ 125, "" }, { code, out })
       assert.matches('"' .. user:match("[^:]+$") .. '"', err, 1, true)
     end)
+  end
+
+  -- A list that cannot be read may have an entry: without it COMMAND would get other groups, group 0 for one.
+  local unreadable = {
+    { "chmod 0 {folder}/LIST && mount --bind {folder}/LIST /etc/LIST", "cannot open /etc/LIST: Permission denied" },
+    { "mount --bind /proc/$$/mem /etc/LIST", "cannot read /etc/LIST: Input/output error" },
+  }
+  for _, row in ipairs(unreadable) do
+    for list, users in pairs { passwd = { "4000", "alice", "4999:4888" }, group = { "alice", "alice:staff" } } do
+      for _, user in ipairs(users) do
+        local reason = row[2]:gsub("LIST", list)
+
+        it(("is refused for %s: %s"):format(user, reason), function()
+          local setup = OWN_USERS:gsub("exec .*", "") .. row[1]:gsub("LIST", list)
+            .. " && exec setpriv --bounding-set=-dac_override,-dac_read_search"
+            .. ' --inh-caps=-dac_override,-dac_read_search "$@"'
+          local code, out, err = container.run { program = { "/bin/sh", "-c", setup, "sh", container.binary },
+            args = { "-u", user }, command = { "/bin/echo", "COMMAND ran" } }
+          assert.are.same({ 125, "", "reaper-lua: --user: " .. reason .. "\n" }, { code, out, err })
+        end)
+      end
+    end
   end
 
   it("is also a setting of the script, and COMMAND's alone", function()

@@ -89,7 +89,8 @@ describe("where no process can be made", function()
       c:expect('cannot make a process for "true": Resource temporarily unavailable; trying again in ' .. delay .. " s")
     end
     c:kill("TERM")
-    assert.equal(0, c:wait())
+    assert.equal(143, c:wait()) -- it never ran
+    c:err_expect "SIGTERM before COMMAND could be started"
   end)
 
   it("a script is not run, and that is told", function()

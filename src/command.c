@@ -9,177 +9,67 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "environment.h"
+#include "forward.h"
+#include "orders.h"
 #include "proc.h"
-#include "spawn.h"
 #include "stop.h"
 #include "terminal.h"
 #include "text.h"
+#include "verdict.h"
 
-enum {
-    ADDED_VARIABLES = 4, /* HOME, USER, LOGNAME, LISTEN_PID */
-    VARIABLE_SIZE = USER_HOME_SIZE + 16,
-    DESCRIPTORS_MAX = 1 << 16, /* where /proc does not list them */
-};
+enum { DESCRIPTORS_MAX = 1 << 16 }; /* where /proc does not list them */
 
 static const int64_t retry_first = NANOSECONDS / 10;
 static const int64_t retry_max = 10 * NANOSECONDS;
 
-/* COMMAND's environment: the list that was inherited, or a copy with some variables replaced. */
-struct environment {
-    char **list;
-    int is_copy;
-    size_t count;
-    size_t added_count;
-    char *listen_pid;                           /* where the digits go, or NULL */
-    char added[ADDED_VARIABLES][VARIABLE_SIZE]; /* last: mostly not touched */
-};
-
-static void environment_inherit(struct environment *environment, char **list)
+/* Where reaper-lua was started: kept open until the first start, then by its path. The caller closes it. */
+static int open_folder(const struct engine *engine)
 {
-    environment->list = list;
-    environment->is_copy = 0;
-    environment->count = 0;
-    environment->added_count = 0;
-    environment->listen_pid = NULL;
+    if (engine->folder_fd >= 0)
+        return fcntl(engine->folder_fd, F_DUPFD_CLOEXEC, 3);
+    return engine->folder ? open(engine->folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
-/* Before something is set. 0, or -1 with errno. */
-static int environment_copy(struct environment *environment)
-{
-    char **const from = environment->list;
-    char **list;
-
-    if (environment->is_copy)
-        return 0;
-    while (from[environment->count])
-        environment->count++;
-    list = calloc(environment->count + ADDED_VARIABLES + 1, sizeof *list);
-    if (!list)
-        return -1;
-    memcpy(list, from, environment->count * sizeof *from);
-    environment->list = list;
-    environment->is_copy = 1;
-    return 0;
-}
-
-static void environment_free(struct environment *environment)
-{
-    if (environment->is_copy)
-        free(environment->list);
-}
-
-/* Sets NAME=value; the text of the value stays writable. */
-static char *environment_set(struct environment *environment, const char *name, const char *value)
-{
-    const size_t length = strlen(name);
-    char *text = environment->added[environment->added_count++];
-    size_t at = 0;
-
-    snprintf(text, VARIABLE_SIZE, "%s=%s", name, value);
-    while (at < environment->count
-           && (strncmp(environment->list[at], name, length) != 0 || environment->list[at][length] != '='))
-        at++;
-    environment->list[at] = text;
-    if (at == environment->count)
-        environment->count++;
-    return text + length + 1;
-}
-
-/* As su does (su(1)). */
-static void set_user_variables(struct environment *environment, const struct user *user)
-{
-    environment_set(environment, "HOME", user->home);
-    if (!user->name[0])
-        return;
-    environment_set(environment, "USER", user->name);
-    environment_set(environment, "LOGNAME", user->name);
-}
-
-/*
- * Socket activation names the process that it is meant for (sd_listen_fds(3)). When that is this one, the sockets are
- * meant for COMMAND.
- */
-static int correct_listen_pid(struct environment *environment)
-{
-    const char *text = getenv("LISTEN_PID");
-    int64_t pid;
-
-    if (!text || text_number(text, INT32_MAX, &pid) != 0 || pid != getpid())
-        return 0;
-    if (environment_copy(environment) != 0)
-        return -1;
-    environment->listen_pid = environment_set(environment, "LISTEN_PID", text);
-    return 0;
-}
-
-/* What COMMAND's environment has in place of ours; `user` may be NULL. 0, or -1 with errno. */
-static int environment_correct(struct environment *environment, const struct user *user)
-{
-    if (user) {
-        if (environment_copy(environment) != 0)
-            return -1;
-        set_user_variables(environment, user);
-    }
-    return correct_listen_pid(environment);
-}
-
-/* A process whose exec failed was never COMMAND: its death is not told. */
-static void forget(struct engine *engine, const struct spawn_result *result)
-{
-    struct child *child = result->pid > 0 ? children_add(&engine->children, result->pid) : NULL;
-
-    if (child)
-        child->exec_failed = 1;
-}
-
-/* Runs it. 0, or -1 with the reason in `why`, and the errno and code in *result. */
-static int run(struct engine *engine, struct spawn_result *result, char *why, size_t size)
+/* Begins the start. 0, or -1 with the reason in engine->starting and in `why`. */
+static int begin(struct engine *engine, char *why, size_t size)
 {
     static struct environment environment; /* static: large, and mostly not touched */
     static struct user user;
     struct spawn_request request = spawn_request_empty();
-    int failed;
+    struct spawn_result *const result = &engine->starting;
 
-    memset(result, 0, sizeof *result);
+    *result = spawn_result_empty();
     if (engine->options.user[0]) {
         if (user_find(engine->options.user, &user, why, size) != 0) {
             result->stage = SPAWN_USER;
-            result->error = ENOENT;
+            result->error = errno;
             return -1;
         }
         request.user = &user;
     }
-    environment_inherit(&environment, engine->start->environment);
-    if (environment_correct(&environment, request.user) != 0) {
+    if (environment_make(&environment, engine->start->environment, request.user) == 0) {
+        request.argv = engine->base.command;
+        request.envp = environment.list;
+        memcpy(request.selves, environment.selves, sizeof request.selves);
+        request.self_count = environment.self_count;
+        request.signals = &engine->signals;
+        request.copies_memory = 1;
+        request.terminal_fd = terminal_to_give(engine);
+        request.folder_fd = open_folder(engine);
+        spawn_begin(&request, result);
+        if (request.folder_fd >= 0)
+            close(request.folder_fd);
+    } else {
         result->error = errno;
-        snprintf(why, size, "cannot run \"%s\": %s", engine->base.command[0], strerror(errno));
-        environment_free(&environment);
-        return -1;
-    }
-    request.argv = engine->base.command;
-    request.envp = environment.list;
-    request.listen_pid = environment.listen_pid;
-    request.signals = &engine->signals;
-    request.terminal_fd = terminal_to_give(engine);
-    request.folder_fd = engine->folder_fd;
-    request.folder = engine->folder_fd < 0 ? engine->folder : NULL;
-    failed = spawn(&request, result) != 0;
-    if (failed) {
-        spawn_describe(result, engine->base.command[0], why, size);
-        forget(engine, result);
     }
     environment_free(&environment);
-    return failed ? -1 : 0;
-}
-
-static void started(struct engine *engine, const struct spawn_result *result)
-{
-    engine->main_pid = result->pid;
-    engine->main_pidfd = result->pidfd;
-    engine->main_code = -1;
-    engine->main_retry_at = NEVER;
-    engine->main_retry_delay = 0;
-    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)result->pid, engine->base.command[0]);
+    if (result->error == 0) {
+        engine->main_pid = result->pid;
+        return 0;
+    }
+    spawn_describe(result, engine->base.command[0], why, size);
+    return -1;
 }
 
 /*
@@ -235,9 +125,23 @@ void command_close_inherited(void)
     close_from(3);
 }
 
-static int is_shortage(const struct spawn_result *result)
+/* What only COMMAND's first start needed. */
+static void release(struct engine *engine)
 {
-    return result->stage == SPAWN_FORK && (result->error == EAGAIN || result->error == ENOMEM);
+    drop_folder(engine);
+    close_from(engine_has_script(engine) ? first_to_close() : 3);
+}
+
+/* ---- How a start comes out. ---- */
+
+/* A process whose exec failed was never COMMAND: its death is not told. */
+static void forget_process(struct engine *engine)
+{
+    struct child *child = engine->main_pid > 0 ? children_add(&engine->children, engine->main_pid) : NULL;
+
+    if (child)
+        child->exec_failed = 1;
+    engine->main_pid = 0;
 }
 
 static void retry_later(struct engine *engine, const char *why)
@@ -247,51 +151,129 @@ static void retry_later(struct engine *engine, const char *why)
     *delay = *delay == 0 ? retry_first : *delay * 2 < retry_max ? *delay * 2 : retry_max;
     engine->main_retry_at = clock_after(*delay);
     log_line(&engine->log, LOG_LEVEL_WARNING, "%s; trying again in %g s", why, (double)*delay / (double)NANOSECONDS);
+    forward_early_stop(engine);
 }
 
-void command_start(struct engine *engine)
+static void first_failed(struct engine *engine, const char *why)
 {
-    struct spawn_result result;
-    char why[WHY_SIZE];
-
-    engine->main_retry_at = NEVER;
-    if (engine->state > ENGINE_RUNNING)
-        return;
-    if (run(engine, &result, why, sizeof why) == 0) {
-        started(engine, &result);
-    } else if (is_shortage(&result)) {
+    if (spawn_was_shortage(&engine->starting) && engine->state == ENGINE_STARTING) {
         retry_later(engine, why);
         return;
-    } else {
-        log_line(&engine->log, LOG_LEVEL_ERROR, "%s", why);
-        engine->main_code = spawn_exit_code(&result);
     }
-    drop_folder(engine);
-    close_from(engine_has_script(engine) ? first_to_close() : 3);
-    if (engine->main_pid == 0)
+    log_line(&engine->log, LOG_LEVEL_ERROR, "%s", why);
+    engine->main_code = spawn_exit_code(&engine->starting);
+    release(engine);
+    stop_begin(engine, "main");
+}
+
+/*
+ * The script is told why. When it has been lost meanwhile its successor takes the process for COMMAND, so that
+ * process's end is told as COMMAND's.
+ */
+static void restart_failed(struct engine *engine, const char *why)
+{
+    const struct main_order order = engine->main_order;
+
+    engine->main_order.by = 0;
+    if (orders_main_failed(engine, &order, engine->starting.error, why) != 0)
+        return;
+    forget_process(engine);
+    if (engine->state == ENGINE_RUNNING && !verdict_is_open(engine, ASK_MAIN_END))
         stop_begin(engine, "main");
 }
 
-int command_start_again(struct engine *engine, char *why, size_t size)
+static void failed(struct engine *engine)
 {
-    struct spawn_result result;
+    char why[WHY_SIZE];
 
-    if (!engine->base.command) {
-        snprintf(why, size, "there is no COMMAND to start");
-        errno = EINVAL;
-    } else if (engine->main_pid > 0) {
-        snprintf(why, size, "the main child is still alive");
-        errno = EBUSY;
-    } else if (engine->state != ENGINE_RUNNING) {
-        snprintf(why, size,
-                 engine->state == ENGINE_LOADING ? "the script is still being loaded: COMMAND is started then"
-                                                 : "reaper-lua is stopping");
-        errno = EBUSY;
-    } else if (run(engine, &result, why, size) == 0) {
-        started(engine, &result);
-        return 0;
-    } else {
-        errno = result.error;
+    spawn_describe(&engine->starting, engine->base.command[0], why, sizeof why);
+    if (engine->main_order.by > 0) {
+        restart_failed(engine, why);
+        return;
     }
-    return -1;
+    forget_process(engine);
+    first_failed(engine, why);
+}
+
+static void started(struct engine *engine)
+{
+    const struct main_order order = engine->main_order;
+
+    engine->main_pidfd = engine->starting.pidfd;
+    engine->main_code = -1;
+    engine->main_retry_delay = 0;
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)engine->main_pid,
+             engine->base.command[0]);
+    if (order.by > 0) {
+        engine->main_order.by = 0;
+        verdict_forget(engine, ASK_MAIN_END);
+        orders_main_started(engine, &order);
+        return;
+    }
+    release(engine);
+    if (engine->state == ENGINE_STARTING)
+        engine_runs(engine);
+}
+
+void command_look(struct engine *engine)
+{
+    if (engine->starting.report_fd < 0)
+        return;
+    switch (spawn_look(&engine->starting)) {
+    case SPAWN_PENDING:
+        break;
+    case SPAWN_RUNNING:
+        started(engine);
+        break;
+    case SPAWN_FAILED:
+        failed(engine);
+        break;
+    }
+}
+
+int command_is_starting(const struct engine *engine)
+{
+    return engine->starting.report_fd >= 0;
+}
+
+/* ---- Starts. ---- */
+
+void command_start(struct engine *engine)
+{
+    char why[WHY_SIZE];
+
+    engine->main_retry_at = NEVER;
+    if (engine->state == ENGINE_STARTING && begin(engine, why, sizeof why) != 0)
+        first_failed(engine, why);
+}
+
+/* Why COMMAND cannot be started now, or NULL. */
+static const char *obstacle(const struct engine *engine)
+{
+    if (!engine->base.command)
+        return "there is no COMMAND to start";
+    if (engine->state == ENGINE_LOADING)
+        return "the script is still being loaded: COMMAND is started then";
+    if (engine->state == ENGINE_STARTING || command_is_starting(engine))
+        return "COMMAND is being started already";
+    if (engine->main_pid > 0)
+        return "the main child is still alive";
+    return engine->state != ENGINE_RUNNING ? "reaper-lua is stopping" : NULL;
+}
+
+int command_start_again(struct engine *engine, const struct main_order *order, char *why, size_t size)
+{
+    const char *const why_not = obstacle(engine);
+
+    if (why_not) {
+        snprintf(why, size, "%s", why_not);
+        errno = engine->base.command ? EBUSY : EINVAL;
+        return -1;
+    }
+    if (begin(engine, why, size) != 0) {
+        errno = engine->starting.error;
+        return -1;
+    }
+    engine->main_order = *order;
+    return 0;
 }

@@ -7,13 +7,23 @@
 #include "engine.h"
 
 /*
- * Starts COMMAND for the first time. A missing or unusable file begins the stop with 127 or 126; when there is no
- * process to be had (EAGAIN, ENOMEM) it is tried again later.
+ * Starts COMMAND for the first time, in ENGINE_STARTING. Nothing waits for the new process: command_look() learns that
+ * it runs. A missing or unusable file begins the stop with 127 or 126; when there is no process to be had (EAGAIN,
+ * ENOMEM) it is tried again later, without end.
  */
 void command_start(struct engine *engine);
 
-/* Starts it again on the script's demand. 0, or -1 with errno and the reason in `why`. */
-int command_start_again(struct engine *engine, char *why, size_t size);
+/*
+ * Starts it again on the script's order, which is answered when it runs or has failed. 0, or -1 with errno and the
+ * reason in `why`: then it is for the caller to answer.
+ */
+int command_start_again(struct engine *engine, const struct main_order *order, char *why, size_t size);
+
+/* How is the start coming out? Does nothing when there is none. */
+void command_look(struct engine *engine);
+
+/* True while COMMAND has a process whose exec is not known yet. */
+int command_is_starting(const struct engine *engine);
 
 /* Closes the descriptors from 3 up that reaper-lua was started with: only the main child keeps them. */
 void command_close_inherited(void);

@@ -34,6 +34,7 @@ struct state_row {
 
 static const struct state_row states[ENGINE_STATES] = {
     [ENGINE_LOADING] = { .name = "loading" },
+    [ENGINE_STARTING] = { .name = "starting", .enter = command_start },
     [ENGINE_RUNNING] = { .name = "running" },
     [ENGINE_STOPPING] = { "stopping", stop_enter_stopping, stop_grace_over, stop_check_remains },
     [ENGINE_KILLING] = { "killing", stop_enter_killing, stop_give_up, stop_check_remains },
@@ -104,11 +105,20 @@ void engine_begin(struct engine *engine)
 {
     if (engine->state != ENGINE_LOADING)
         return;
-    engine_enter(engine, ENGINE_RUNNING);
-    if (engine->base.command)
-        command_start(engine);
-    else
+    if (engine->base.command) {
+        engine_enter(engine, ENGINE_STARTING);
+    } else {
         command_close_inherited();
+        engine_runs(engine);
+    }
+}
+
+void engine_runs(struct engine *engine)
+{
+    engine_enter(engine, ENGINE_RUNNING);
+    keeper_take_up(engine);
+    forward_early(engine);
+    keeper_reload_again(engine);
 }
 
 /* ---- Setting up. ---- */
@@ -120,11 +130,14 @@ void engine_fill_standard_descriptors(void)
             open("/dev/null", O_RDWR); /* takes the lowest number that is free */
 }
 
+/* A folder that may not be opened, because its user may not enter it, is stayed in: it could not be gone back to. */
 static void leave_folder(struct engine *engine)
 {
     engine->folder_fd = -1;
     if (!engine->start->program) { /* which is there already, and would find its folder kept busy */
         engine->folder_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (engine->folder_fd < 0)
+            return;
         if (engine_has_script(engine)) /* only that starts COMMAND again */
             engine->folder = getcwd(NULL, 0);
     }
@@ -151,6 +164,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->main_pidfd = engine->terminal_fd = engine->store_fd = -1;
     for (int i = 0; i < LEAVING_MAX; i++)
         engine->leaving[i].pidfd = -1;
+    engine->starting = spawn_result_empty();
     engine->main_status = engine->main_code = engine->exit_code = -1;
     engine->oom.fd = -1;
     engine->state_deadline = engine->main_retry_at = engine->policy_start_at = NEVER;
@@ -185,6 +199,7 @@ static int64_t next_deadline(const struct engine *engine)
     next = sooner(next, engine->sweep_at);
     next = sooner(next, engine->check_at);
     next = sooner(next, engine->main_retry_at);
+    next = sooner(next, engine->starting.due);
     next = sooner(next, engine->policy_start_at);
     next = sooner(next, engine->leaving_deadline);
     next = sooner(next, engine->take_up_at);
@@ -217,6 +232,8 @@ static void expire(struct engine *engine)
     run_if_due(engine, now, &engine->check_at, look_again);
     verdict_expire(engine);
     run_if_due(engine, now, &engine->main_retry_at, command_start);
+    if (engine->starting.due <= now)
+        command_look(engine);
     run_if_due(engine, now, &engine->policy_start_at, keeper_start_again);
     run_if_due(engine, now, &engine->leaving_deadline, leaving_kill);
     run_if_due(engine, now, &engine->take_up_at, keeper_promoted);
@@ -258,6 +275,7 @@ static void check_died(struct engine *engine)
 
 enum {
     POLL_SIGNALS,
+    POLL_START,
     POLL_POLICY,
     POLL_CANDIDATE,
     POLL_ENDS,
@@ -283,6 +301,7 @@ static void wait_for_something(struct engine *engine, struct pollfd *fds)
     int count = POLL_WATCHED;
 
     fds[POLL_SIGNALS] = (struct pollfd){ .fd = engine->signal_fd, .events = POLLIN };
+    fds[POLL_START] = (struct pollfd){ .fd = engine->starting.report_fd, .events = POLLIN };
     fds[POLL_POLICY] = poll_channel(&engine->policy.channel);
     fds[POLL_CANDIDATE] = poll_channel(&engine->candidate.channel);
     fds[POLL_ENDS] = (struct pollfd){ .fd = engine->policy.pidfd, .events = POLLIN };
@@ -323,6 +342,8 @@ static void serve(struct engine *engine)
     wait_for_something(engine, fds);
     if (fds[POLL_SIGNALS].revents)
         reap_and_forward(engine, engine->signal_fd);
+    if (fds[POLL_START].revents)
+        command_look(engine);
     if (policy_has_ended(fds))
         reap_sweep(engine);
     if (fds[POLL_POLICY].revents || fds[POLL_CANDIDATE].revents)
@@ -374,6 +395,10 @@ static void tear_down(struct engine *engine)
     channel_close(&engine->collected);
     close(engine->signal_fd);
     close(engine->waiting_fd);
+    if (engine->starting.report_fd >= 0)
+        close(engine->starting.report_fd);
+    if (engine->oom.fd >= 0)
+        close(engine->oom.fd);
     free(engine->folder);
 }
 

@@ -27,9 +27,11 @@
 #include "message.h"
 #include "options.h"
 #include "signals.h"
+#include "spawn.h"
 
 enum engine_state {
     ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
+    ENGINE_STARTING, /* COMMAND is being started for the first time, or waits until a process is to be had */
     ENGINE_RUNNING,  /* the long time in between */
     ENGINE_STOPPING, /* everything got TERM; the grace period runs */
     ENGINE_KILLING,  /* everything but the policy got KILL */
@@ -107,6 +109,12 @@ struct ask {
     uint64_t value;
 };
 
+/* The script's order to start COMMAND again, while that is under way. */
+struct main_order {
+    pid_t by; /* the policy; 0: there is none */
+    uint32_t serial;
+};
+
 /* A policy that was dismissed and has not ended yet. */
 struct leaving {
     pid_t pid; /* 0: none */
@@ -134,10 +142,12 @@ struct engine {
     /* The main child. */
     pid_t main_pid; /* 0 when it is not alive */
     int main_pidfd;
-    int main_status; /* wait status of the last one; -1: there was none */
-    int main_code;   /* exit code when it could not be run: 126, 127; otherwise -1 */
+    int main_status;              /* wait status of the last one; -1: there was none */
+    int main_code;                /* exit code when it could not be run: 126, 127; otherwise -1 */
+    struct spawn_result starting; /* of the start that is under way, or of the last one */
+    struct main_order main_order;
     int64_t main_retry_at, main_retry_delay;
-    int folder_fd;      /* where reaper-lua was started, for the first children */
+    int folder_fd;      /* where reaper-lua was started, for the first children; -1: it is still there, or `folder` */
     char *folder;       /* the same as a path, or NULL */
     int terminal_fd;    /* the controlling terminal, or -1 */
     int terminal_given; /* its foreground was given to the main child's group */
@@ -198,8 +208,11 @@ void engine_enter(struct engine *engine, enum engine_state state);
 /* Puts the settings in force: those of the policy's script under those of the command line. */
 void engine_apply_options(struct engine *engine);
 
-/* The script has been loaded, or there is none: starts COMMAND and leaves ENGINE_LOADING. */
+/* The script has been loaded, or there is none: begins to start COMMAND and leaves ENGINE_LOADING. */
 void engine_begin(struct engine *engine);
+
+/* COMMAND runs, or there is none: tells the script, and what has come meanwhile. */
+void engine_runs(struct engine *engine);
 
 /* The exit code of a wait status: the code, or 128 + signal. */
 int engine_code_of(int status);

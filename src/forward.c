@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "keeper.h"
 #include "stop.h"
 #include "terminal.h"
@@ -21,6 +23,13 @@ static int suspends(int number)
     return number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
 }
 
+static int is_stopped(pid_t pid)
+{
+    siginfo_t child = { .si_pid = 0 };
+
+    return waitid(P_PID, (id_t)pid, &child, WSTOPPED | WNOHANG | WNOWAIT) == 0 && child.si_pid == pid;
+}
+
 static void send_to_main(struct engine *engine, int number, const struct signalfd_siginfo *record)
 {
     char name[SIGNAL_NAME_SIZE];
@@ -32,6 +41,8 @@ static void send_to_main(struct engine *engine, int number, const struct signalf
     result = engine->options.kill_group ? kill(-engine->main_pid, number) : -1;
     if (result != 0)
         result = signal_pass_on(engine->main_pid, number, record);
+    if (result == 0 && begins_stop(number) && command_is_starting(engine) && is_stopped(engine->main_pid))
+        kill(engine->main_pid, SIGCONT); /* nobody but a foe has stopped it before its exec */
     if (result != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot forward %s to %d: %s", signal_name(number, name),
                  (int)engine->main_pid, strerror(errno));
@@ -92,13 +103,26 @@ void forward_answered(struct engine *engine, const struct ask *ask, enum answer 
     suspend(engine, original);
 }
 
-/* While the script loads there is no main child yet. */
+/* While the script loads there is no main child yet; while COMMAND is being started, a script is not told yet. */
+static int is_early(const struct engine *engine)
+{
+    return engine->state == ENGINE_LOADING
+           || (engine->state == ENGINE_STARTING && (engine->main_pid == 0 || (engine->policy.hooks & HOOK_SIGNAL)));
+}
+
 static void keep_early(struct engine *engine, int number)
 {
-    if (begins_stop(number))
-        stop_while_loading(engine, number);
+    if (begins_stop(number) && engine->main_pid == 0)
+        stop_before_start(engine, number);
     else
         engine->early |= SIGNAL_BIT(number);
+}
+
+void forward_early_stop(struct engine *engine)
+{
+    for (int number = 1; number <= SIGNAL_MAX; number++)
+        if ((engine->early & SIGNAL_BIT(number)) && begins_stop(number))
+            stop_before_start(engine, number);
 }
 
 void forward_signal(struct engine *engine, const struct signalfd_siginfo *record)
@@ -109,7 +133,8 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
     /* Made by a write of our own to a pipe that nobody reads. */
     if (number == SIGPIPE && record->ssi_pid == (uint32_t)getpid())
         return;
-    if (engine->state == ENGINE_LOADING) {
+    command_look(engine); /* it may run by now */
+    if (is_early(engine)) {
         keep_early(engine, number);
         return;
     }
@@ -129,14 +154,15 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
 
 void forward_early(struct engine *engine)
 {
+    const signal_set early = engine->early;
     struct signalfd_siginfo record;
 
+    engine->early = 0;
     memset(&record, 0, sizeof record);
     for (int number = 1; number <= SIGNAL_MAX; number++) {
-        if (!(engine->early & SIGNAL_BIT(number)))
+        if (!(early & SIGNAL_BIT(number)))
             continue;
         record.ssi_signo = (uint32_t)number;
         forward_signal(engine, &record);
     }
-    engine->early = 0;
 }

@@ -12,7 +12,10 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
 /* The script's answer to ASK_SIGNAL, or ANSWER_DEFAULT when there was none in time. */
 void forward_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 
-/* Signals that came while the script was loading. */
+/* Signals that came before COMMAND ran. */
 void forward_early(struct engine *engine);
+
+/* One of them that begins a stop: there is no process for COMMAND yet, and it ends the wait for one. */
+void forward_early_stop(struct engine *engine);
 
 #endif

@@ -310,14 +310,21 @@ void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned
         candidate_ready(engine);
         return;
     }
-    /* COMMAND starts now, under the settings of the script, so that on_start can tell its pid. */
-    slot->state = POLICY_READY;
+    /* COMMAND starts now, under the settings of the script, which is told when it runs. */
+    slot->ready_at = clock_now();
     engine_apply_options(engine);
     engine_begin(engine);
-    if (slot->state != POLICY_READY) /* COMMAND could not be run, and with --leave-orphans that was the end */
-        return;
-    take_up(engine, slot);
-    forward_early(engine);
+    if (engine->state != ENGINE_STARTING)
+        keeper_take_up(engine);
+}
+
+void keeper_take_up(struct engine *engine)
+{
+    struct policy_slot *slot = &engine->policy;
+
+    /* With take_up_at it waits for its predecessor to go (promote). */
+    if (slot->state == POLICY_LOADING && slot->ready_at && engine->take_up_at == NEVER)
+        take_up(engine, slot);
 }
 
 /* ---- Ended. ---- */

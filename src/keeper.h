@@ -44,6 +44,9 @@ void keeper_read_orders(struct engine *engine, enum keeper_amount amount);
 void keeper_put_orphan(struct engine *engine, const struct event *event);
 void keeper_put_spawned(struct engine *engine, const struct event *event);
 
+/* COMMAND runs, or will not: the policy, whose script is loaded, is told its start. Does nothing when it has been. */
+void keeper_take_up(struct engine *engine);
+
 /* The script of a slot is loaded (ORDER_READY). */
 void keeper_slot_ready(struct engine *engine, struct policy_slot *slot, unsigned hooks);
 

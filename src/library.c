@@ -19,6 +19,7 @@
 
 #include "descriptors.h"
 #include "engine.h"
+#include "environment.h"
 #include "lua_core.h"
 #include "lua_values.h"
 #include "policy.h"
@@ -33,7 +34,8 @@ struct split {
     struct options options;
     struct inherited_signals signals;
     struct engine_program program;
-    int program_end; /* of the channel */
+    int program_end;            /* of the channel */
+    struct process_names names; /* before the split */
 };
 
 /* ---- The parent. ---- */
@@ -68,18 +70,6 @@ static void wait_for_engine(int fd)
         continue;
 }
 
-/* Socket activation names the process that it is meant for (sd_listen_fds(3)): that was this one, under its old pid. */
-static void correct_listen_pid(void)
-{
-    const char *text = getenv("LISTEN_PID");
-    char pid[16];
-
-    if (!text || strtol(text, NULL, 10) != getppid())
-        return;
-    snprintf(pid, sizeof pid, "%d", (int)getpid());
-    setenv("LISTEN_PID", pid, 1);
-}
-
 static void go_on(struct policy *policy, const struct split *split)
 {
     policy->fd = split->program_end;
@@ -91,7 +81,7 @@ static void go_on(struct policy *policy, const struct split *split)
     if (policy->epoll_fd >= 0) /* the parent's, too: what it had is watched anew */
         close(policy->epoll_fd);
     policy->epoll_fd = -1;
-    correct_listen_pid();
+    environment_rename(&split->names);
     wait_for_engine(policy->fd);
     signals_set_mask(split->signals.mask, NULL);
 }
@@ -109,6 +99,7 @@ static int split_in_two(struct policy *policy, struct split *split)
         return -1;
     signals_take(&split->signals);
     signals_learn_ignored(&split->signals);
+    split->names = environment_names();
     split->program.pid = fork();
     saved = errno;
     if (split->program.pid > 0)

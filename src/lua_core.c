@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "environment.h"
 #include "lua_values.h"
 #include "message.h"
 #include "policy.h"
@@ -135,6 +136,16 @@ static void set_list(lua_State *L, const char *name, const struct constant *list
     lua_setfield(L, -2, name);
 }
 
+static void set_names(lua_State *L, const char *name, const char *const *list)
+{
+    lua_newtable(L);
+    for (int i = 0; list[i]; i++) {
+        lua_pushstring(L, list[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, name);
+}
+
 struct policy *policy_of(lua_State *L)
 {
     return lua_touserdata(L, lua_upvalueindex(1));
@@ -151,6 +162,7 @@ void open_core(lua_State *L)
     set_constants(L, constants);
     set_list(L, "limits", limits);
     set_list(L, "wait_options", wait_options);
+    set_names(L, "process_variables", environment_process_variables);
     lua_pushliteral(L, REAPER_VERSION);
     lua_setfield(L, -2, "version");
     lua_pushboolean(L, policy->checking);

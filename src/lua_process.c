@@ -114,8 +114,8 @@ static void read_limits(lua_State *L, int table, struct spawn_request *request)
         lua_rawgeti(L, list, 3 * i + 2);
         lua_rawgeti(L, list, 3 * i + 3); // soft hard
         limits[i].resource = element(L, list, 3 * i + 1);
-        limits[i].limit.rlim_cur = (rlim_t)luaL_checkinteger(L, -2);
-        limits[i].limit.rlim_max = (rlim_t)luaL_checkinteger(L, -1);
+        limits[i].limit.soft = (uint64_t)luaL_checkinteger(L, -2);
+        limits[i].limit.hard = (uint64_t)luaL_checkinteger(L, -1);
         lua_pop(L, 2);
     }
     request->limits = limits;
@@ -137,6 +137,17 @@ static void read_attributes(lua_State *L, int table, struct spawn_request *reque
     request->name = string_field(L, table, "name");
 }
 
+/* nil, `why`, errno */
+static int push_user_failure(lua_State *L, const char *why)
+{
+    const int error = errno;
+
+    luaL_pushfail(L);
+    lua_pushstring(L, why);
+    lua_pushinteger(L, error);
+    return 3;
+}
+
 /* `user` ("USER[:GROUP]") and `group`. 0, or the number of results of a failure. */
 static int read_user(lua_State *L, int table, struct user *user, struct spawn_request *request)
 {
@@ -149,12 +160,8 @@ static int read_user(lua_State *L, int table, struct user *user, struct spawn_re
     memset(user, 0, sizeof *user);
     user->uid = getuid();
     if ((name && user_find(name, user, why, sizeof why) != 0)
-        || (group && group_find(group, &user->gid, why, sizeof why) != 0)) {
-        luaL_pushfail(L);
-        lua_pushstring(L, why);
-        lua_pushinteger(L, ENOENT);
-        return 3;
-    }
+        || (group && group_find(group, &user->gid, why, sizeof why) != 0))
+        return push_user_failure(L, why);
     if (group && user->group_count == 0)
         user->group_count = 1;
     if (group)
@@ -199,6 +206,7 @@ int core_spawn(lua_State *L)
     read_limits(L, 1, &request);
     if (read_user(L, 1, &user, &request) != 0)
         return 3;
+    request.copies_memory = request.user != NULL; /* whose processes may stop it before its exec */
     if (spawn(&request, &result) == 0) {
         lua_pushinteger(L, result.pid);
         if (result.pidfd >= 0)
@@ -220,12 +228,8 @@ int core_find_user(lua_State *L)
     struct user user;
     char why[WHY_SIZE];
 
-    if (user_find(luaL_checkstring(L, 1), &user, why, sizeof why) != 0) {
-        luaL_pushfail(L);
-        lua_pushstring(L, why);
-        lua_pushinteger(L, ENOENT);
-        return 3;
-    }
+    if (user_find(luaL_checkstring(L, 1), &user, why, sizeof why) != 0)
+        return push_user_failure(L, why);
     lua_pushstring(L, user.name);
     lua_pushstring(L, user.home);
     return 2;

@@ -110,13 +110,13 @@ static void reload(struct engine *engine, struct delivery *delivery)
 {
     const struct policy_slot *const slot = delivery->slot;
 
-    if (engine->state != ENGINE_RUNNING || !engine_has_script(engine))
+    if (engine->state > ENGINE_RUNNING || !engine_has_script(engine))
         return;
     if (slot->state == POLICY_LOADING && !slot->ready_at) /* it would go on for ever */
         log_line(&engine->log, LOG_LEVEL_WARNING,
                  "a reload that the script asks for while it is being loaded is ignored");
-    else if (verdict_is_asked(engine, slot->pid)) /* who takes its place would be asked again, and reload again */
-        engine->reload_again = 1;
+    else if (engine->state != ENGINE_RUNNING || verdict_is_asked(engine, slot->pid))
+        engine->reload_again = 1; /* who takes its place would be asked again, and reload again */
     else
         keeper_reload(engine);
 }
@@ -136,13 +136,13 @@ static void configure(struct engine *engine, struct delivery *delivery)
         engine_apply_options(engine);
 }
 
-static struct event reply_to(const struct order *order)
+static struct event reply_to(uint32_t serial)
 {
     struct event event;
 
     memset(&event, 0, sizeof event);
     event.kind = EVENT_REPLY;
-    event.ask = order->ask;
+    event.ask = serial;
     return event;
 }
 
@@ -150,39 +150,63 @@ static struct event reply_to(const struct order *order)
  * Who asks waits for it, so it has to come where the backlog is full of deaths that have not been read. Replies that
  * nobody reads are another matter.
  */
-static void put_reply(struct delivery *delivery, const struct event *event)
+static void put_reply(struct policy_slot *slot, const struct event *event)
 {
-    struct policy_slot *slot = delivery->slot;
-
     slot->late_replies = slot->channel.backlog < BACKLOG_MAX ? 0 : slot->late_replies + 1;
     channel_put(&slot->channel, event, slot->late_replies < LATE_REPLIES_MAX ? MUST_KEEP : MAY_DROP);
 }
 
+/* The slot of the policy that has given the order, or NULL when that has gone. */
+static struct policy_slot *slot_of(struct engine *engine, const struct main_order *order)
+{
+    if (order->by == engine->policy.pid)
+        return &engine->policy;
+    return order->by == engine->candidate.pid ? &engine->candidate : NULL;
+}
+
+void orders_main_started(struct engine *engine, const struct main_order *order)
+{
+    struct policy_slot *const slot = slot_of(engine, order);
+    struct event event = reply_to(order->serial);
+
+    event.pid = engine->main_pid;
+    event.flags = EVENT_HAS_PIDFD;
+    if (slot)
+        channel_put_fds(&slot->channel, &event, &engine->main_pidfd, engine->main_pidfd >= 0);
+}
+
+int orders_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why)
+{
+    struct policy_slot *const slot = slot_of(engine, order);
+    struct event event = reply_to(order->serial);
+
+    if (!slot)
+        return -1;
+    event.pid = -1;
+    event.status = error;
+    snprintf(event.of.text, sizeof event.of.text, "%s", why);
+    put_reply(slot, &event);
+    return 0;
+}
+
 static void main_start(struct engine *engine, struct delivery *delivery)
 {
-    struct event event = reply_to(delivery->order);
+    const struct main_order order = { delivery->slot->pid, delivery->order->ask };
+    char why[WHY_SIZE];
 
-    event.pid = -1;
-    if (command_start_again(engine, event.of.text, sizeof event.of.text) == 0) {
-        event.pid = engine->main_pid;
-        event.flags = EVENT_HAS_PIDFD;
-        verdict_forget(engine, ASK_MAIN_END);
-        channel_put_fds(&delivery->slot->channel, &event, &engine->main_pidfd, engine->main_pidfd >= 0);
-        return;
-    }
-    event.status = errno;
-    put_reply(delivery, &event);
+    if (command_start_again(engine, &order, why, sizeof why) != 0)
+        orders_main_failed(engine, &order, errno, why);
 }
 
 static void stats(struct engine *engine, struct delivery *delivery)
 {
-    struct event event = reply_to(delivery->order);
+    struct event event = reply_to(delivery->order->ask);
 
     event.kind = EVENT_STATS;
     event.of.statistics = engine->statistics;
     event.of.statistics.uptime_ns = clock_now() - engine->started_at;
     event.of.statistics.dropped = (int64_t)(engine->policy.channel.dropped_ever + engine->collected.dropped_ever);
-    put_reply(delivery, &event);
+    put_reply(delivery->slot, &event);
 }
 
 static order_function *const functions[ORDER_COUNT] = {

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "forward.h"
 #include "keeper.h"
 #include "proc.h"
@@ -193,6 +194,8 @@ static void tell_death(struct engine *engine, const struct death *death)
 
     if (keeper_policy_ended(engine, death->pid, death->status))
         return;
+    if (death->pid == engine->main_pid)
+        command_look(engine); /* if its exec has failed, it was never COMMAND */
     event = event_of(engine, death);
     child = children_find(&engine->children, death->pid);
     if (child && child->dead)

@@ -138,7 +138,7 @@ int apply_user(struct options *options, const char *value, char *why)
         return complain(why, "\"%s\" is too long", value);
     if (user_find(value, &user, why, WHY_SIZE) != 0)
         return -1;
-    snprintf(options->user, sizeof options->user, "%s", value);
+    memcpy(options->user, value, strlen(value) + 1);
     return 0;
 }
 

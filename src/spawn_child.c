@@ -1,6 +1,6 @@
 /*
- * The new process, from clone to exec. It runs in the caller's memory (CLONE_VM), on a stack of its own: raw or
- * async-signal-safe calls only, no memory is asked for, and nothing is changed that the caller would miss.
+ * The new process, from clone to exec. It runs on a stack of its own, and mostly in the caller's memory (CLONE_VM): raw
+ * or async-signal-safe calls only, no memory is asked for, and nothing is changed that the caller would miss.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +17,27 @@
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+/* On machines that once had 16-bit ids the plain names still cut ids to 16 bits (setresuid(2)). */
+#ifdef SYS_setresuid32
+enum {
+    SETGROUPS = SYS_setgroups32,
+    SETRESGID = SYS_setresgid32,
+    SETRESUID = SYS_setresuid32,
+    GETGROUPS = SYS_getgroups32,
+    GETRESGID = SYS_getresgid32,
+    GETRESUID = SYS_getresuid32,
+};
+#else
+enum {
+    SETGROUPS = SYS_setgroups,
+    SETRESGID = SYS_setresgid,
+    SETRESUID = SYS_setresuid,
+    GETGROUPS = SYS_getgroups,
+    GETRESGID = SYS_getresgid,
+    GETRESUID = SYS_getresuid,
+};
 #endif
 
 ON_OWN_STACK static void tell(int fd, const void *data, size_t size)
@@ -99,6 +120,19 @@ ON_OWN_STACK static int move_up(int fd, int base)
     return fd < 0 || fd >= base ? fd : fcntl(fd, F_DUPFD_CLOEXEC, base);
 }
 
+/* Out of the targets' way. 0, or -1 with errno. */
+ON_OWN_STACK static int move_channels(struct plan *plan)
+{
+    const int report_fd = move_up(plan->report_fd, plan->base);
+    const int notify_fd = move_up(plan->notify_fd, plan->base);
+
+    if (report_fd < 0 || (plan->notify_fd >= 0 && notify_fd < 0))
+        return -1;
+    plan->report_fd = report_fd;
+    plan->notify_fd = notify_fd;
+    return 0;
+}
+
 /* Every source moves above all targets first, so that no dup2 overwrites what another one still needs. */
 ON_OWN_STACK static int set_descriptors(struct plan *plan)
 {
@@ -151,14 +185,52 @@ ON_OWN_STACK static int set_oom_score(int score)
     return written < 0 ? -1 : 0;
 }
 
+ON_OWN_STACK static int is_among(gid_t group, const gid_t *groups, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (groups[i] == group)
+            return 1;
+    return 0;
+}
+
+ON_OWN_STACK static int has_groups(const struct user *user)
+{
+    gid_t groups[USER_GROUPS_MAX];
+    const long count = syscall(GETGROUPS, USER_GROUPS_MAX, groups);
+
+    if (count < 0 || (size_t)count != user->group_count)
+        return 0;
+    for (size_t i = 0; i < user->group_count; i++)
+        if (!is_among(groups[i], user->groups, user->group_count))
+            return 0;
+    return 1;
+}
+
+/* True when the ids are those that were asked for, and nothing else. */
+ON_OWN_STACK static int is_user(const struct user *user)
+{
+    uid_t uids[3];
+    gid_t gids[3];
+
+    if (syscall(GETRESUID, &uids[0], &uids[1], &uids[2]) != 0 || syscall(GETRESGID, &gids[0], &gids[1], &gids[2]) != 0)
+        return 0;
+    for (int i = 0; i < 3; i++)
+        if (uids[i] != user->uid || gids[i] != user->gid)
+            return 0;
+    return has_groups(user);
+}
+
 /* Raw calls: the C library's would change all threads, and with CLONE_VM those are the caller's. */
 ON_OWN_STACK static int set_user(const struct user *user)
 {
-    if (syscall(SYS_setgroups, user->group_count, user->groups) != 0)
+    if (syscall(SETGROUPS, user->group_count, user->groups) != 0)
         return -1;
-    if (syscall(SYS_setresgid, user->gid, user->gid, user->gid) != 0)
+    if (syscall(SETRESGID, user->gid, user->gid, user->gid) != 0)
         return -1;
-    return syscall(SYS_setresuid, user->uid, user->uid, user->uid) != 0 ? -1 : 0;
+    if (syscall(SETRESUID, user->uid, user->uid, user->uid) != 0)
+        return -1;
+    errno = EOVERFLOW; /* a kernel that has taken less than all of an id */
+    return is_user(user) ? 0 : -1;
 }
 
 ON_OWN_STACK static void set_attributes(const struct plan *plan)
@@ -173,10 +245,10 @@ ON_OWN_STACK static void set_attributes(const struct plan *plan)
         fail(plan, SPAWN_NICE, errno);
     if (request->has_oom_score && set_oom_score(request->oom_score) != 0)
         fail(plan, SPAWN_OOM_SCORE, errno);
-    if (request->user && set_user(request->user) != 0)
-        fail(plan, SPAWN_USER, errno);
     if (request->folder_fd >= 0 && fchdir(request->folder_fd) != 0)
         fail(plan, SPAWN_FOLDER, errno);
+    if (request->user && set_user(request->user) != 0)
+        fail(plan, SPAWN_USER, errno);
     if (request->folder && chdir(request->folder) != 0)
         fail(plan, SPAWN_FOLDER, errno);
 }
@@ -256,16 +328,31 @@ ON_OWN_STACK static int search_and_exec(struct plan *plan)
     return denied ? EACCES : ENOENT;
 }
 
-ON_OWN_STACK static void write_pid(char *text, unsigned pid)
+ON_OWN_STACK static void write_number(char *text, uint64_t number)
 {
-    char digits[12];
+    char digits[21];
     size_t at = sizeof digits;
 
     digits[--at] = '\0';
     do
-        digits[--at] = (char)('0' + pid % 10);
-    while ((pid /= 10) != 0);
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
     memcpy(text, digits + at, sizeof digits - at);
+}
+
+/* The inode number of this process's own pidfd, or 0. */
+ON_OWN_STACK static uint64_t pidfd_inode(void)
+{
+    const int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    struct stat pidfd;
+
+    return fd >= 0 && fstat(fd, &pidfd) == 0 ? pidfd.st_ino : 0; /* exec closes it */
+}
+
+ON_OWN_STACK static void name_self(const struct spawn_request *request)
+{
+    for (size_t i = 0; i < request->self_count; i++)
+        write_number(request->selves[i].digits, request->selves[i].is_pidfd_inode ? pidfd_inode() : (uint64_t)getpid());
 }
 
 ON_OWN_STACK int spawn_child(void *context)
@@ -276,14 +363,12 @@ ON_OWN_STACK int spawn_child(void *context)
     const struct report born = { pid, 0, 0, 0 };
     int terminal = request->terminal_fd;
 
-    plan->report_fd = move_up(plan->report_fd, plan->base);
-    plan->notify_fd = move_up(plan->notify_fd, plan->base);
-    if (plan->report_fd < 0 || (request->notify_fd >= 0 && plan->notify_fd < 0))
-        _exit(127); /* the caller sees that there was no report */
     tell(plan->report_fd, &born, sizeof born);
     /* An engine that does not hear of it, because this policy has just been replaced, would take it for an orphan. */
     if (notify(plan, ORDER_SPAWNED) != 0)
         fail(plan, SPAWN_FORK, errno);
+    if (move_channels(plan) != 0)
+        fail(plan, SPAWN_DESCRIPTORS, errno);
     if ((request->session ? setsid() : setpgid(0, 0)) < 0)
         fail(plan, SPAWN_SESSION, errno);
     if (terminal >= 0)
@@ -291,8 +376,7 @@ ON_OWN_STACK int spawn_child(void *context)
     if (set_descriptors(plan) != 0)
         fail(plan, SPAWN_DESCRIPTORS, errno);
     set_attributes(plan);
-    if (request->listen_pid)
-        write_pid(request->listen_pid, (unsigned)pid);
+    name_self(request);
     signals_restore(request->signals);
     fail(plan, SPAWN_EXEC, search_and_exec(plan));
     return 127;

@@ -21,7 +21,10 @@ struct report {
     int interpreter;
 };
 
-/* The new process sees the caller's memory (CLONE_VM), so everything that needs memory is made before. */
+/*
+ * The new process sees the caller's memory, unless the request copies it, so everything that needs memory is made
+ * before.
+ */
 struct plan {
     size_t size; /* of the memory that it begins */
     const struct spawn_request *request;

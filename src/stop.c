@@ -94,6 +94,7 @@ void stop_begin(struct engine *engine, const char *reason)
 {
     if (engine->state >= ENGINE_STOPPING)
         return;
+    keeper_take_up(engine);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
     /* A TERM that made the main child end is the first of this stop; one of long ago has nothing to do with it. */
     engine->interrupts = engine->interrupts > 0 && clock_now() - engine->interrupted_at <= engine->options.grace;
@@ -124,12 +125,18 @@ void stop_interrupted(struct engine *engine)
     }
 }
 
-void stop_while_loading(struct engine *engine, int number)
+void stop_before_start(struct engine *engine, int number)
 {
     char name[SIGNAL_NAME_SIZE];
 
-    log_line(&engine->log, LOG_LEVEL_INFO, "%s while the script was loading", signal_name(number, name));
-    stop_load_failed(engine, 128 + number);
+    if (engine->state == ENGINE_LOADING) {
+        log_line(&engine->log, LOG_LEVEL_INFO, "%s while the script was loading", signal_name(number, name));
+        stop_load_failed(engine, 128 + number);
+    } else if (engine->state == ENGINE_STARTING) {
+        log_line(&engine->log, LOG_LEVEL_INFO, "%s before COMMAND could be started", signal_name(number, name));
+        engine->exit_code = 128 + number;
+        stop_begin(engine, signal_name(number, name));
+    }
 }
 
 /* What the script's main chunk may have spawned is stopped; there is nobody who could be asked. */

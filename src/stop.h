@@ -14,8 +14,8 @@ void stop_begin(struct engine *engine, const char *reason);
 /* TERM or INT came: the second one during the stop cuts the grace short. */
 void stop_interrupted(struct engine *engine);
 
-/* TERM, INT or QUIT while the script is being loaded. */
-void stop_while_loading(struct engine *engine, int number);
+/* TERM, INT or QUIT while the script is being loaded, or COMMAND waits until a process is to be had. */
+void stop_before_start(struct engine *engine, int number);
 
 /* The script did not load (or left by os.exit): nothing was started; ends with `code`. */
 void stop_load_failed(struct engine *engine, int code);

@@ -22,8 +22,9 @@ struct user {
 };
 
 /*
- * Looks up "USER[:GROUP]", names or numbers. 0, or -1 with the reason in `why`. A number needs no entry; with GROUP the
- * user has no other groups, as with docker run --user.
+ * Looks up "USER[:GROUP]", names or numbers. 0, or -1 with errno and the reason in `why`: ENOENT for a name that is not
+ * there, or what kept a file from being read. A number needs no entry; with GROUP the user has no other groups, as with
+ * docker run --user.
  */
 int user_find(const char *text, struct user *user, char *why, size_t why_size);
 

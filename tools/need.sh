@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what a purpose needs is installed: tools/need.sh build|static|demo|test|container|
-# bench|soak|lint|arm64|fuzz|coverage|valgrind|check
+# bench|soak|lint|arm64|i386|fuzz|coverage|valgrind|check
 #
 # Installs what is missing with the system's package manager and says so. Where that cannot be done (not root, not
 # Debian), it says in one line which packages to install.
@@ -69,6 +69,10 @@ need_lint() {
     have clang || need clang
     have clang-format || need clang-format
     have mandoc || need mandoc
+}
+
+need_i386() {
+    printf '#include <stdio.h>\nint main(void){return 0;}\n' | cc -m32 -x c -o /dev/null - 2>/dev/null || need gcc-multilib
 }
 
 need_arm64() {

@@ -48,6 +48,9 @@ local function add_variables(where, variables, env)
   end
 end
 
+-- Socket activation and the watchdog are meant for COMMAND, and REAPER_NAME would be a parent's.
+local not_inherited = { "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_USEC", "REAPER_NAME" }
+
 -- The environment as "NAME=value", in the order of the names.
 local function read_env(where, spec)
   local variables = {}
@@ -58,8 +61,12 @@ local function read_env(where, spec)
         variables[name] = value
       end
     end
-    -- Socket activation and notification are meant for COMMAND, and REAPER_NAME would be a parent's.
-    variables.LISTEN_PID, variables.LISTEN_FDS, variables.LISTEN_FDNAMES, variables.REAPER_NAME = nil, nil, nil, nil
+    for _, name in ipairs(not_inherited) do
+      variables[name] = nil
+    end
+    for _, name in ipairs(core.process_variables) do
+      variables[name] = nil
+    end
   end
   if spec.user ~= nil then
     local name, home = core.find_user(spec.user)

@@ -68,11 +68,12 @@ function faults.missing()
   end
 end
 
--- Attaches strace with these words to a process of the container. What it sees goes to the file `name`.
+-- Attaches strace with these words to a process of the container. What it sees goes to the file `name`. Gives a
+-- function that ends it.
 local function attach(c, pid, name, words)
   local list = { "-p", tostring(pid), "-y", "-s", "0", "-e", "signal=none", "-o", c:file(name) }
   local said = assert(uv.fs_open(c:file(name .. ".said"), "a", tonumber("600", 8)))
-  assert(uv.spawn("strace", {
+  local handle = assert(uv.spawn("strace", {
     args = table.move(words, 1, #words, #list + 1, list),
     stdio = { nil, nil, said },
   }, function() end))
@@ -80,6 +81,9 @@ local function attach(c, pid, name, words)
   c:until_true(function()
     return (c:read(name .. ".said") or ""):find("attached", 1, true)
   end, 5, "strace")
+  return function()
+    handle:kill "sigint" -- it lets go of all that it traces
+  end
 end
 
 local function is_asleep(pid)
@@ -93,7 +97,8 @@ local function words_for(fault)
 end
 
 -- A container in which the program under test is traced from its first call on. A shell holds its place until then.
-function faults.start(options, fault)
+-- `words` are strace's, in place of a fault. Gives the container, and a function that ends the trace.
+function faults.start(options, fault, words)
   local all = { program = { "/bin/sh", "-c", 'echo attach; read -r line; exec "$0" "$@"', container.binary } }
   for key, value in pairs(options) do
     all[key] = value
@@ -103,15 +108,15 @@ function faults.start(options, fault)
   c:until_true(function()
     return is_asleep(c.pid)
   end, 5, "the shell")
-  attach(c, c.pid, "trace", fault and words_for(fault) or {})
+  local detach = attach(c, c.pid, "trace", words or fault and words_for(fault) or {})
   c:write("go\n")
-  return c
+  return c, detach
 end
 
 -- The same for a process that runs already; calls are counted from here on.
-function faults.attach(c, process, fault)
+function faults.attach(c, process, fault, words)
   c.attached_late = true
-  attach(c, process.pid, "trace", fault and words_for(fault) or {})
+  return attach(c, process.pid, "trace", words or fault and words_for(fault) or {})
 end
 
 -- True when the call has been made to fail.

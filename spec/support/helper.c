@@ -874,6 +874,35 @@ static void print_surroundings(void)
     print_oom_score();
 }
 
+/* The inode number of this process's pidfd, by which LISTEN_PIDFDID names it. */
+static unsigned long long pidfd_inode(void)
+{
+    const int descriptor = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    struct stat pidfd;
+
+    if (descriptor < 0 || fstat(descriptor, &pidfd) != 0)
+        fail("pidfd");
+    close(descriptor);
+    return pidfd.st_ino;
+}
+
+/* What socket activation and the watchdog of systemd set in the environment of the process that they start. */
+static int run_named(int argc, char **argv)
+{
+    static const char *const names[] = { "LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID" };
+    char text[32];
+
+    if (argc < 3 || strcmp(argv[1], "--") != 0)
+        misuse("named -- PROGRAM...");
+    snprintf(text, sizeof text, "%d", (int)getpid());
+    for (size_t index = 0; index < sizeof names / sizeof *names; index++)
+        setenv(names[index], text, 1);
+    snprintf(text, sizeof text, "%llu", pidfd_inode());
+    setenv("LISTEN_PIDFDID", text, 1);
+    execvp(argv[2], argv + 2);
+    fail(argv[2]);
+}
+
 static int run_state(int argc, char **argv)
 {
     if (argc > 1)
@@ -883,6 +912,7 @@ static int run_state(int argc, char **argv)
     print_descriptors();
     print_identity();
     print_surroundings();
+    printf("pidfd_inode %llu\n", pidfd_inode());
     for (char **entry = environ; *entry != NULL; entry++)
         printf("env %s\n", *entry);
     return 0;
@@ -1078,6 +1108,7 @@ static const struct command commands[] = {
       "N [--code K] [--comm NAME] [--alive S] [--parallel P] [--sequence] [--each E] [--pause S]" },
     { "signals", run_signals, "[--exit-on SIG] [--stop-self]  print each signal that arrives" },
     { "send", run_send, "SIG PID [VALUE]        send a signal, with a value if there is one" },
+    { "named", run_named, "-- PROGRAM...          become PROGRAM, with the variables of systemd that name a process" },
     { "state", run_state, "                      print what was inherited" },
     { "daemon", run_daemon, "[--ignore-term] [--stopped] [--log FILE]" },
     { "sleepers", run_sleepers, "N                   hold N children that do nothing" },
