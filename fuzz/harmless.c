@@ -257,6 +257,7 @@ static void read_plan(const struct plan *plan)
     for (size_t i = 0; i < request->limit_count; i++)
         sum += request->limits[i].limit.soft + request->limits[i].limit.hard;
     sum += request->folder ? strlen(request->folder) : 0;
+    sum += request->cwd ? strlen(request->cwd) : 0;
     sum += request->name ? strlen(request->name) : 0;
     EXPECT(request->argv[0] && plan->base >= 3 && sum < SIZE_MAX);
     if (request->user) {

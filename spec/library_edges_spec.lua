@@ -166,16 +166,16 @@ describe("two loops over reaper.statuses that are both left early", function()
   end)
 end)
 
-describe("LISTEN_PID", function()
+describe("variables that name a process", function()
   after_each(container.close_all)
 
   for named, becomes in pairs { ["1"] = "2", ["4711"] = "4711" } do
     it(named .. " is " .. becomes .. " in a program that was process 1 and is process 2 now", function()
       local out = program.printed(START .. [[
         assert(reaper.start{})
-        print(os.getenv "LISTEN_PID")
-      ]], { env = { LISTEN_PID = named } })
-      assert.equal(becomes .. "\n", out)
+        print(os.getenv "LISTEN_PID", os.getenv "WATCHDOG_PID", os.getenv "SYSTEMD_EXEC_PID")
+      ]], { env = { LISTEN_PID = named, WATCHDOG_PID = named, SYSTEMD_EXEC_PID = named } })
+      assert.equal(("%s\t%s\t%s\n"):format(becomes, becomes, becomes), out)
     end)
   end
 end)

@@ -99,6 +99,15 @@ end)
 describe("reaper.spawn's key", function()
   after_each(container.close_all)
 
+  it("gets nothing of what systemd meant for COMMAND", function()
+    local given = { LISTEN_PID = "1", LISTEN_PIDFDID = "2", LISTEN_FDS = "3", LISTEN_FDNAMES = "a", WATCHDOG_PID = "1",
+      WATCHDOG_USEC = "1000", SYSTEMD_EXEC_PID = "1" }
+    local text = state("", { env = given })
+    for name in pairs(given) do
+      has_not("env " .. name, text)
+    end
+  end)
+
   it("name stands in the environment as REAPER_NAME", function()
     has("env REAPER_NAME=the name", state("name = 'the name'"))
     has_not("env REAPER_NAME", state("", { env = { REAPER_NAME = "a parent's" } }))

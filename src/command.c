@@ -23,14 +23,6 @@ enum { DESCRIPTORS_MAX = 1 << 16 }; /* where /proc does not list them */
 static const int64_t retry_first = NANOSECONDS / 10;
 static const int64_t retry_max = 10 * NANOSECONDS;
 
-/* Where reaper-lua was started: kept open until the first start, then by its path. The caller closes it. */
-static int open_folder(const struct engine *engine)
-{
-    if (engine->folder_fd >= 0)
-        return fcntl(engine->folder_fd, F_DUPFD_CLOEXEC, 3);
-    return engine->folder ? open(engine->folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-}
-
 /* Begins the start. 0, or -1 with the reason in engine->starting and in `why`. */
 static int begin(struct engine *engine, char *why, size_t size)
 {
@@ -56,10 +48,9 @@ static int begin(struct engine *engine, char *why, size_t size)
         request.signals = &engine->signals;
         request.copies_memory = 1;
         request.terminal_fd = terminal_to_give(engine);
-        request.folder_fd = open_folder(engine);
+        request.folder_fd = engine->folder_fd;
+        request.folder = engine->folder_fd < 0 ? engine->folder : NULL;
         spawn_begin(&request, result);
-        if (request.folder_fd >= 0)
-            close(request.folder_fd);
     } else {
         result->error = errno;
     }

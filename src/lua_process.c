@@ -133,7 +133,7 @@ static void read_attributes(lua_State *L, int table, struct spawn_request *reque
     request->tell_fds[0] = integer_field(L, table, "tell_stdout", -1);
     request->tell_fds[1] = integer_field(L, table, "tell_stderr", -1);
     request->tell_fds[2] = integer_field(L, table, "tell_ready", -1);
-    request->folder = string_field(L, table, "cwd");
+    request->cwd = string_field(L, table, "cwd");
     request->name = string_field(L, table, "name");
 }
 

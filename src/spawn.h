@@ -73,7 +73,8 @@ struct spawn_request {
 
     const struct user *user; /* or NULL */
     int folder_fd;           /* go there before it becomes the user, or -1 */
-    const char *folder;      /* then there as the user, or NULL */
+    const char *folder;      /* the same as a path, or NULL */
+    const char *cwd;         /* then there as the user, or NULL */
     int has_umask, has_nice, has_oom_score;
     mode_t umask;
     int nice;

@@ -247,9 +247,11 @@ ON_OWN_STACK static void set_attributes(const struct plan *plan)
         fail(plan, SPAWN_OOM_SCORE, errno);
     if (request->folder_fd >= 0 && fchdir(request->folder_fd) != 0)
         fail(plan, SPAWN_FOLDER, errno);
+    if (request->folder && chdir(request->folder) != 0)
+        fail(plan, SPAWN_FOLDER, errno);
     if (request->user && set_user(request->user) != 0)
         fail(plan, SPAWN_USER, errno);
-    if (request->folder && chdir(request->folder) != 0)
+    if (request->cwd && chdir(request->cwd) != 0)
         fail(plan, SPAWN_FOLDER, errno);
 }
 
