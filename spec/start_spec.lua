@@ -48,7 +48,7 @@ describe("a COMMAND that somebody stops before its exec", function()
     end)
   end)
 
-  it("holds up neither hooks nor timers of the script when it is started again", function()
+  it("goes on after a second when it is started again, too", function()
     local c = container.start {
       args = { "-u", NOBODY },
       script = [[
