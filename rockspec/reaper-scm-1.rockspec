@@ -32,6 +32,7 @@ build = {
     -- All but script.lua and command.lua, which only the binary runs.
     lua = {
       reaper = "lua/reaper/init.lua",
+      ["reaper.caller"] = "lua/reaper/caller.lua",
       ["reaper.check"] = "lua/reaper/check.lua",
       ["reaper.events"] = "lua/reaper/events.lua",
       ["reaper.hooks"] = "lua/reaper/hooks.lua",

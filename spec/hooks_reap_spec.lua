@@ -166,7 +166,8 @@ describe("info", function()
   it("is not made without a fourth parameter", function()
     local out = script.run([[
       function on_start() reaper.spawn{ "true" } end
-      function on_reap(...) print((select(4, ...))) reaper.exit() end
+      local function fourth(...) print((select(4, ...))) reaper.exit() end
+      function on_reap(pid, status, rusage) fourth(pid, status, rusage) end
     ]])
     assert.are.equal("nil\n", out)
   end)

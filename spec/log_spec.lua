@@ -58,7 +58,7 @@ describe("text", function()
 
   it("is one line for an orphan whose name would begin another, or steer a terminal", function()
     local _, _, err = container.run{ args = { "-w" }, command = { helper, "orphans", 1, "--comm", "a\nb: \27[2J\127" } }
-    assert.matches("^reaper%-lua: warning: reaped orphan %d+ %(a%?b: %?%[2J%?%): exit 0\n$", err)
+    assert.matches("^reaper%-lua: warning: reaped orphan %d+ %(a\\nb: \\x1b%[2J\\x7f%): exit 0\n$", err)
   end)
 
   it("tells with -w an orphan that a signal ended", function()

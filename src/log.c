@@ -63,6 +63,12 @@ static size_t utf8_length(const unsigned char *text)
     return length;
 }
 
+/* A terminal acts on these: C0, DEL, and C1, which in UTF-8 are U+0080 to U+009F. */
+static int is_control(const unsigned char *text)
+{
+    return *text < 0x20 || *text == 0x7f || (*text == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
+}
+
 /* JSON's escapes (RFC 8259, section 7). What is not UTF-8 becomes U+FFFD. */
 static void add_json(struct line *line, const char *text)
 {
@@ -78,8 +84,8 @@ static void add_json(struct line *line, const char *text)
         }
         if (*at == '"' || *at == '\\')
             snprintf(escape, sizeof escape, "\\%c", *at);
-        else if (length == 0 || *at < 0x20 || *at == 0x7f)
-            snprintf(escape, sizeof escape, "\\u%04x", length == 0 ? 0xfffdU : *at);
+        else if (length == 0 || is_control(at))
+            snprintf(escape, sizeof escape, "\\u%04x", length == 0 ? 0xfffdU : at[length - 1]);
         else
             snprintf(escape, sizeof escape, "%.*s", (int)length, (const char *)at);
         add_text(line, escape);
@@ -198,6 +204,40 @@ void log_write(struct log *log, enum log_level level, const char *message, const
     errno = saved;
 }
 
+/*
+ * Names come from outside, and what they hold could look like further lines or speak to a terminal: our own
+ * messages are one line, with "\n", or "\x" and the byte, for what is neither text nor a character of UTF-8.
+ */
+static void clean(const char *message, struct line *line)
+{
+    const unsigned char *at = (const unsigned char *)message;
+    char escape[8];
+
+    while (*at) {
+        const size_t length = utf8_length(at);
+
+        if (length > 0 && !is_control(at)) {
+            add(line, (const char *)at, length);
+            at += length;
+            continue;
+        }
+        snprintf(escape, sizeof escape, *at == '\n' ? "\\n" : "\\x%02x", *at);
+        add_text(line, escape);
+        at++;
+    }
+    line->text[line->used] = '\0';
+}
+
+void log_message(struct log *log, enum log_level level, const char *message, const char *fields)
+{
+    struct line cleaned = { .used = 0 };
+
+    if (level > log->threshold)
+        return;
+    clean(message, &cleaned);
+    log_write(log, level, log->json ? message : cleaned.text, fields);
+}
+
 void log_line(struct log *log, enum log_level level, const char *format, ...)
 {
     char message[LINE_MAX_BYTES];
@@ -208,5 +248,5 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
     va_start(values, format);
     vsnprintf(message, sizeof message, format, values);
     va_end(values);
-    log_write(log, level, message, "");
+    log_message(log, level, message, "");
 }

@@ -32,11 +32,15 @@ void log_open(struct log *log);
 
 /*
  * Writes one line. A line is cut at PIPE_BUF bytes, so that lines of several writers never mix. Where stderr has no
- * room the line is dropped and counted, and the next line that finds room is preceded by the count.
+ * room the line is dropped and counted, and the next line that finds room is preceded by the count. Control characters of
+ * the message are escaped, since names in it come from outside.
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same with a ready message, and `fields` appended as they are: ` key=value` in text, `,"key":value` in JSON. */
+void log_message(struct log *log, enum log_level level, const char *message, const char *fields);
+
+/* The same with the message as it is: one of a script, or one with a traceback, may have several lines. */
 void log_write(struct log *log, enum log_level level, const char *message, const char *fields);
 
 #endif

@@ -74,6 +74,13 @@ static int is_forked(const struct policy *policy)
     return policy->fd >= 0 && !policy_is_connected(policy);
 }
 
+/* Without a place, which would be one of our own lines. */
+static int raise_plain(lua_State *L, const char *message)
+{
+    lua_pushstring(L, message);
+    return lua_error(L);
+}
+
 /*
  * core.poll([timeout]): waits until an event, a watched descriptor or the timeout (seconds; none: for ever) comes.
  * Gives a list of ready descriptors, true when there is none, or false, once, when the engine has gone.
@@ -87,9 +94,9 @@ int core_poll(lua_State *L)
     int count;
 
     if (is_forked(policy))
-        return luaL_error(L, "this process was forked from the one that the engine tells of events");
+        return raise_plain(L, "this process was forked from the one that the engine tells of events");
     if (open_epoll(policy) < 0)
-        return luaL_error(L, "cannot wait for anything: %s", strerror(errno));
+        return raise_plain(L, lua_pushfstring(L, "cannot wait for anything: %s", strerror(errno)));
     if (!policy->first)
         wait_for_any(policy->epoll_fd, timeout);
     count = epoll_wait(policy->epoll_fd, ready, READY_MAX, 0);
@@ -106,23 +113,29 @@ int core_poll(lua_State *L)
     return 1;
 }
 
-/* core.watch(fd, "r" | "w" | nil): from now on core.poll waits for it to be readable, writable, or no more. */
+/*
+ * core.watch(fd, "r" | "w" | nil): from now on core.poll waits for it to be readable, writable, or no more. Gives what
+ * is wrong, if anything is.
+ */
 int core_watch(lua_State *L)
 {
     struct policy *policy = policy_of(L);
     const int fd = (int)luaL_checkinteger(L, 1);
     const char *mode = luaL_optstring(L, 2, NULL);
 
-    if (is_forked(policy) && mode)
-        return luaL_error(L, "this process was forked from the one that the engine tells of events");
+    if (is_forked(policy) && mode) {
+        lua_pushliteral(L, "this process was forked from the one that the engine tells of events");
+        return 1;
+    }
     if (!mode) {
         if (policy->epoll_fd >= 0 && !is_forked(policy))
             epoll_ctl(policy->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
     }
-    if (open_epoll(policy) < 0 || add(policy->epoll_fd, fd, *mode == 'r' ? EPOLLIN : EPOLLOUT) != 0)
-        return luaL_error(L, "cannot wait for descriptor %d: %s", fd, strerror(errno));
-    return 0;
+    if (open_epoll(policy) >= 0 && add(policy->epoll_fd, fd, *mode == 'r' ? EPOLLIN : EPOLLOUT) == 0)
+        return 0;
+    lua_pushfstring(L, "cannot wait for descriptor %d: %s", fd, strerror(errno));
+    return 1;
 }
 
 /* ---- For other event loops. ---- */

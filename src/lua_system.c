@@ -17,12 +17,18 @@
 #include "policy.h"
 #include "text.h"
 
-/* core.log(level, message[, fields]): `fields` is ready text, in the form of the log. */
+/* core.log(level, message, fields, as_it_is): `fields` is ready text, in the form of the log. See log.h. */
 int core_log(lua_State *L)
 {
-    const int level = luaL_checkoption(L, 1, NULL, log_level_names);
+    struct log *const log = &policy_of(L)->log;
+    const enum log_level level = (enum log_level)luaL_checkoption(L, 1, NULL, log_level_names);
+    const char *const message = luaL_checkstring(L, 2);
+    const char *const fields = luaL_checkstring(L, 3);
 
-    log_write(&policy_of(L)->log, (enum log_level)level, luaL_checkstring(L, 2), luaL_optstring(L, 3, ""));
+    if (lua_toboolean(L, 4))
+        log_write(log, level, message, fields);
+    else
+        log_message(log, level, message, fields);
     return 0;
 }
 

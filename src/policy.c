@@ -2,20 +2,18 @@
 #include "policy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "descriptors.h"
 #include "lua_core.h"
 #include "lua_embed.h"
+#include "script.h"
 
 enum { LOAD_FAILED = 125 };
 
@@ -81,95 +79,6 @@ static void set_up(struct policy *policy, const struct policy_start *start)
 
 /* ---- The script. ---- */
 
-struct text {
-    char *bytes;
-    size_t size;
-};
-
-/* Reads all of `file`. 0, or -1 with errno. */
-static int read_all(int fd, struct text *text)
-{
-    size_t room = 0;
-    ssize_t got = 1;
-    char *grown;
-
-    for (text->size = 0; got > 0; text->size += (size_t)got) {
-        if (text->size == room) {
-            room = room ? 2 * room : 16384;
-            grown = realloc(text->bytes, room);
-            if (!grown)
-                return -1;
-            text->bytes = grown;
-        }
-        got = read(fd, text->bytes + text->size, room - text->size);
-        if (got < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/*
- * Only a regular file will do: the script is read again when the policy is started again. O_NONBLOCK, because opening
- * a FIFO would wait for a writer.
- */
-static int read_script(const char *path, struct text *text, char *why)
-{
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat file;
-    int result;
-
-    if (fd < 0 || fstat(fd, &file) != 0) {
-        snprintf(why, WHY_SIZE, "cannot open the script %s: %s", path, strerror(errno));
-        return -1;
-    }
-    if (!S_ISREG(file.st_mode)) {
-        close(fd);
-        snprintf(why, WHY_SIZE, "the script %s is %s, not a file with Lua text", path,
-                 S_ISDIR(file.st_mode)    ? "a directory"
-                 : S_ISFIFO(file.st_mode) ? "a FIFO"
-                                          : "a device or socket");
-        return -1;
-    }
-    result = read_all(fd, text);
-    if (result != 0)
-        snprintf(why, WHY_SIZE, "cannot read the script %s: %s", path, strerror(errno));
-    close(fd);
-    return result;
-}
-
-/* A first line that begins with "#" is for the kernel, as in lua(1); its newline stays, to keep line numbers. */
-static const char *skip_first_line(const struct text *text, size_t *size)
-{
-    size_t at = 0;
-
-    if (text->size > 0 && text->bytes[0] == '#')
-        while (at < text->size && text->bytes[at] != '\n')
-            at++;
-    *size = text->size - at;
-    return text->bytes + at;
-}
-
-/* Pushes the chunk, or a message. Text only: a precompiled chunk can crash the interpreter (Lua manual, 6.1). */
-static int load_file(lua_State *L, const char *path)
-{
-    struct text text = { NULL, 0 };
-    char why[WHY_SIZE];
-    const char *begin;
-    size_t size;
-    int result = -1;
-
-    if (read_script(path, &text, why) != 0) {
-        lua_pushstring(L, why);
-    } else {
-        begin = skip_first_line(&text, &size);
-        lua_pushfstring(L, "@%s", path); // name
-        result = luaL_loadbufferx(L, begin, size, lua_tostring(L, -1), "t") == LUA_OK ? 0 : -1;
-        lua_remove(L, -2);
-    }
-    free(text.bytes);
-    return result;
-}
-
 /* Modules are found beside the script, too. */
 static void extend_path(lua_State *L, const char *script)
 {
@@ -234,7 +143,7 @@ static int protected_run(lua_State *L)
     lua_getglobal(L, "require");
     lua_pushliteral(L, "reaper.script");
     lua_call(L, 1, 1); // run
-    loaded = options->script ? load_file(L, options->script)
+    loaded = options->script ? script_load(L, options->script)
                              : luaL_loadbufferx(L, options->eval, strlen(options->eval), "=-x", "t");
     if (loaded != 0) {
         lua_pushnil(L);
@@ -271,7 +180,7 @@ static int run_lua(struct policy *policy)
     if (lua_pcall(L, 1, 1, 1) == LUA_OK)
         code = (int)lua_tointeger(L, -1);
     else
-        log_line(&policy->log, LOG_LEVEL_ERROR, "the policy failed: %s", lua_tostring(L, -1));
+        log_write(&policy->log, LOG_LEVEL_ERROR, lua_pushfstring(L, "the policy failed: %s", lua_tostring(L, -1)), "");
     policy->fd = -1; /* what the collector closes now is the next policy's to read */
     lua_close(L);
     return code;

@@ -111,34 +111,27 @@ static int wants_look(const struct engine *engine)
 }
 
 /* What a process calls itself. It may be anything, so what would begin a line or steer a terminal is replaced. */
-static void name_of(const struct death *death, char name[COMM_SIZE])
+static const char *name_of(const struct death *death)
 {
-    snprintf(name, COMM_SIZE, "%s", death->looked ? death->look.comm : "?");
-    for (char *at = name; *at; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
+    return death->looked ? death->look.comm : "?";
 }
 
 static void warn_of_orphan(struct engine *engine, const struct death *death)
 {
-    char name[COMM_SIZE];
     char how[64];
 
-    name_of(death, name);
     reap_describe(death->status, how, sizeof how);
-    log_line(&engine->log, LOG_LEVEL_WARNING, "reaped orphan %d (%s): %s", (int)death->pid, name, how);
+    log_line(&engine->log, LOG_LEVEL_WARNING, "reaped orphan %d (%s): %s", (int)death->pid, name_of(death), how);
 }
 
 static void trace(struct engine *engine, const struct death *death, const char *what)
 {
-    char name[COMM_SIZE];
     char how[64];
 
     if (engine->log.threshold < LOG_LEVEL_TRACE)
         return;
-    name_of(death, name);
     reap_describe(death->status, how, sizeof how);
-    log_line(&engine->log, LOG_LEVEL_TRACE, "reaped %s %d (%s): %s", what, (int)death->pid, name, how);
+    log_line(&engine->log, LOG_LEVEL_TRACE, "reaped %s %d (%s): %s", what, (int)death->pid, name_of(death), how);
 }
 
 static struct event event_of(struct engine *engine, const struct death *death)

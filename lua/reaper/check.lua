@@ -1,20 +1,37 @@
 --- Arguments of public functions: wrong ones raise, naming the argument and what was expected.
 
-local core = require "reaper.core"
+local caller = require "reaper.caller"
 
-local check = {}
+local check = { raise = caller.raise }
 
-local own = debug.getinfo(1, "S").source:gsub("check%.lua$", "")
+-- Restart policies are plain Lua and load without reaper/core.so. What its place takes then knows signals as Linux
+-- numbers them everywhere but on MIPS, Alpha and SPARC.
+local plain = {}
 
---- Raises where a public function was called: in the first Lua function that is none of these modules.
-function check.raise(message)
-  local level = 1
-  local info
-  repeat
-    level = level + 1
-    info = debug.getinfo(level, "S")
-  until not info or (info.what ~= "C" and info.source:sub(1, #own) ~= own)
-  error(message, level)
+local signal_names = [[HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP
+  TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS]]
+
+function plain.signal(value)
+  local word = tostring(value):upper():gsub("^SIG", "")
+  local number = 0
+  for name in signal_names:gmatch "%w+" do
+    number = number + 1
+    if name == word or value == number then
+      return number
+    end
+  end
+  local steps = math.tointeger(tonumber(word:match "^RTMIN%+(%d+)$"))
+  if steps and steps <= 30 then
+    return 34 + steps
+  end
+  return nil, ("\"%s\" is not a signal"):format(value)
+end
+
+function plain.nearest() end
+
+local has_core, core = pcall(require, "reaper.core")
+if not has_core then
+  core = core:find("module 'reaper.core' not found", 1, true) and plain or error(core, 0)
 end
 
 -- The type as Lua's own messages name it.

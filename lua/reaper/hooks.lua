@@ -1,6 +1,7 @@
 --- Hooks: who listens to what, and what the engine is told about it.
 
 local core = require "reaper.core"
+local caller = require "reaper.caller"
 local check = require "reaper.check"
 local log = require "reaper.log"
 local loop = require "reaper.loop"
@@ -28,9 +29,10 @@ end
 
 local announced = false -- the engine knows the set, and has to be told of changes
 
--- on_reap with a fourth parameter wants to know more of each death.
+-- on_reap with a fourth parameter, or with "...", wants to know more of each death.
 local function wants_info(f)
-  return debug.getinfo(f, "u").nparams >= 4
+  local info = debug.getinfo(f, "u")
+  return info.nparams >= 4 or info.isvararg
 end
 
 --- The set of enum hook_bit.
@@ -99,48 +101,61 @@ function hooks.on(name, f)
   end
 end
 
--- One function or unknown name of the script.
+-- What --check finds is the reason for its exit code.
+local function complain(message)
+  log(core.checking and "error" or "warning", message)
+end
+
+-- One function or unknown name of the script. True unless it is unknown.
 local function adopt_one(name, value)
-  if not listeners[name] then
-    log("warning", ("unknown hook '%s'%s"):format(name, check.hint(name, hooks.names)))
+  if not name:find "^on_" then
+    complain(("the script returns '%s', which is not a hook%s"):format(name, check.hint("on_" .. name, hooks.names)))
+    return false
+  elseif not listeners[name] then
+    complain(("unknown hook '%s'%s"):format(name, check.hint(name, hooks.names)))
+    return false
   elseif type(value) ~= "function" then
     error(("the hook '%s' is a %s, not a function"):format(name, type(value)), 0)
   else
     table.insert(listeners[name], 1, value)
   end
+  return true
 end
 
 --- Takes the script's hooks: those of the table that it returned, and global functions for the rest.
+-- @return true, or false when there is a name that is no hook's
 function hooks.adopt(returned)
   local found = {}
-  for _, source in ipairs { _G, type(returned) == "table" and returned or {} } do
-    for name, value in pairs(source) do
-      if type(name) == "string" and name:find("^on_") then
-        found[name] = value
-      end
+  for name, value in pairs(_G) do
+    if type(name) == "string" and name:find "^on_" then
+      found[name] = value
     end
+  end
+  for name, value in pairs(type(returned) == "table" and returned or {}) do
+    found[tostring(name)] = value
   end
   local names = {}
   for name in pairs(found) do
     names[#names + 1] = name
   end
   table.sort(names)
+  local known = true
   for _, name in ipairs(names) do
-    adopt_one(name, found[name])
+    known = adopt_one(name, found[name]) and known
   end
+  return known
 end
 
 -- Errors.
 
 local function print_error(message, name, traceback)
-  log("error", name .. ": " .. (traceback or message))
+  log.with_traceback(name .. ": " .. (traceback or message))
 end
 
 --- Reports an error of the script: to on_error, or on stderr. An on_error that fails is reported on stderr.
 function hooks.report(name, message, traceback)
   message = tostring(message)
-  -- The frames below the hook are the loop's own.
-  traceback = traceback and (traceback:match("^(.-)\n[^\n]*reaper/loop%.lua") or traceback)
+  traceback = traceback and caller.traceback(traceback)
   local first = listeners.on_error[1]
   if not first or name == "on_error" then
     return print_error(message, name, traceback)

@@ -1,9 +1,10 @@
---- reaper.log(level, message[, fields]): one line on stderr, as text or JSON (--log-format).
+--- Lines on stderr, as text or JSON (--log-format): our own, and those of reaper.log(level, message[, fields]).
 
 local core = require "reaper.core"
 local check = require "reaper.check"
 local output = require "reaper.output"
 
+-- log(level, message[, fields]) is for our own messages: one line each, whatever the names in them hold.
 local log = { json = core.json }
 
 local levels = { "error", "warning", "info", "debug", "trace" }
@@ -68,13 +69,13 @@ local function render(fields)
     if log.json then
       parts[#parts + 1] = "," .. json_text(tostring(key)) .. ":" .. json_value(fields[key])
     else
-      parts[#parts + 1] = " " .. tostring(key) .. "=" .. text_value(fields[key])
+      parts[#parts + 1] = " " .. text_value(key) .. "=" .. text_value(fields[key])
     end
   end
   return table.concat(parts)
 end
 
-local function write(_, level, message, fields)
+local function write(level, message, fields, as_it_is)
   check.type("reaper.log", "level", level, "string")
   local known = false
   for _, name in ipairs(levels) do
@@ -88,7 +89,12 @@ local function write(_, level, message, fields)
     check.type("reaper.log", "fields", fields, "table")
   end
   -- A zero byte would end the line early.
-  core.log(level, (tostring(message):gsub("\0", "\\0")), fields and render(fields) or "")
+  core.log(level, (tostring(message):gsub("\0", "\\0")), fields and render(fields) or "", as_it_is)
+end
+
+--- What may have several lines: a message with a traceback.
+function log.with_traceback(message)
+  write("error", message, nil, true)
 end
 
 -- ---- Lines of services. ----
@@ -123,4 +129,15 @@ function log.lines(name, stream)
   end
 end
 
-return setmetatable(log, { __call = write })
+--- The table reaper.log, whose messages are written as they are.
+log.public = setmetatable({ lines = log.lines }, {
+  __call = function(_, level, message, fields)
+    write(level, message, fields, true)
+  end,
+})
+
+return setmetatable(log, {
+  __call = function(_, level, message, fields)
+    write(level, message, fields, false)
+  end,
+})

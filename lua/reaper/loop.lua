@@ -2,6 +2,7 @@
 -- Everything of the script runs in a coroutine of a pool, so what has to wait, yields.
 
 local core = require "reaper.core"
+local caller = require "reaper.caller"
 
 local loop = {}
 
@@ -102,8 +103,8 @@ end
 function loop.check_wait(name)
   local hook = loop.in_hook()
   if hook and running() ~= hook or not hook and not loop.is_program then
-    error(name .. " waits, so it can be called in hooks, timers and the script itself, "
-      .. "but not in a coroutine of your own", 3)
+    caller.raise(name .. " waits, so it can be called in hooks, timers and the script itself, "
+      .. "but not in a coroutine of your own")
   end
 end
 
@@ -280,8 +281,11 @@ local ready_functions = {}
 
 --- Calls f() whenever the descriptor is readable ("r") or writable ("w"), until loop.unwatch.
 function loop.watch(fd, mode, f)
+  local why = core.watch(fd, mode)
+  if why then
+    caller.raise(why)
+  end
   ready_functions[fd] = f
-  core.watch(fd, mode)
 end
 
 function loop.unwatch(fd)

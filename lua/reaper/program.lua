@@ -3,6 +3,7 @@
 require "reaper.events"
 
 local core = require "reaper.core"
+local caller = require "reaper.caller"
 local check = require "reaper.check"
 local hooks = require "reaper.hooks"
 local log = require "reaper.log"
@@ -171,7 +172,7 @@ function program.with_reaper(config, fn)
     return debug.traceback(tostring(message), 2)
   end)
   if not fine then
-    log("error", "reaper.with_reaper: " .. result)
+    log.with_traceback("reaper.with_reaper: " .. caller.traceback(result))
   end
   os.exit(fine and code_of(result) or EX_SOFTWARE, true)
 end

@@ -175,6 +175,18 @@ function restart.limit(policy, options)
   end
 end
 
+-- The number of a signal's name, which stands there once.
+local function signal_of(where, key, by_signal)
+  if tonumber(key) then
+    check.refuse(where, key, ("a signal's name expected; the exit code is [%s], a number"):format(key))
+  end
+  local number = check.signal(where, key, key)
+  if by_signal[number] then
+    check.refuse(where, key, "it is another name of a signal that stands there already")
+  end
+  return number
+end
+
 --- A policy for each exit code (a number) or signal (a name), and `default` (never, if it is missing). A signal's name
 -- comes before its number plus 128.
 function restart.by_code(rules)
@@ -185,7 +197,7 @@ function restart.by_code(rules)
     if key == "default" then
       default = policy
     elseif type(key) == "string" then
-      by_signal[check.signal(where, key, key)] = policy
+      by_signal[signal_of(where, key, by_signal)] = policy
     else
       by_code[check.integer(where, "rules", key, 0, 255)] = policy
     end

@@ -3,6 +3,7 @@
 require "reaper.events"
 
 local core = require "reaper.core"
+local caller = require "reaper.caller"
 local hooks = require "reaper.hooks"
 local log = require "reaper.log"
 local loop = require "reaper.loop"
@@ -24,7 +25,8 @@ local function replace_exit()
   end
 end
 
--- Runs the main chunk to its end. True, and what it returned; false and a message; nil when the engine has gone.
+-- Runs the main chunk to its end. True, and whether all its hooks are known; false and a message; nil when the engine
+-- has gone.
 local function load(chunk)
   local ended, ok, result, traceback
   loop.run("script", function(...)
@@ -36,16 +38,14 @@ local function load(chunk)
     end
   end
   if not ok then
-    return ok, ok == false and (traceback or tostring(result))
+    return ok, ok == false and (traceback and caller.traceback(traceback) or tostring(result))
   end
-  return pcall(function()
-    hooks.adopt(result)
-  end)
+  return pcall(hooks.adopt, result)
 end
 
 local function fail(message)
   core.order(core.ORDER_FAILED) -- first, since nobody may be reading what is said
-  log("error", message)
+  log.with_traceback(message)
   return LOAD_FAILED
 end
 
@@ -88,16 +88,15 @@ return function(chunk, message)
   if why then
     return fail(why)
   end
-  local ok
-  ok, why = load(chunk)
+  local ok, result = load(chunk)
   if ok == false then
-    return does_not_load(why)
+    return does_not_load(result)
   end
   if supervise then
     supervise()
   end
   if core.checking then
-    return 0
+    return result and 0 or LOAD_FAILED
   end
   if ok then
     hooks.ready()

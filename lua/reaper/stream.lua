@@ -83,7 +83,7 @@ end
 
 local function check_free(self, where)
   if self.user then
-    error(("'%s': this output is being read already"):format(where), 3)
+    check.raise(("'%s': this output is being read already"):format(where))
   end
 end
 
@@ -149,6 +149,11 @@ function Reader:read_all()
   return table.concat(parts)
 end
 
+local function explain(why)
+  local message = tostring(why)
+  return { message = message, traceback = debug.traceback(message, 2) }
+end
+
 --- Calls f(line) for each line from now on; while f waits, nothing is read. Lines that were passed on until now, since
 -- nobody had asked for them, go to f from now on.
 function Reader:each(f)
@@ -161,9 +166,9 @@ function Reader:each(f)
   self.user, self.f = "each", f
   local function read_lines()
     for line in function() return next_line(self) end do
-      local ok, message = xpcall(self.f, debug.traceback, line)
+      local ok, failure = xpcall(self.f, explain, line)
       if not ok then
-        hooks.report(self.key, (message:gsub("\nstack traceback:.*", "")), message)
+        hooks.report(self.key, failure.message, failure.traceback)
       end
     end
     self.is_over = true

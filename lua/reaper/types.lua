@@ -31,7 +31,7 @@ function on_start(pid, again) end
 ---@param pid integer of the process
 ---@param status reaper.status how it ended
 ---@param rusage reaper.rusage what it used
----@param info? reaper.info what else is known of it; made only when a listener declares this parameter
+---@param info? reaper.info what else is known of it; made only when a listener declares this parameter or `...`
 function on_reap(pid, status, rusage, info) end
 
 ---A signal came, for the main child or the program. The engine waits for the answer, at most the `hook_timeout`, or
@@ -132,7 +132,7 @@ function reaper.reload() end
 
 ---Changes settings; those that are not named stay. What the command line says has the last word. When it raises for a
 ---wrong value, the settings before it, in the order of their names, are in force. In a program it raises before
----`reaper.start`.
+---`reaper.start`. In a script without COMMAND it raises for `user`, which would be nobody's.
 ---@param settings reaper.script_settings what to change; in a program [reaper.settings](#reapersettings) only
 function reaper.configure(settings) end
 
@@ -140,7 +140,8 @@ function reaper.configure(settings) end
 ---@return reaper.process[] processes in the order of their pids
 function reaper.children() end
 
----All processes that `/proc` shows; nil, message, errno (2) without it.
+---All processes that `/proc` shows; nil, message, errno (2) without it. The process that runs the script is among them,
+---as a child of the engine with the `comm` "reaper-policy".
 ---@return reaper.process_entry[]? entries
 ---@return string? message
 ---@return integer? errno
@@ -557,7 +558,7 @@ function timer:cancel() end
 
 ---Settings of scripts: those, and what only a script can use.
 ---@class reaper.script_settings: reaper.settings
----@field user? string|integer run COMMAND as that user, "user:group" too
+---@field user? string|integer run COMMAND as that user, "user:group" too; services have a `user` of their own
 ---@field hook_memory? string|integer limit of the Lua state: bytes, or a text such as "64M" (default: none)
 ---Seconds after which a policy that leaves events unread is killed and replaced (default 0: never).
 ---@field policy_timeout? number

@@ -78,7 +78,7 @@ function restart.backoff(options) end
 function restart.limit(policy, options) end
 
 ---A policy for each exit code (a number) or signal (a name, which comes before its number plus 128), and `default`
----(never, when it is missing).
+---(never, when it is missing). It raises for a signal under two names.
 ---@param rules table<integer|string, reaper.restart_choice> the policies
 ---@return reaper.restart_policy policy
 function restart.by_code(rules) end
