@@ -1,5 +1,4 @@
 /* main.c: options, then the engine. The only file that may exit. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,16 +55,22 @@ static int check(int argc, char **argv, const struct options *options, const str
     return policy_run(&start);
 }
 
-/* What was given may hold newlines, and what is said is one line. */
-static int complain(const struct options *options, char *why)
+static int complain(int json, const char *why)
 {
-    struct log log = { .threshold = LOG_LEVEL_ERROR, .json = options->json, .patient = 0 };
+    struct log log = { .threshold = LOG_LEVEL_ERROR, .json = json };
 
-    for (char *at = why; *at; at++)
-        if (iscntrl((unsigned char)*at))
-            *at = '?';
     log_line(&log, LOG_LEVEL_ERROR, "%s", why);
     return FAILED;
+}
+
+static void warn_of_idle_options(const struct options *options)
+{
+    struct log log = { .threshold = options->threshold, .json = options->json };
+    char why[WHY_SIZE];
+    int at = 0;
+
+    while (options_next_idle(options, &at, why))
+        log_line(&log, LOG_LEVEL_WARNING, "%s", why);
 }
 
 static int run(int argc, char **argv, pid_t parent, const struct inherited_signals *signals)
@@ -80,10 +85,11 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
     };
     struct options options = options_default();
     struct options base;
+    const int json = options_log_json(argc, argv);
     char why[WHY_SIZE];
 
     if (options_from_environment(&options, why) != 0)
-        return complain(&options, why);
+        return complain(json, why);
     base = options;
     switch (options_from_arguments(&options, argc, argv, why)) {
     case OPTIONS_VERSION:
@@ -96,10 +102,11 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
         fputs(license, stdout);
         return 0;
     case OPTIONS_BAD:
-        return complain(&options, why);
+        return complain(json, why);
     default:
         break;
     }
+    warn_of_idle_options(&options);
     /* The command line is applied again over what a script configures, so it is not part of the base. */
     base.script = options.script;
     base.eval = options.eval;

@@ -15,6 +15,8 @@ enum option_kind {
     SETTING = 1 << 0,     /* reaper.configure{} takes it, too */
     ENVIRONMENT = 1 << 1, /* REAPER_… sets it */
     LIST = 1 << 2,        /* repeatable; in the environment with commas */
+    OF_COMMAND = 1 << 3,  /* has no effect without COMMAND */
+    OF_SCRIPT = 1 << 4,   /* has no effect without a script */
 };
 
 enum { LONG_ONLY = 256, LONG_NAME_SIZE = 32 };
@@ -30,18 +32,18 @@ struct option_row {
 };
 
 static const struct option_row rows[] = {
-    { 'g', "kill-group", NULL, apply_kill_group, SETTING | ENVIRONMENT, OPTIONS_RUN,
+    { 'g', "kill-group", NULL, apply_kill_group, SETTING | ENVIRONMENT | OF_COMMAND, OPTIONS_RUN,
       "forward signals to the main child's process group" },
     { 's', "subreaper", NULL, apply_nothing, ENVIRONMENT, OPTIONS_RUN, "accepted; it is automatic when not process 1" },
     { 'p', "parent-death", "SIG", apply_parent_death, SETTING | ENVIRONMENT, OPTIONS_RUN,
       "get SIG when the parent of reaper-lua dies" },
-    { 'e', "map-exit", "CODE[:TO]", apply_map_exit, SETTING | ENVIRONMENT | LIST, OPTIONS_RUN,
+    { 'e', "map-exit", "CODE[:TO]", apply_map_exit, SETTING | ENVIRONMENT | LIST | OF_COMMAND, OPTIONS_RUN,
       "exit with TO (default 0) when the main child ends with CODE; repeatable" },
     { 'r', "rewrite", "FROM:TO", apply_rewrite, SETTING | ENVIRONMENT | LIST, OPTIONS_RUN,
       "rewrite a signal before forwarding (TO 0 drops it); repeatable" },
     { 't', "grace", "SECONDS", apply_grace, SETTING | ENVIRONMENT, OPTIONS_RUN,
       "time between TERM and KILL when stopping (default 5; 0: KILL at once)" },
-    { LONG_ONLY + 0, "leave-orphans", NULL, apply_leave_orphans, SETTING | ENVIRONMENT, OPTIONS_RUN,
+    { LONG_ONLY + 0, "leave-orphans", NULL, apply_leave_orphans, SETTING | ENVIRONMENT | OF_COMMAND, OPTIONS_RUN,
       "when the main child ends, end at once; do not signal what is left" },
     { 'u', "user", "USER[:GROUP]", apply_user, SETTING | ENVIRONMENT, OPTIONS_RUN,
       "run COMMAND as that user, with its supplementary groups" },
@@ -50,11 +52,11 @@ static const struct option_row rows[] = {
     { 'q', "quiet", NULL, apply_quiet, SETTING | ENVIRONMENT, OPTIONS_RUN, "only errors on stderr" },
     { LONG_ONLY + 1, "log-format", "FORMAT", apply_log_format, SETTING | ENVIRONMENT, OPTIONS_RUN,
       "form of those lines: text (default) or json" },
-    { LONG_ONLY + 2, "hook-timeout", "SECONDS", apply_hook_timeout, SETTING | ENVIRONMENT, OPTIONS_RUN,
+    { LONG_ONLY + 2, "hook-timeout", "SECONDS", apply_hook_timeout, SETTING | ENVIRONMENT | OF_SCRIPT, OPTIONS_RUN,
       "how long to wait for a hook's answer, and how long a hook may compute (default 1)" },
-    { LONG_ONLY + 3, "hook-memory", "SIZE", apply_hook_memory, SETTING | ENVIRONMENT, OPTIONS_RUN,
+    { LONG_ONLY + 3, "hook-memory", "SIZE", apply_hook_memory, SETTING | ENVIRONMENT | OF_SCRIPT, OPTIONS_RUN,
       "limit of the Lua state, such as 64M (default: none)" },
-    { LONG_ONLY + 4, "policy-timeout", "SECONDS", apply_policy_timeout, SETTING | ENVIRONMENT, OPTIONS_RUN,
+    { LONG_ONLY + 4, "policy-timeout", "SECONDS", apply_policy_timeout, SETTING | ENVIRONMENT | OF_SCRIPT, OPTIONS_RUN,
       "kill and replace a policy that reads nothing for so long (default: never)" },
     { 'x', "eval", "CHUNK", apply_eval, ENVIRONMENT, OPTIONS_RUN, "Lua text instead of a script file" },
     { 'C', "check", NULL, apply_check, ENVIRONMENT, OPTIONS_RUN,
@@ -240,6 +242,18 @@ static enum options_result apply_letter(struct options *options, int letter, con
     return OPTIONS_RUN;
 }
 
+static int index_of_letter(int letter)
+{
+    const struct option_row *const row = row_of_letter(letter);
+
+    return row ? (int)(row - rows) : -1;
+}
+
+static int was_given(const struct options *options, int index)
+{
+    return index >= 0 && (options->given & 1U << index) != 0;
+}
+
 /* Parses up to the first operand. *dashes: a "--" ended the options. */
 static enum options_result parse(struct options *options, int argc, char **argv, int *dashes, char *why)
 {
@@ -261,9 +275,31 @@ static enum options_result parse(struct options *options, int argc, char **argv,
         if (letter == 'v' && verbose++ == 0)
             options->threshold = LOG_LEVEL_INFO;
         result = apply_letter(options, letter, argv[before < argc ? before : argc - 1], why);
+        if (result == OPTIONS_RUN)
+            options->given |= 1U << index_of_letter(letter);
     }
     *dashes = result == OPTIONS_RUN && optind == before + 1;
     return result;
+}
+
+/*
+ * Who writes -u without COMMAND expects that what the script starts has no rights, and it would have all of them. With
+ * --check nothing is started, and COMMAND may come later.
+ */
+static int has_user_of_nobody(const struct options *options, char *why)
+{
+    const char *const where = was_given(options, index_of_letter('u')) ? "--user" : "REAPER_USER";
+
+    if (!options->user[0] || options->command || options->check)
+        return 0;
+    if (options->pause)
+        snprintf(why, WHY_SIZE, "%s %s: --pause runs no command that this could be the user of", where, options->user);
+    else
+        snprintf(why, WHY_SIZE,
+                 "%s %s is the user of COMMAND, and there is none; what the script starts has a user of its own: "
+                 "user = \"%s\" in the service, or in reaper.spawn",
+                 where, options->user, options->user);
+    return 1;
 }
 
 static enum options_result take_operands(struct options *options, char **words, int dashes, char *why)
@@ -291,6 +327,8 @@ static enum options_result take_operands(struct options *options, char **words, 
         snprintf(why, WHY_SIZE, "--restart needs a command: reaper-lua --restart %.64s -- COMMAND", options->restart);
         return OPTIONS_BAD;
     }
+    if (has_user_of_nobody(options, why))
+        return OPTIONS_BAD;
     if (options->restart && !options->script && !options->eval)
         options->eval = ""; /* a policy without hooks of its own */
     if (!options->script && !options->eval && !options->command && !options->pause) {
@@ -306,6 +344,48 @@ enum options_result options_from_arguments(struct options *options, int argc, ch
     const enum options_result result = parse(options, argc, argv, &dashes, why);
 
     return result == OPTIONS_RUN ? take_operands(options, argv + optind, dashes, why) : result;
+}
+
+int options_next_idle(const struct options *options, int *at, char *why)
+{
+    const int has_script = options->script || options->eval;
+
+    for (; *at < ROWS && !options->check; (*at)++) {
+        const char *lacks = NULL;
+
+        if (rows[*at].kind & OF_COMMAND && !options->command)
+            lacks = "a command";
+        else if (rows[*at].kind & OF_SCRIPT && !has_script)
+            lacks = "a script";
+        if (!lacks || !was_given(options, *at))
+            continue;
+        snprintf(why, WHY_SIZE, "--%s has no effect without %s", rows[(*at)++].name, lacks);
+        return 1;
+    }
+    return 0;
+}
+
+/* Only looks for the option, so what is wrong is passed over. */
+int options_log_json(int argc, char **argv)
+{
+    struct options options = options_default();
+    struct getopt_tables tables;
+    const char *const value = getenv("REAPER_LOG_FORMAT");
+    char why[WHY_SIZE];
+    int letter;
+
+    if (value)
+        apply_log_format(&options, value, why);
+    make_tables(&tables);
+    opterr = 0;
+    optind = 0;
+    while ((letter = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
+        const struct option_row *const row = row_of_letter(letter);
+
+        if (row && row->apply == apply_log_format)
+            apply_log_format(&options, optarg, why);
+    }
+    return options.json;
 }
 
 void options_reapply_arguments(struct options *options, int argc, char **argv)

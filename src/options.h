@@ -28,6 +28,7 @@ struct options {
     int check;           /* only load the script */
     const char *restart; /* the policy for COMMAND, or NULL */
     int pause;           /* no command: reap until TERM or INT */
+    unsigned given;      /* by the command line: one bit for each row of the table */
 
     /* How: also for reaper.configure{}. */
     int kill_group;
@@ -68,6 +69,18 @@ enum options_result options_from_arguments(struct options *options, int argc, ch
  * last word. argv was parsed before, so it cannot fail.
  */
 void options_reapply_arguments(struct options *options, int argc, char **argv);
+
+/*
+ * The next option of the command line, from *at (first 0), that has no effect with what is to be run: 1, with what to
+ * say of it in `why`, or 0. In the environment such an option may be meant for another container, so it is not told.
+ */
+int options_next_idle(const struct options *options, int *at, char *why);
+
+/*
+ * Whether environment and command line ask for JSON, whatever else is wrong in them: what is wrong is told in that form,
+ * wherever it stands.
+ */
+int options_log_json(int argc, char **argv);
 
 /* One setting by its name, as reaper.configure{} does it. 0, or -1 with `why`. */
 int options_set(struct options *options, const char *key, const char *value, char *why);
