@@ -36,6 +36,12 @@ describe("spawning", function()
     for what, promise in pairs {
       ["clone-parent"] = "works by a double fork where CLONE_PARENT is refused",
       pidfd = "works without pidfds",
+      ["pidfd_open=EPERM"] = "works where pidfd_open is forbidden",
+      ["pidfd_send_signal=EPERM"] = "works where pidfd_send_signal is forbidden",
+      ["pidfd_send_signal=EACCES"] = "works where pidfd_send_signal is denied",
+      ["pidfd_send_signal=ENOSYS"] = "works where only pidfd_send_signal is not there",
+      ["close_range=EPERM"] = "works where close_range is forbidden",
+      ["ioctl=EPERM"] = "works where ioctl is forbidden",
     } do
       it(promise, function()
         local c = container.start { mode = mode, wrap = { sandbox, what, "--" }, script = SCRIPT,
@@ -119,5 +125,53 @@ describe("a kernel without signalfd", function()
     assert.equal("reaper-lua: cannot make a signalfd: Function not implemented\n", err)
     assert.equal("", out)
     assert.equal(125, code)
+  end)
+end)
+
+describe("where a sandbox forbids", function()
+  after_each(container.close_all)
+
+  for _, error in ipairs { "EPERM", "EACCES", "ENOSYS" } do
+    it("pwritev2, no line is lost: " .. error, function()
+      local code, out, err = container.run(refused("pwritev2=" .. error, { args = { "-v" }, command = { "true" },
+        script = [[
+          reaper.run{ "sh", "-c", "echo of a service", stdout = reaper.log.lines "web" }
+          function on_stop() reaper.log("info", "of the script") end
+        ]] }))
+      assert.are.same({ 0, "web: of a service\n" }, { code, out })
+      assert.matches("reaper%-lua: the main child %d+ started: true\n", err)
+      assert.matches("reaper-lua: of the script\n", err, 1, true)
+      assert.not_matches("dropped", err)
+    end)
+
+    it("rt_sigqueueinfo, a signal that was queued comes without its value: " .. error, function()
+      local c = container.start(refused("rt_sigqueueinfo=" .. error, { command = { container.helper, "signals" } }))
+      c:expect "ready"
+      c:queue("USR1", 5)
+      c:expect "got 10\n"
+    end)
+  end
+
+  it("memfd_create, what the next script process does not know is told, once", function()
+    local out, err, code = script.run([[
+      require "reaper.supervisor".run { { name = "a", command = { "true" } }, { name = "b", command = { "true" } } }
+    ]], refused("memfd_create=EPERM", {}))
+    assert.are.same({ 0, "" }, { code, out })
+    assert.are.equal(1, select(2, err:gsub("what the script process keeps for the next one is lost", "")))
+  end)
+
+  it("getrandom, each service has a socket of its own to tell that it is ready", function()
+    local TELL = [[ exec 3>&1; printf '%s\n' "$NOTIFY_SOCKET"; sleep 1000 ]]
+    local c = container.start(refused("getrandom=EPERM", { script = ([[
+      local function service(name)
+        return { name = name, command = { "sh", "-c", %q }, stdout = reaper.log.lines(name), ready = { notify = true } }
+      end
+      require "reaper.supervisor".run { service "a", service "b" }
+    ]]):format(TELL) }))
+    c:expect "a: @"
+    c:expect "b: @"
+    local a, b = c:out():match "a: (@[^\n]+)", c:out():match "b: (@[^\n]+)"
+    assert.are_not.equal(a, b)
+    assert.not_matches("/0+$", a)
   end)
 end)

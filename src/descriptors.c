@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "refused.h"
+
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 0x8 /* <linux/fs.h>; musl has neither it nor pwritev2 */
 #endif
@@ -50,7 +52,7 @@ ssize_t write_now(int fd, const void *bytes, size_t size)
     const struct iovec part = { (void *)bytes, size };
     const ssize_t written = syscall(SYS_pwritev2, fd, &part, 1UL, -1L, -1L, RWF_NOWAIT);
 
-    if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != ESPIPE))
+    if (written >= 0 || (!is_refused(errno) && errno != ESPIPE))
         return written;
     return write(fd, bytes, size < PIPE_BUF ? size : PIPE_BUF);
 }

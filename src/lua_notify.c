@@ -1,6 +1,7 @@
 /* Sockets for sd_notify(3): datagrams from whoever has been told the name. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -12,16 +13,37 @@
 
 #include "lua_core.h"
 #include "lua_values.h"
+#include "refused.h"
 
-/* A name in the abstract namespace that cannot be guessed: the file system may be read-only. */
-static void make_name(char name[sizeof((struct sockaddr_un *)0)->sun_path])
+/* 0, or -1 with errno. */
+static int make_random(void *bytes, size_t size)
 {
-    uint64_t random[2] = { 0, 0 };
+    ssize_t got;
+    int fd;
 
-    while (getrandom(random, sizeof random, 0) < 0 && errno == EINTR)
-        continue;
+    do
+        got = getrandom(bytes, size, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0 && is_refused(errno)) {
+        fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return -1;
+        got = read(fd, bytes, size);
+        close(fd);
+    }
+    return got == (ssize_t)size ? 0 : -1;
+}
+
+/* A name in the abstract namespace that cannot be guessed: the file system may be read-only. 0, or -1 with errno. */
+static int make_name(char name[sizeof((struct sockaddr_un *)0)->sun_path])
+{
+    uint64_t random[2];
+
+    if (make_random(random, sizeof random) != 0)
+        return -1;
     snprintf(name, sizeof((struct sockaddr_un *)0)->sun_path, "@reaper-lua/%016llx%016llx",
              (unsigned long long)random[0], (unsigned long long)random[1]);
+    return 0;
 }
 
 /* core.notify_open(): a descriptor and its name for NOTIFY_SOCKET; or nil, message, errno. */
@@ -32,7 +54,8 @@ int core_notify_open(lua_State *L)
     socklen_t size;
     int fd;
 
-    make_name(name);
+    if (make_name(name) != 0)
+        return push_failure(L, errno, "/dev/urandom");
     memcpy(address.sun_path, name, strlen(name));
     address.sun_path[0] = '\0';
     size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));

@@ -15,6 +15,7 @@
 #include "lua_values.h"
 #include "policy.h"
 #include "proc.h"
+#include "refused.h"
 #include "reap.h"
 #include "spawn.h"
 
@@ -251,7 +252,7 @@ int core_kill(lua_State *L)
     const int pidfd = (int)luaL_optinteger(L, 1, -1);
     const int pid = (int)luaL_checkinteger(L, 2);
     const int number = (int)luaL_checkinteger(L, 3);
-    long result;
+    long result = -1;
 
     if (pidfd >= 0 && has_ended(pidfd)) {
         luaL_pushfail(L);
@@ -259,7 +260,10 @@ int core_kill(lua_State *L)
         lua_pushinteger(L, ESRCH);
         return 3;
     }
-    result = pidfd >= 0 ? syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) : kill(pid, number);
+    if (pidfd >= 0)
+        result = syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+    if (pidfd < 0 || (result != 0 && is_refused(errno)))
+        result = kill(pid, number);
     if (result != 0)
         return push_failure(L, errno, NULL);
     lua_pushboolean(L, 1);

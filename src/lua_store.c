@@ -59,7 +59,7 @@ int core_store(lua_State *L)
     struct header header;
 
     if (fd < 0)
-        return push_failure(L, EBADF, "the store");
+        return push_failure(L, ENOSYS, "memfd_create");
     if (size > HALF_SIZE)
         return push_failure(L, EFBIG, "the store");
     header = read_header(fd);

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "refused.h"
 #include "text.h"
 
 /* struct sigaction as the kernel takes it; the C library's differs. Only dispositions without code are set by it. */
@@ -171,5 +172,7 @@ int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record)
     info.si_pid = getpid();
     info.si_uid = getuid();
     info.si_value.sival_ptr = (void *)(uintptr_t)record->ssi_ptr; /* NOLINT(*-no-int-to-ptr): it is passed on */
-    return (int)syscall(SYS_rt_sigqueueinfo, pid, number, &info);
+    if (syscall(SYS_rt_sigqueueinfo, pid, number, &info) == 0)
+        return 0;
+    return is_refused(errno) ? kill(pid, number) : -1; /* without its value rather than not at all */
 }

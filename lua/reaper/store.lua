@@ -1,10 +1,12 @@
 --- What a policy keeps for the next one, should it be lost: plain values by name.
 
 local core = require "reaper.core"
+local log = require "reaper.log"
 
 local store = {}
 
 local kept -- name → value; nil before the first look
+local told = false -- that it cannot be kept
 local texts = {} -- name → the value as Lua text
 
 -- A value as Lua text.
@@ -55,7 +57,12 @@ function store.set(values)
   for _, text in pairs(texts) do
     parts[#parts + 1] = text
   end
-  core.store("{" .. table.concat(parts, ",") .. "}")
+  local ok, why = core.store("{" .. table.concat(parts, ",") .. "}")
+  if not ok and not told then
+    told = true
+    log("warning", ("what the script process keeps for the next one is lost (%s): after a crash of the script, that does "
+      .. "not know its services"):format(why))
+  end
 end
 
 return store

@@ -1,11 +1,12 @@
 /*
  * Runs a program under a seccomp filter that refuses what some sandboxes and old kernels do not have:
  *
- *     spec-sandbox clone-parent|pidfd|close-range|signalfd|process -- PROGRAM ARG...
+ *     spec-sandbox clone-parent|pidfd|close-range|signalfd|process|CALL=ERROR -- PROGRAM ARG...
  *
  * clone-parent: clone with CLONE_PARENT fails with EPERM. pidfd: pidfd_open and pidfd_send_signal are not there
  * (ENOSYS), and clone with CLONE_PIDFD fails with EINVAL, as before Linux 5.2. close-range, signalfd: neither is there.
- * process: no process can be made with clone (EAGAIN), as when there are too many.
+ * process: no process can be made with clone (EAGAIN), as when there are too many. CALL=ERROR: one of the calls in the
+ * table below fails with EPERM, as with most seccomp profiles, EACCES or ENOSYS.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -82,12 +83,51 @@ static int refuse(unsigned call, int error)
     return install(filter, sizeof filter / sizeof *filter);
 }
 
+struct named {
+    const char *name;
+    int number;
+};
+
+static const struct named calls[] = {
+    { "pidfd_open", SYS_pidfd_open },
+    { "pidfd_send_signal", SYS_pidfd_send_signal },
+    { "close_range", SYS_close_range },
+    { "pwritev2", SYS_pwritev2 },
+    { "rt_sigqueueinfo", SYS_rt_sigqueueinfo },
+    { "memfd_create", SYS_memfd_create },
+    { "getrandom", SYS_getrandom },
+    { "ioctl", SYS_ioctl },
+    { NULL, 0 },
+};
+
+static const struct named errors[] = { { "EPERM", EPERM }, { "EACCES", EACCES }, { "ENOSYS", ENOSYS }, { NULL, 0 } };
+
+/* The number, or -1. */
+static int find(const struct named *list, const char *name, size_t length)
+{
+    for (; list->name; list++)
+        if (strlen(list->name) == length && memcmp(list->name, name, length) == 0)
+            return list->number;
+    return -1;
+}
+
+static int refuse_named(const char *text)
+{
+    const size_t length = strcspn(text, "=");
+    const int call = find(calls, text, length);
+    const int error = text[length] ? find(errors, text + length + 1, strlen(text + length + 1)) : -1;
+
+    errno = EINVAL;
+    return call < 0 || error < 0 ? -1 : refuse((unsigned)call, error);
+}
+
 int main(int argc, char **argv)
 {
     int result = -1;
 
     if (argc < 4 || strcmp(argv[2], "--") != 0) {
-        fprintf(stderr, "usage: spec-sandbox clone-parent|pidfd|close-range|signalfd|process -- PROGRAM ARG...\n");
+        fprintf(stderr,
+                "usage: spec-sandbox clone-parent|pidfd|close-range|signalfd|process|CALL=ERROR -- PROGRAM ARG...\n");
         return 125;
     }
     if (strcmp(argv[1], "clone-parent") == 0)
@@ -100,6 +140,8 @@ int main(int argc, char **argv)
         result = refuse(SYS_signalfd4, ENOSYS);
     else if (strcmp(argv[1], "process") == 0)
         result = refuse(SYS_clone, EAGAIN);
+    else
+        result = refuse_named(argv[1]);
     if (result != 0) {
         perror("spec-sandbox");
         return 125;
