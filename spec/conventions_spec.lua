@@ -124,6 +124,8 @@ describe("a value that could be guessed", function()
     { "require 'reaper.supervisor'.run{ { name = 'a', command = { 'true' }, stop = { grace = '5' } } }",
       "a number of seconds expected, got string" },
     { "reaper.configure{ env = { A = 'b' } }", "unknown setting \"env\"" },
+    { "require 'reaper.supervisor'.run{ { nmae = 'a', command = { 'true' } } }",
+      "unknown key 'nmae' in 'supervisor.run [1]'; did you mean 'name'?" },
     { "reaper.configure{ grcae = {} }", "unknown setting \"grcae\"; did you mean \"grace\"?" },
     { "reaper.spawn{ 'true', env = { 'A=B' } }", "NAME = value expected, such as { HOME = \"/\" }, got [1] = \"A=B\"" },
   }

@@ -161,11 +161,12 @@ end
 
 local function read_service(index, spec)
   check.type(WHERE, ("[%d]"):format(index), spec, "table")
+  check.keys(("%s %s"):format(WHERE, type(spec.name) == "string" and spec.name or ("[%d]"):format(index)), spec,
+    known_keys)
   local name = check.text(WHERE, ("[%d].name"):format(index), spec.name)
   if name == "" or #name > 50 or name:find "[/%c]" then
     check.refuse(WHERE, ("[%d].name"):format(index), "1 to 50 bytes without a slash or control characters expected")
   end
-  check.keys(WHERE .. " " .. name, spec, known_keys)
   local when_failed = spec.when_failed == nil and "exit" or spec.when_failed
   if when_failed ~= "exit" and when_failed ~= "ignore" then
     check.refuse(WHERE, name .. ".when_failed", "\"exit\" or \"ignore\" expected")
