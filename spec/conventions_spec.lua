@@ -115,7 +115,7 @@ describe("a value that could be guessed", function()
 
   local rows = {
     { "reaper.configure{ grace = '5' }", "'grace' to 'reaper.configure' (\"5\" is not a number of seconds" },
-    { "reaper.configure{ hook_timeout = '5' }", "'hook_timeout' to 'reaper.configure' (\"5\" is not a number of seconds" },
+    { "reaper.configure{ hook_timeout = '5' }", "'reaper.configure' (\"5\" is not a number of seconds" },
     { "reaper.configure{ rewrite = { TERM = 'QUIT', SIGTERM = 'INT' } }", "are one and the same" },
     { "reaper.configure{ rewrite = { TERM = 'QUIT', [15] = 'INT' } }", "are one and the same" },
     { "reaper.configure{ map_exit = { [3] = 4, ['3'] = 5 } }", "'3' and '3' are one and the same" },
@@ -148,7 +148,8 @@ describe("restart policies", function()
       local function delay(kind, code)
         return (policy { status = { kind = kind, code = code, exit_code = kind == "exit" and code or 128 + code } })
       end
-      print(package.loaded["reaper.core"], delay("exit", 3), delay("signal", 15), delay("signal", 35), delay("signal", 1))
+      print(package.loaded["reaper.core"], delay("exit", 3), delay("signal", 15), delay("signal", 35),
+        delay("signal", 1))
       print(select(2, pcall(restart.by_code, { SIGTREM = 1 })))
       print((restart.parse "on-failure:3"))
     ]], { env = { LUA_CPATH_5_4 = "/does/not/exist.so", LUA_CPATH = "/does/not/exist.so" } })
@@ -170,7 +171,9 @@ describe("--log-format json", function()
   after_each(container.close_all)
 
   local rows = {
-    ["REAPER_GRACE, which is read before REAPER_LOG_FORMAT"] = { env = { REAPER_GRACE = "x", REAPER_LOG_FORMAT = "json" } },
+    ["REAPER_GRACE, which is read before REAPER_LOG_FORMAT"] = {
+      env = { REAPER_GRACE = "x", REAPER_LOG_FORMAT = "json" },
+    },
     ["a variable, asked for by the option"] = { env = { REAPER_GRACE = "x" }, args = { "--log-format=json" } },
     ["an option before it"] = { args = { "-t", "x", "--log-format", "json" } },
     ["an unknown option before it"] = { args = { "--bogus", "--log-format=json" } },

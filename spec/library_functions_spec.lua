@@ -498,6 +498,35 @@ describe("an error that passes through reaper.poll", function()
     assert.same("true\ttrue\n", out)
   end)
 
+  -- The hook is the one that lua(1) sets in its handler: here after the last instruction of the main thread, and before
+  -- the wait of the kernel.
+  it("from a Ctrl-C of lua5.4 comes also when that is the moment before the wait", function()
+    assert.same("false\tinterrupted!\n", (printed("init", [[
+      reaper.poll(10)
+      local core = require "reaper.core"
+      local poll, main = core.poll, coroutine.running()
+      function core.poll(...)
+        debug.sethook(main, function() debug.sethook(main) error("interrupted!", 0) end, "crl", 1)
+        return poll(...)
+      end
+      print(pcall(function() while true do reaper.poll(1000) end end))
+    ]])))
+  end)
+
+  it("from a Ctrl-C is not waited for in a coroutine of one's own, and does not make it spin", function()
+    local out = printed("init", [[
+      reaper.poll(10)
+      local main, fired = coroutine.running(), false
+      coroutine.wrap(function()
+        debug.sethook(main, function() debug.sethook(main) fired = true end, "crl", 1)
+        local before, begin = os.clock(), reaper.now()
+        print(reaper.poll(0.3), reaper.now() - begin >= 0.3, os.clock() - before < 0.2, fired)
+      end)()
+      print(fired)
+    ]])
+    assert.same("0\ttrue\ttrue\tfalse\ntrue\n", out)
+  end)
+
   container.each_mode(function(mode)
     it("from a Ctrl-C of lua5.4 does not break later ones", function()
       local c = program.start(started() .. [[
@@ -514,9 +543,6 @@ describe("an error that passes through reaper.poll", function()
         print("main", main)
       ]], { mode = mode })
       c:expect("ready\n")
-      c:until_true(function() -- a Ctrl-C just before the wait is seen only after it
-        return c:children_of(c.nspid)[1].state == "S"
-      end, nil, "the program to wait")
       c:kill("INT")
       assert.same(0, c:wait())
       assert.same({ "ready\nfalse\tinterrupted!\nhook\texit 3\nmain\texit 4\n", "" }, { c:out(), c:err() })

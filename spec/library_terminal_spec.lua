@@ -327,7 +327,7 @@ describe("a program as a job of a shell", function()
         type_line(c, command .. "; echo code$?")
         see(c, "up")
         _, child = both(c)
-        wait_for_state(c, child, "S") -- a Ctrl-C just before the wait is seen only after it
+        wait_for_state(c, child, "S") -- a Ctrl-C just before the read is seen only after it, in any program
         c:write(CTRL_C)
         see(c, "interrupted!")
         see(c, PROMPT)

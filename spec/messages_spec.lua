@@ -24,7 +24,8 @@ describe("a name from outside", function()
     { "of COMMAND that --restart cannot start again", { args = { "--restart", "on-failure:1" },
       wrap = { "/bin/sh", "-c", "printf '#!/bin/sh\\nrm -f \"$0\"; exit 1' >\"{folder}$0\"; chmod 755 \"{folder}$0\"; "
         .. "exec \"$@\"", "/a\n\27b" }, command = { "{folder}/a\n\27b" } }, 1, [[/a\n\x1bb]] },
-    { "of a field", { script = "reaper.log('info', 'x', { ['a\\nb'] = 'c\\n' }) function on_start() reaper.exit() end" },
+    { "of a field",
+      { script = "reaper.log('info', 'x', { ['a\\nb'] = 'c\\n' }) function on_start() reaper.exit() end" },
       0, [["a\nb"="c\n"]] },
   }
   for _, row in ipairs(rows) do
@@ -63,8 +64,10 @@ describe("who forgot --", function()
   local rows = {
     { "a word that is a program", "sleep", "cannot open the script sleep: .* but there is the program /[^ ]*/sleep; .*"
       .. HINT .. "sleep" },
-    { "a program", "{folder}/program", "/program:1: this is a program and no Lua script; .*" .. HINT .. "[^ ]*/program" },
-    { "a script for another interpreter", "{folder}/shell.sh", "shell.sh:2: .*; its first line is for /bin/sh; .*" .. HINT },
+    { "a program", "{folder}/program",
+      "/program:1: this is a program and no Lua script; .*" .. HINT .. "[^ ]*/program" },
+    { "a script for another interpreter", "{folder}/shell.sh",
+      "shell.sh:2: .*; its first line is for /bin/sh; .*" .. HINT },
   }
   for _, row in ipairs(rows) do
     it("is told so: " .. row[1], function()
@@ -126,7 +129,8 @@ describe("a traceback has no lines of ours", function()
       print(select(2, pcall(wrong)))
       print(select(2, pcall(reaper.run, { "true" })))
       reaper.with_reaper({ enable_child_subreaper = true }, function() wrong() end)
-    ]], { wrap = { "/bin/sh", "-c", 'd={folder}/a/folder/with/a/long/name/as/images/have/them/share/lua/5.4; mkdir -p $d; '
+    ]], { wrap = { "/bin/sh", "-c",
+      'd={folder}/a/folder/with/a/long/name/as/images/have/them/share/lua/5.4; mkdir -p $d; '
       .. 'cp -R lua/reaper $d; cp lua/reaper/init.lua $d/reaper.lua; exec "$@"', "sh" } })
     assert.matches("reaper.with_reaper: [^\n]*hooks.lua:3: bad argument", err)
     check_traceback(err, "hooks%.lua:6: in [^\n]*\n")
@@ -153,7 +157,8 @@ describe("an error of a rock", function()
         function() require "reaper.supervisor".run { {} } end,
       } do
         local ok, message = pcall(f)
-        print(ok and debug.getinfo(f, "S").linedefined .. ": no error" or (message:gsub("^[^:]*/hooks.lua:%d+: .*", "the caller's")))
+        print(ok and debug.getinfo(f, "S").linedefined .. ": no error"
+          or (message:gsub("^[^:]*/hooks.lua:%d+: .*", "the caller's")))
       end
     ]], { wrap = { "/bin/sh", "-c", 'mkdir {folder}/tree; cp -R lua/reaper {folder}/tree; '
       .. 'mv {folder}/tree/reaper/init.lua {folder}/tree/reaper.lua; exec "$@"', "sh" } })

@@ -32,8 +32,8 @@ void log_open(struct log *log);
 
 /*
  * Writes one line. A line is cut at PIPE_BUF bytes, so that lines of several writers never mix. Where stderr has no
- * room the line is dropped and counted, and the next line that finds room is preceded by the count. Control characters of
- * the message are escaped, since names in it come from outside.
+ * room the line is dropped and counted, and the next line that finds room is preceded by the count. Control characters
+ * of the message are escaped, since names in it come from outside.
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

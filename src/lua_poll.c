@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -35,18 +36,40 @@ static int open_epoll(struct policy *policy)
     return policy->epoll_fd;
 }
 
-/* Waits until the epoll descriptor is readable; epoll_wait counts in milliseconds. Negative: for ever. */
-static void wait_for_any(int epoll_fd, lua_Number seconds)
+/* lua(1) answers a Ctrl-C with this hook of the main thread, which raises at that thread's next instruction. */
+static int is_interrupted(lua_State *L)
+{
+    static const int all = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+    lua_State *main_thread;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    main_thread = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    return lua_gethookmask(main_thread) == all && lua_gethookcount(main_thread) == 1;
+}
+
+/*
+ * Waits until the epoll descriptor is readable; epoll_wait counts in milliseconds. Negative: for ever. With
+ * `interruptible`, a Ctrl-C that came just before is not waited over: signals are let in by the wait itself only.
+ */
+static void wait_for_any(lua_State *L, int epoll_fd, lua_Number seconds, int interruptible)
 {
     static const lua_Number most = 1e9; /* some thirty years */
     struct pollfd entry = { .fd = epoll_fd, .events = POLLIN };
     struct timespec time;
+    sigset_t all;
+    sigset_t before;
 
     if (seconds > most)
         seconds = most;
     time.tv_sec = (time_t)seconds;
     time.tv_nsec = (long)((seconds - (lua_Number)time.tv_sec) * 1e9);
-    ppoll(&entry, 1, seconds < 0 ? NULL : &time, NULL);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, interruptible ? &all : NULL, &before);
+    if (!interruptible || !is_interrupted(L))
+        ppoll(&entry, 1, seconds < 0 ? NULL : &time, &before);
+    if (interruptible)
+        sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 /* The ready descriptors but the channel and the timer. Reads a packet when there is one; -1 when the engine has gone.
@@ -82,8 +105,9 @@ static int raise_plain(lua_State *L, const char *message)
 }
 
 /*
- * core.poll([timeout]): waits until an event, a watched descriptor or the timeout (seconds; none: for ever) comes.
- * Gives a list of ready descriptors, true when there is none, or false, once, when the engine has gone.
+ * core.poll([timeout[, interruptible]]): waits until an event, a watched descriptor or the timeout (seconds; none: for
+ * ever) comes, or a Ctrl-C for the main thread, when `interruptible` says that this runs on afterwards. Gives a list of
+ * ready descriptors, true when there is none, or false, once, when the engine has gone.
  */
 int core_poll(lua_State *L)
 {
@@ -98,7 +122,7 @@ int core_poll(lua_State *L)
     if (open_epoll(policy) < 0)
         return raise_plain(L, lua_pushfstring(L, "cannot wait for anything: %s", strerror(errno)));
     if (!policy->first)
-        wait_for_any(policy->epoll_fd, timeout);
+        wait_for_any(L, policy->epoll_fd, timeout, lua_toboolean(L, 2));
     count = epoll_wait(policy->epoll_fd, ready, READY_MAX, 0);
     count = sort_out(policy, ready, count, fds);
     if (count <= 0) {

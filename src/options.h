@@ -77,8 +77,8 @@ void options_reapply_arguments(struct options *options, int argc, char **argv);
 int options_next_idle(const struct options *options, int *at, char *why);
 
 /*
- * Whether environment and command line ask for JSON, whatever else is wrong in them: what is wrong is told in that form,
- * wherever it stands.
+ * Whether environment and command line ask for JSON, whatever else is wrong in them: what is wrong is told in that
+ * form, wherever it stands.
  */
 int options_log_json(int argc, char **argv);
 

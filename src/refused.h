@@ -6,8 +6,8 @@
 
 /*
  * True when the errno may mean that a call, or a flag of it, is not to be had here, and an older way should be tried:
- * old kernels answer ENOSYS, EINVAL or EOPNOTSUPP, and seccomp profiles mostly EPERM, sometimes EACCES. Where EPERM means
- * that it is forbidden indeed, the older way is forbidden, too.
+ * old kernels answer ENOSYS, EINVAL or EOPNOTSUPP, and seccomp profiles mostly EPERM, sometimes EACCES. Where EPERM
+ * means that it is forbidden indeed, the older way is forbidden, too.
  */
 static inline int is_refused(int error)
 {

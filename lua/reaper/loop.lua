@@ -344,12 +344,12 @@ local function dispatch(count, kind, ...)
   return dispatch(count + 1, core.next())
 end
 
-local function take_step(most)
+local function take_step(most, interruptible)
   local delay = heap[1] and math.max(0, heap[1].at - core.now())
   if most and most < (delay or math.huge) then
     delay = most
   end
-  local ready = core.poll(delay)
+  local ready = core.poll(delay, interruptible)
   local count = dispatch(0, core.next()) -- also what was read just before the engine went
   if not ready then
     engine_gone()
@@ -362,9 +362,9 @@ local function take_step(most)
   return count
 end
 
-local function take_steps(most)
+local function take_steps(most, interruptible)
   while true do
-    most = yield(take_step(most))
+    most, interruptible = yield(take_step(most, interruptible))
   end
 end
 
@@ -381,7 +381,8 @@ function loop.step(most)
   if not stepper or coroutine.status(stepper) ~= "suspended" then
     stepper = create(take_steps)
   end
-  local ok, count = coroutine.resume(stepper, most)
+  local _, is_main = running() -- who waits in a coroutine of the program's own does not see a Ctrl-C before its end
+  local ok, count = coroutine.resume(stepper, most, is_main)
   if not ok then
     error(count, 0)
   end

@@ -73,8 +73,8 @@ function settings.texts(where, given)
     if not kind then
       check.refuse(where, key, select(2, core.check_setting(key, "")))
     elseif kind == "seconds" and type(value) == "string" then
-      check.refuse(where, key, ("\"%s\" is not a number of seconds (a decimal that is not negative, such as 2.5), but a "
-        .. "text"):format(value))
+      check.refuse(where, key, ("\"%s\" is not a number of seconds (a decimal that is not negative, such as 2.5), "
+        .. "but a text"):format(value))
     elseif not expected[kind][type(value)] then
       check.fail(where, key, expected[kind][1], value)
     elseif kind == "pairs" then

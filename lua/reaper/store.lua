@@ -60,8 +60,8 @@ function store.set(values)
   local ok, why = core.store("{" .. table.concat(parts, ",") .. "}")
   if not ok and not told then
     told = true
-    log("warning", ("what the script process keeps for the next one is lost (%s): after a crash of the script, that does "
-      .. "not know its services"):format(why))
+    log("warning", ("what the script process keeps for the next one is lost (%s): after a crash of the script, that "
+      .. "does not know its services"):format(why))
   end
 end
 
