@@ -4,6 +4,8 @@
  */
 #include "policy.c"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
