@@ -25,8 +25,8 @@ describe("a name from outside", function()
       wrap = { "/bin/sh", "-c", "printf '#!/bin/sh\\nrm -f \"$0\"; exit 1' >\"{folder}$0\"; chmod 755 \"{folder}$0\"; "
         .. "exec \"$@\"", "/a\n\27b" }, command = { "{folder}/a\n\27b" } }, 1, [[/a\n\x1bb]] },
     { "of a field",
-      { script = "reaper.log('info', 'x', { ['a\\nb'] = 'c\\n' }) function on_start() reaper.exit() end" },
-      0, [["a\nb"="c\n"]] },
+      { script = "reaper.log('info', 'x', { ['a\\nb'] = 'c\\n\\u{9b}' }) function on_start() reaper.exit() end" },
+      0, [["a\nb"="c\n\u009b"]] },
   }
   for _, row in ipairs(rows) do
     it("makes no line and steers no terminal: " .. row[1], function()

@@ -72,6 +72,8 @@ static const struct option_row rows[] = {
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
+_Static_assert(ROWS <= 32, "struct options has a bit for each row");
+
 struct options options_default(void)
 {
     struct options options;
@@ -242,16 +244,12 @@ static enum options_result apply_letter(struct options *options, int letter, con
     return OPTIONS_RUN;
 }
 
-static int index_of_letter(int letter)
+/* Its bit in `given`. */
+static unsigned bit_of_letter(int letter)
 {
     const struct option_row *const row = row_of_letter(letter);
 
-    return row ? (int)(row - rows) : -1;
-}
-
-static int was_given(const struct options *options, int index)
-{
-    return index >= 0 && (options->given & 1U << index) != 0;
+    return row ? 1U << (row - rows) : 0;
 }
 
 /* Parses up to the first operand. *dashes: a "--" ended the options. */
@@ -276,7 +274,7 @@ static enum options_result parse(struct options *options, int argc, char **argv,
             options->threshold = LOG_LEVEL_INFO;
         result = apply_letter(options, letter, argv[before < argc ? before : argc - 1], why);
         if (result == OPTIONS_RUN)
-            options->given |= 1U << index_of_letter(letter);
+            options->given |= bit_of_letter(letter);
     }
     *dashes = result == OPTIONS_RUN && optind == before + 1;
     return result;
@@ -288,7 +286,7 @@ static enum options_result parse(struct options *options, int argc, char **argv,
  */
 static int has_user_of_nobody(const struct options *options, char *why)
 {
-    const char *const where = was_given(options, index_of_letter('u')) ? "--user" : "REAPER_USER";
+    const char *const where = options->given & bit_of_letter('u') ? "--user" : "REAPER_USER";
 
     if (!options->user[0] || options->command || options->check)
         return 0;
@@ -357,7 +355,7 @@ int options_next_idle(const struct options *options, int *at, char *why)
             lacks = "a command";
         else if (rows[*at].kind & OF_SCRIPT && !has_script)
             lacks = "a script";
-        if (!lacks || !was_given(options, *at))
+        if (!lacks || !(options->given & 1U << *at))
             continue;
         snprintf(why, WHY_SIZE, "--%s has no effect without %s", rows[(*at)++].name, lacks);
         return 1;

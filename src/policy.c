@@ -44,10 +44,12 @@ static void survive(int number, signal_set ignored)
  */
 static void become_policy_process(const struct policy_start *start)
 {
+    struct log log = { .threshold = LOG_LEVEL_ERROR, .json = start->options->json, .patient = 1 };
+
     prctl(PR_SET_NAME, "reaper-policy");
     setpgid(0, 0);
     if ((start->folder_fd < 0 || fchdir(start->folder_fd) != 0) && start->folder && chdir(start->folder) != 0)
-        fprintf(stderr, "reaper-lua: cannot change to %s: %s\n", start->folder, strerror(errno));
+        log_line(&log, LOG_LEVEL_ERROR, "cannot change to %s: %s", start->folder, strerror(errno));
     close_all_but(start->channel_fd, start->store_fd);
     survive(SIGTERM, start->signals->ignored);
     survive(SIGPIPE, start->signals->ignored);

@@ -25,12 +25,17 @@ local function valid(text)
   end
 end
 
+local C1 = "\xc2[\x80-\x9f]" -- control characters of 8 bits, as UTF-8 has them
+
 local function json_text(text)
   if not utf8.len(text) then
     text = valid(text)
   end
-  return '"' .. text:gsub('[%c"\\\127]', function(c)
+  text = text:gsub('[%c"\\]', function(c)
     return escapes[c] or ("\\u%04x"):format(c:byte())
+  end)
+  return '"' .. text:gsub(C1, function(c)
+    return ("\\u%04x"):format(utf8.codepoint(c))
   end) .. '"'
 end
 
@@ -45,7 +50,7 @@ end
 
 local function text_value(value)
   local text = tostring(value)
-  if text == "" or text:find('[%s"=%c]') then
+  if text == "" or text:find('[%s"=%c]') or text:find(C1) or not utf8.len(text) then
     return json_text(text)
   end
   return text
