@@ -325,15 +325,13 @@ static enum options_result take_operands(struct options *options, char **words, 
         snprintf(why, WHY_SIZE, "--restart needs a command: reaper-lua --restart %.64s -- COMMAND", options->restart);
         return OPTIONS_BAD;
     }
-    if (has_user_of_nobody(options, why))
-        return OPTIONS_BAD;
     if (options->restart && !options->script && !options->eval)
         options->eval = ""; /* a policy without hooks of its own */
     if (!options->script && !options->eval && !options->command && !options->pause) {
         snprintf(why, WHY_SIZE, "nothing to do: give a script, a command after --, or --pause (see reaper-lua --help)");
         return OPTIONS_BAD;
     }
-    return OPTIONS_RUN;
+    return has_user_of_nobody(options, why) ? OPTIONS_BAD : OPTIONS_RUN;
 }
 
 enum options_result options_from_arguments(struct options *options, int argc, char **argv, char *why)
