@@ -48,6 +48,9 @@ local function add_pairs(where, key, value, list)
     if type(from) == "boolean" or to == true then
       check.refuse(where, key, "a signal or exit code expected on both sides, or false for 0; got true")
     end
+    if key == "map_exit" and (type(from) == "string" or type(to) == "string") then
+      check.refuse(where, key, ("exit codes are numbers, got \"%s\""):format(type(from) == "string" and from or to))
+    end
     local left, right = text_of(where, key, from), text_of(where, key, to == false and 0 or to)
     local same = key == "rewrite" and core.signal(left) or left
     if seen[same] then
