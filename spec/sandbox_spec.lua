@@ -35,6 +35,8 @@ describe("spawning", function()
   container.each_mode(function(mode)
     for what, promise in pairs {
       ["clone-parent"] = "works by a double fork where CLONE_PARENT is refused",
+      ["clone-pidfd"] = "works where CLONE_PIDFD is forbidden",
+      ["clone-both"] = "works where CLONE_PIDFD and CLONE_PARENT are forbidden",
       pidfd = "works without pidfds",
       ["pidfd_open=EPERM"] = "works where pidfd_open is forbidden",
       ["pidfd_send_signal=EPERM"] = "works where pidfd_send_signal is forbidden",

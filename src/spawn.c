@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "refused.h"
 #include "spawn_plan.h"
 
 #ifndef CLONE_PIDFD
@@ -79,12 +80,6 @@ static int first_free(const struct spawn_request *request)
     return base;
 }
 
-/* What passes, and is no refusal of the call itself. */
-static int is_shortage(int error)
-{
-    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
-}
-
 /*
  * The plan, its two lists behind it, and the new process's stacks behind these: memory that is given back, and what a
  * process that is to stay small needs no malloc for. NULL with errno when there is none.
@@ -116,7 +111,7 @@ static pid_t clone_with_pidfd(struct plan *plan, int flags, int *pidfd)
 {
     pid_t pid = clone(spawn_child, plan->stack + STACK_SIZE, flags | CLONE_PIDFD, plan, pidfd);
 
-    if (pid < 0 && !is_shortage(errno)) {
+    if (pid < 0 && is_refused(errno)) {
         *pidfd = -1;
         pid = clone(spawn_child, plan->stack + STACK_SIZE, flags, plan);
     }
@@ -144,7 +139,7 @@ static int start(struct plan *plan, struct spawn_result *result)
         return 0;
     result->pid = 0;
     result->pidfd = -1;
-    return sibling && !is_shortage(errno) ? start_by_relay(plan) : -1;
+    return sibling && is_refused(errno) ? start_by_relay(plan) : -1;
 }
 
 static int run_plan(struct plan *plan, struct spawn_result *result)

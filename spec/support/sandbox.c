@@ -1,12 +1,13 @@
 /*
  * Runs a program under a seccomp filter that refuses what some sandboxes and old kernels do not have:
  *
- *     spec-sandbox clone-parent|pidfd|close-range|signalfd|process|CALL=ERROR -- PROGRAM ARG...
+ *     spec-sandbox clone-parent|clone-pidfd|clone-both|pidfd|close-range|signalfd|process|CALL=ERROR -- PROGRAM ARG...
  *
- * clone-parent: clone with CLONE_PARENT fails with EPERM. pidfd: pidfd_open and pidfd_send_signal are not there
- * (ENOSYS), and clone with CLONE_PIDFD fails with EINVAL, as before Linux 5.2. close-range, signalfd: neither is there.
- * process: no process can be made with clone (EAGAIN), as when there are too many. CALL=ERROR: one of the calls in the
- * table below fails with EPERM, as with most seccomp profiles, EACCES or ENOSYS.
+ * clone-parent, clone-pidfd: clone with CLONE_PARENT or CLONE_PIDFD fails with EPERM, clone-both: with either. pidfd:
+ * pidfd_open and pidfd_send_signal are not there (ENOSYS), and clone with CLONE_PIDFD fails with EINVAL, as before
+ * Linux 5.2. close-range, signalfd: neither is there. process: no process can be made with clone (EAGAIN), as when
+ * there are too many. CALL=ERROR: one of the calls in the table below fails with EPERM, as with most seccomp profiles,
+ * EACCES or ENOSYS.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,11 +44,11 @@ static int install(struct sock_filter *filter, size_t count)
 }
 
 /* The flags of clone are its first argument on all machines but s390. */
-static int refuse_clone_parent(void)
+static int refuse_clone(unsigned flags)
 {
     struct sock_filter filter[] = {
         LOAD(nr),      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
-        LOAD(args[0]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_PARENT, 0, 1),
+        LOAD(args[0]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, 1),
         FAIL(EPERM),   ALLOW,
     };
 
@@ -127,11 +128,16 @@ int main(int argc, char **argv)
 
     if (argc < 4 || strcmp(argv[2], "--") != 0) {
         fprintf(stderr,
-                "usage: spec-sandbox clone-parent|pidfd|close-range|signalfd|process|CALL=ERROR -- PROGRAM ARG...\n");
+                "usage: spec-sandbox clone-parent|clone-pidfd|clone-both|pidfd|close-range|signalfd|process|CALL=ERROR "
+                "-- PROGRAM ARG...\n");
         return 125;
     }
     if (strcmp(argv[1], "clone-parent") == 0)
-        result = refuse_clone_parent();
+        result = refuse_clone(CLONE_PARENT);
+    else if (strcmp(argv[1], "clone-pidfd") == 0)
+        result = refuse_clone(CLONE_PIDFD);
+    else if (strcmp(argv[1], "clone-both") == 0)
+        result = refuse_clone(CLONE_PARENT | CLONE_PIDFD);
     else if (strcmp(argv[1], "pidfd") == 0)
         result = refuse_pidfd();
     else if (strcmp(argv[1], "close-range") == 0)
