@@ -234,6 +234,9 @@ describe_with("luv", "examples/library/server.lua", function(mode)
     assert.truthy(c:until_true(ask(port), 20))
     local server = c:children_of(c.nspid)[1]
     assert.truthy(server.args:find("server.lua", 1, true))
+    c:until_true(function() -- its shell is its own to reap
+      return #c:children_of(server.nspid) == 0
+    end, 20, "the end of its shell")
     c:kill("STOP", server.pid)
     until_children(c, 1)
     c:kill("CONT", server.pid)
