@@ -57,6 +57,28 @@ describe("a spawned process's stdin, stdout and stderr", function()
     assert.are.same({ "before inputinput", "err\nerr\n" }, { c:read("out"), c:read("err") })
   end)
 
+  it("a FIFO: opened without waiting for the other side, whose end is not its own", function()
+    local c = script.start([[
+      os.execute "mkfifo {folder}/in {folder}/out"
+      reaper.every(0.02, function() ticks = (ticks or 0) + 1 end)
+      function on_start()
+        local p = reaper.spawn { "sh", "-c", "cat /proc/self/fdinfo/1 >&2; while read line; do echo got $line; done",
+          stdin = "{folder}/in", stdout = "{folder}/out" }
+        local before = ticks or 0
+        while (ticks or 0) < before + 3 do reaper.sleep(0.02) end
+        print "still here"
+        for _, word in ipairs { "one", "two" } do -- both sides come and go
+          os.execute("echo " .. word .. " > {folder}/in")
+          print(io.popen "head -n 1 {folder}/out":read "a")
+        end
+        print(p:alive())
+      end
+    ]])
+    c:expect("still here\ngot one\n\ngot two\n\ntrue\n")
+    local flags = tonumber(c:err():match("flags:%s*(%d+)\n"), 8)
+    assert.are.equal(0, flags & 2048) -- O_NONBLOCK
+  end)
+
   it("an open file or a descriptor's number", function()
     local c = script.start([[
       function on_start()

@@ -59,5 +59,6 @@ int core_put(lua_State *L);
 int core_time(lua_State *L);
 int core_close(lua_State *L);
 int core_fileno(lua_State *L);
+int core_identity(lua_State *L);
 
 #endif

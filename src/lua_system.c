@@ -182,6 +182,25 @@ int core_pipe(lua_State *L)
     return 2;
 }
 
+/*
+ * Opens without waiting: for the other side of a FIFO, for a terminal's carrier. A FIFO is opened for both directions,
+ * so that it neither waits for the other side nor ends with it, as far as its permissions allow that.
+ */
+static int open_at_once(const char *path, int flags)
+{
+    const int more = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    struct stat file;
+    int fd = -1;
+
+    if (stat(path, &file) == 0 && S_ISFIFO(file.st_mode))
+        fd = open(path, O_RDWR | more);
+    if (fd < 0)
+        fd = open(path, flags | more, 0666);
+    if (fd >= 0) /* a child expects that reads and writes wait */
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return fd;
+}
+
 /* core.open(path, "r" | "w" | "a"): a descriptor; or nil, message, errno. */
 int core_open(lua_State *L)
 {
@@ -189,11 +208,23 @@ int core_open(lua_State *L)
     static const int flags[] = { O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND };
     const char *path = luaL_checkstring(L, 1);
     const int mode = luaL_checkoption(L, 2, "r", modes);
-    const int fd = open(path, flags[mode] | O_CLOEXEC, 0666);
+    const int fd = open_at_once(path, flags[mode]);
 
     if (fd < 0)
         return push_failure(L, errno, path);
     lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* core.identity(fd): a text that is the same for another descriptor of the same file or device; nil for others. */
+int core_identity(lua_State *L)
+{
+    struct stat file;
+
+    if (fstat((int)luaL_checkinteger(L, 1), &file) != 0
+        || !(S_ISREG(file.st_mode) || S_ISCHR(file.st_mode) || S_ISBLK(file.st_mode)))
+        return 0;
+    lua_pushfstring(L, "%I:%I", (lua_Integer)file.st_dev, (lua_Integer)file.st_ino);
     return 1;
 }
 

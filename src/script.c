@@ -46,7 +46,7 @@ static int read_all(int fd, struct text *text)
  */
 static int read_script(const char *path, struct text *text, char *why)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat file;
     int result;
 

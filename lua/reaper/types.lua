@@ -340,7 +340,8 @@ function main_child:start() end
 ---@field session? boolean a session of its own (setsid(2)) instead of a process group
 ---@field fds? table<integer, file*|integer> further descriptors: the child's number, and an open file or a descriptor
 ---@field stdin? "inherit"|"null"|"pipe"|string|integer|file* or a path, an open file, a descriptor (default "inherit")
----The same; a file that a path names is appended to, and a function is called with each line.
+---The same; a file that a path names is appended to, and a function is called with each line. Opening a path never
+---waits. A FIFO is opened for both directions: the child does not wait for the other side, and does not see it go.
 ---@field stdout? "inherit"|"null"|"pipe"|string|integer|file*|async fun(line: string)
 ---The same; "stdout": where stdout goes.
 ---@field stderr? "inherit"|"null"|"pipe"|"stdout"|string|integer|file*|async fun(line: string)
@@ -425,9 +426,11 @@ function timer:cancel() end
 
 -- ## Tables
 
----How a process ended, as wait4(2) says. `tostring` gives "exit 3" or "signal SIGSEGV (core dumped)".
+---How a process ended, as wait4(2) says. `tostring` gives "exit 3" or "signal SIGSEGV (core dumped)". Of a service
+---whose end nobody has seen, since the script's process was lost with it, `kind` is "unknown", `exit_code` is 255, and
+---there are neither `code` nor `raw`.
 ---@class reaper.status
----@field kind "exit"|"signal"|"stop"|"continue" the last two only from `reaper.wait4`, with WUNTRACED or WCONTINUED
+---@field kind "exit"|"signal"|"unknown"|"stop"|"continue" the last two only from `reaper.wait4`
 ---@field code integer the exit code, or the signal's number
 ---@field signal? string the signal's name, such as "SIGKILL"; nil after an exit
 ---@field core boolean whether a core dump was made
