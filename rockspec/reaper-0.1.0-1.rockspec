@@ -39,6 +39,7 @@ build = {
       ["reaper.log"] = "lua/reaper/log.lua",
       ["reaper.loop"] = "lua/reaper/loop.lua",
       ["reaper.output"] = "lua/reaper/output.lua",
+      ["reaper.pattern"] = "lua/reaper/pattern.lua",
       ["reaper.plumbing"] = "lua/reaper/plumbing.lua",
       ["reaper.presets"] = "lua/reaper/presets.lua",
       ["reaper.probes"] = "lua/reaper/probes.lua",

@@ -331,7 +331,7 @@ end)
 local internal = {
   restart = {
     policy = true, decision = true, short_runs = true, restarts_since = true, ask = true, past = true, ended = true,
-    text = true, started = true,
+    text = true, started = true, is_own_end = true,
   },
 }
 

@@ -226,6 +226,42 @@ describe("the preset", function()
   end)
 end)
 
+-- Of what was stopped as a failure, the status is an answer to the stop signal.
+describe("what was stopped since it was late or not healthy", function()
+  local UNKNOWN = { kind = "unknown", exit_code = 255, ok = false, core = false }
+  local stopped = { reason = "not ready within 60 s", stopped = true }
+
+  for _, row in ipairs {
+    { "on_failure", restart.on_failure { ok = { 0, 143, 255 } } },
+    { "by_code's default", restart.by_code { [0] = "never", [143] = "never", TERM = "never", [255] = "never",
+      default = "always" } },
+    { "systemd on-failure", restart.systemd() },
+    { "systemd on-abnormal", restart.systemd { restart = "on-abnormal" } },
+    { "a batch of nomad", restart.nomad { type = "batch" } },
+    { "supervisord's exitcodes", restart.supervisord { exitcodes = { 0, 143, 255 }, startsecs = 0 } },
+  } do
+    it("is a failure for " .. row[1] .. ", whatever its status", function()
+      for _, status in ipairs { exit(0), killed(15, "SIGTERM") } do
+        assert.equal(1, #play(row[2], { { 5, status } }, nil, stopped))
+      end
+      assert.equal(1, #play(row[2], { { 5, UNKNOWN } }))
+    end)
+  end
+
+  for _, row in ipairs {
+    { "systemd on-success", restart.systemd { restart = "on-success" }, exit(0) },
+    { "systemd on-abort", restart.systemd { restart = "on-abort" }, killed(9, "SIGKILL") },
+  } do
+    it("is no reason to start it again for " .. row[1], function()
+      assert.same({}, (play(row[2], { { 5, row[3] } }, nil, stopped)))
+    end)
+  end
+
+  it("is not final for s6, whatever its code", function()
+    assert.same({ 0 }, (play(restart.s6(), { { 5, exit(125) } }, nil, stopped)))
+  end)
+end)
+
 -- Without a third value the exit code says whether the end was as it should be.
 describe("an end that is not followed by a restart", function()
   local OK = { 0, exit(0) }

@@ -10,10 +10,18 @@ local function is_descriptor(value)
   return math.type(value) == "integer" and value >= 0 and value <= 0x7fffffff
 end
 
+-- Of a value that is none of the forms.
+local function refuse(where, name, expected, value)
+  if io.type(value) == "closed file" then
+    check.refuse(where, name, expected .. " expected, got a closed file")
+  end
+  check.fail(where, name, expected, value)
+end
+
 local function descriptor_of(where, name, value)
   local fd = is_descriptor(value) and value or core.fileno(value)
   if not fd then
-    check.fail(where, name, "an open file or a descriptor's number", value)
+    refuse(where, name, "an open file or a descriptor's number", value)
   end
   return fd
 end
@@ -94,7 +102,7 @@ local function check_stream(where, key, value)
     check.text(where, key, value)
   elseif value ~= nil and not core.fileno(value) and not is_descriptor(value)
     and (type(value) ~= "function" or key == "stdin") then
-    check.fail(where, key, stream_forms[key], value)
+    refuse(where, key, stream_forms[key], value)
   end
 end
 

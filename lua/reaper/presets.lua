@@ -65,8 +65,13 @@ return function(restart)
   -- Signals that end a service in good order (systemd.service(5), SuccessExitStatus=).
   local clean_signals = { SIGHUP = true, SIGINT = true, SIGTERM = true, SIGPIPE = true }
 
-  local function is_clean(status)
-    return status.ok or clean_signals[status.signal] or false
+  local function is_clean(event)
+    return restart.is_own_end(event) and (event.status.ok or clean_signals[event.status.signal]) or false
+  end
+
+  -- What is stopped since it is late or not healthy is a timeout there.
+  local function is_abnormal(event)
+    return not restart.is_own_end(event) or (event.status.kind == "signal" and not is_clean(event))
   end
 
   -- Whether Restart= means this end (systemd.service(5), table 2).
@@ -78,14 +83,12 @@ return function(restart)
       return true
     end,
     ["on-success"] = is_clean,
-    ["on-failure"] = function(status)
-      return not is_clean(status)
+    ["on-failure"] = function(event)
+      return not is_clean(event)
     end,
-    ["on-abnormal"] = function(status)
-      return status.kind == "signal" and not is_clean(status)
-    end,
-    ["on-abort"] = function(status)
-      return status.kind == "signal" and not is_clean(status)
+    ["on-abnormal"] = is_abnormal,
+    ["on-abort"] = function(event)
+      return restart.is_own_end(event) and is_abnormal(event)
     end,
   }
 
@@ -108,8 +111,8 @@ return function(restart)
     local burst = check.optional_integer(where, options, "start_limit_burst", 0) or 5
     local interval = check.seconds_or(where, options, "start_limit_interval", 10)
     return function(event)
-      if not means(event.status) then
-        return nil, "it has ended in a way that is not to be restarted", is_clean(event.status)
+      if not means(event) then
+        return nil, "it has ended in a way that is not to be restarted", is_clean(event)
       end
       local since = event.now + delay - interval
       local starts = restart.restarts_since(event, since) + (first_start(event) > since and 1 or 0)
@@ -151,7 +154,7 @@ return function(restart)
     local mode = options.mode == nil and "fail" or options.mode
     local waits = check.choose(where, "mode", mode, { fail = false, delay = true })
     return function(event)
-      if kind == "batch" and event.status.ok then
+      if kind == "batch" and event.status.ok and restart.is_own_end(event) then
         return nil, "it has done its work"
       end
       local oldest = event.history[#event.history - attempts + 1]
@@ -174,7 +177,7 @@ return function(restart)
   -- gives it).
   function restart.s6()
     return function(event)
-      if event.status.exit_code == 125 then
+      if event.status.exit_code == 125 and restart.is_own_end(event) then
         return nil, "exit code 125 is final"
       end
       return math.max(0, 1 - event.lifetime)

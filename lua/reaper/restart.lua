@@ -7,6 +7,9 @@
 --   name       of what has ended
 --   status     how it ended, as on_reap gets it
 --   rusage     what it has used, as on_reap gets it
+--   reason     as text, when its status does not say it: it was not ready in time, was not healthy, could not be
+--              started (with the status that a shell would give), or nobody has seen its end; else nil
+--   stopped    true when it was stopped for that reason: its status is then what our signal has led to
 --   lifetime   seconds that it ran
 --   restarts   how often it was started again so far
 --   history    the times of the last restarts, the oldest first
@@ -18,6 +21,11 @@ local check = require "reaper.check"
 
 local restart = {}
 local presets
+
+--- False when its status does not tell what has gone wrong: it was stopped, or nobody has seen its end.
+function restart.is_own_end(event)
+  return not event.stopped and event.status.kind ~= "unknown"
+end
 
 -- ---- What to say no to. ----
 
@@ -54,7 +62,7 @@ function restart.on_failure(options)
   local max = check.optional_integer(where, options, "max", 0)
   local ok = list_to_set(where, "ok", options.ok == nil and { 0 } or options.ok)
   return function(event)
-    if ok[event.status.exit_code] then
+    if ok[event.status.exit_code] and restart.is_own_end(event) then
       return nil, "it has ended as it should", true
     elseif max and event.restarts >= max then
       return nil, ("it was started again %d times"):format(event.restarts)
@@ -188,7 +196,7 @@ local function signal_of(where, key, by_signal)
 end
 
 --- A policy for each exit code (a number) or signal (a name), and `default` (never, if it is missing). A signal's name
--- comes before its number plus 128.
+-- comes before its number plus 128. What has not ended by itself (event.stopped) is for the default.
 function restart.by_code(rules)
   local where = "restart.by_code"
   local by_code, by_signal, default = {}, {}, restart.never
@@ -204,8 +212,8 @@ function restart.by_code(rules)
   end
   return function(event)
     local status = event.status
-    local policy = status.kind == "signal" and by_signal[status.code] or by_code[status.exit_code] or default
-    return policy(event)
+    local policy = status.kind == "signal" and by_signal[status.code] or by_code[status.exit_code]
+    return (restart.is_own_end(event) and policy or default)(event)
   end
 end
 
@@ -245,14 +253,15 @@ function restart.past(now)
   return { restarts = 0, history = {}, lifetimes = {}, started_at = now }
 end
 
---- It has ended: what its policy says, as restart.ask gives it.
-function restart.ended(past, policy, name, status, rusage, now)
+--- It has ended, for a `reason` if there is one (see above): what its policy says, as restart.ask gives it.
+function restart.ended(past, policy, name, status, rusage, now, reason, stopped)
   past.lifetime = now - past.started_at
-  local delay, reason, as_it_should = restart.ask(policy, {
-    name = name, status = status, rusage = rusage, lifetime = past.lifetime, restarts = past.restarts,
+  local delay, why, as_it_should = restart.ask(policy, {
+    name = name, status = status, reason = reason, stopped = stopped or false, rusage = rusage,
+    lifetime = past.lifetime, restarts = past.restarts,
     history = past.history, lifetimes = past.lifetimes, now = now, random = math.random(),
   })
-  return delay and math.max(delay, restart.SHORTEST - past.lifetime), reason, as_it_should
+  return delay and math.max(delay, restart.SHORTEST - past.lifetime), why, as_it_should
 end
 
 local function append(list, value)

@@ -12,6 +12,8 @@
 ---@class reaper.restart_event
 ---@field name string of what has ended
 ---@field status reaper.status how it ended
+---@field reason? string what its status does not say: not ready in time, not healthy, not started, or not seen to end
+---@field stopped? boolean it was stopped for that reason: its status is what our signal has led to
 ---@field rusage reaper.rusage what it has used
 ---@field lifetime number seconds that it ran
 ---@field restarts integer how often it was started again so far
@@ -78,7 +80,8 @@ function restart.backoff(options) end
 function restart.limit(policy, options) end
 
 ---A policy for each exit code (a number) or signal (a name, which comes before its number plus 128), and `default`
----(never, when it is missing). It raises for a signal under two names.
+---(never, when it is missing), which is also asked about what was stopped as a failure (`event.stopped`). It raises for
+---a signal under two names.
 ---@param rules table<integer|string, reaper.restart_choice> the policies
 ---@return reaper.restart_policy policy
 function restart.by_code(rules) end
