@@ -617,6 +617,25 @@ describe("bad input of supervisor.run", function()
       "'a.health.retries'" },
     { "an unknown when_failed", '{ GOOD { name = "a", command = { "true" }, when_failed = "ignroe" } }',
       "'a.when_failed'" },
+    { "a wrong stdin", '{ GOOD { name = "a", command = { "true" }, stdin = print } }',
+      "'stdin' to 'supervisor.run a'" },
+    { "a wrong stdout", '{ GOOD { name = "a", command = { "true" }, stdout = 5.5 } }',
+      "'stdout' to 'supervisor.run a' (\"inherit\", \"null\", \"pipe\", a path" },
+    { "a stderr that is a stream of its own", '{ GOOD { name = "a", command = { "true" }, stderr = "stderr" } }',
+      "'stderr' to 'supervisor.run a'" },
+    { "wrong fds", '{ GOOD { name = "a", command = { "true" }, fds = { x = 1 } } }', "'fds' to 'supervisor.run a'" },
+    { "a wrong source in fds", '{ GOOD { name = "a", command = { "true" }, fds = { [5] = "x" } } }',
+      "'fds[5]' to 'supervisor.run a'" },
+    { "a wrong variable", '{ GOOD { name = "a", command = { "true" }, env = { A = {} } } }', "'env.A'" },
+    { "a wrong limit", '{ GOOD { name = "a", command = { "true" }, rlimit = { nofile = "x" } } }', "'rlimit.nofile'" },
+    { "a line where both outputs are files", '{ GOOD { name = "a", command = { "true" }, stdout = "out", '
+      .. 'stderr = "stdout", ready = { line = "up" } } }',
+      "'a.ready.line' to 'supervisor.run' (neither stdout nor stderr is read" },
+    { "a line where both outputs are nothing", '{ GOOD { name = "a", command = { "true" }, stdout = "null", '
+      .. 'stderr = "null", ready = { line = "up" } } }', "neither stdout nor stderr is read" },
+    { "a line whose pattern shows only later that it is wrong",
+      '{ GOOD { name = "a", command = { "true" }, ready = { line = "x[a" } } }',
+      "'a.ready.line' to 'supervisor.run' (it is no pattern: a '[' has no ']'" },
     { "a wrong type of what spawn takes", '{ GOOD { name = "a", command = { "true" }, cwd = 5 } }', "'cwd'" },
   } do
     it("is told at load: " .. row[1], function()

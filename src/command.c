@@ -133,6 +133,7 @@ static void forget_process(struct engine *engine)
     if (child)
         child->exec_failed = 1;
     engine->main_pid = 0;
+    stop_main_gone(engine);
 }
 
 static void retry_later(struct engine *engine, const char *why)

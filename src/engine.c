@@ -36,6 +36,7 @@ static const struct state_row states[ENGINE_STATES] = {
     [ENGINE_LOADING] = { .name = "loading" },
     [ENGINE_STARTING] = { .name = "starting", .enter = command_start },
     [ENGINE_RUNNING] = { .name = "running" },
+    [ENGINE_ORDERLY] = { "stopping services", stop_enter_orderly, stop_main_overdue, NULL },
     [ENGINE_STOPPING] = { "stopping", stop_enter_stopping, stop_grace_over, stop_check_remains },
     [ENGINE_KILLING] = { "killing", stop_enter_killing, stop_give_up, stop_check_remains },
     [ENGINE_LEAVING] = { "leaving", stop_enter_leaving, stop_leave, stop_check_policy },

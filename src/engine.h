@@ -33,6 +33,7 @@ enum engine_state {
     ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
     ENGINE_STARTING, /* COMMAND is being started for the first time, or waits until a process is to be had */
     ENGINE_RUNNING,  /* the long time in between */
+    ENGINE_ORDERLY,  /* COMMAND is stopped, then the script stops its services; nothing else is signalled */
     ENGINE_STOPPING, /* everything got TERM; the grace period runs */
     ENGINE_KILLING,  /* everything but the policy got KILL */
     ENGINE_LEAVING,  /* nothing is left but the policy, which may still name the exit code */
@@ -94,7 +95,7 @@ struct policy_slot {
     unsigned late_replies; /* that stand in the backlog although it is full */
 };
 
-enum ask_kind { ASK_NONE, ASK_SIGNAL, ASK_MAIN_END, ASK_STOP, ASK_EXIT, ASK_RELOAD };
+enum ask_kind { ASK_NONE, ASK_SIGNAL, ASK_MAIN_END, ASK_SERVICES, ASK_STOP, ASK_EXIT, ASK_RELOAD };
 
 enum { ASKS_MAX = 64 }; /* questions at once; beyond that the default is taken at once */
 
@@ -103,6 +104,7 @@ struct ask {
     uint32_t serial;
     int waiting; /* the hook yielded: no deadline until it returns */
     pid_t asked; /* the policy that has been asked, or 0 */
+    int losses;  /* policies that were lost while they were asked */
     int64_t deadline;
     struct event event; /* as it is sent, to be sent again to a policy that takes the place of a lost one */
     int32_t code;       /* of a signal's record: SI_QUEUE has a value */
@@ -177,12 +179,15 @@ struct engine {
     struct oom_watch oom;
 
     /* The stop. */
-    int exit_code;            /* asked for by the script, or -1 */
-    int left_code;            /* what reaper-lua ends with */
-    int left_named;           /* on_exit has named it */
-    int check_remains;        /* something has changed: see what is left */
-    int64_t check_at;         /* when to look again at what cannot be watched; NEVER */
-    int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
+    char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal */
+    int main_asked;                     /* the main child was sent TERM, INT or QUIT */
+    int main_killed;                    /* it was sent KILL, since its grace was over */
+    int exit_code;                      /* asked for by the script, or -1 */
+    int left_code;                      /* what reaper-lua ends with */
+    int left_named;                     /* on_exit has named it */
+    int check_remains;                  /* something has changed: see what is left */
+    int64_t check_at;                   /* when to look again at what cannot be watched; NEVER */
+    int watched[WATCHED_MAX];           /* pidfds of processes that are left and not our children */
     int watched_count;
 
     struct statistics statistics;

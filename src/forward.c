@@ -53,7 +53,7 @@ static void act_alone(struct engine *engine, int number)
 {
     char name[SIGNAL_NAME_SIZE];
 
-    if (begins_stop(number) && engine->state < ENGINE_STOPPING)
+    if (begins_stop(number) && engine->state == ENGINE_RUNNING)
         stop_begin(engine, signal_name(number, name));
     else if (number == SIGHUP && engine_has_script(engine) && engine->state == ENGINE_RUNNING)
         keeper_reload(engine);
@@ -61,14 +61,26 @@ static void act_alone(struct engine *engine, int number)
         log_line(&engine->log, LOG_LEVEL_TRACE, "%s dropped: there is no main child", signal_name(number, name));
 }
 
+/* A program that has services lives on to stop them. */
+static int is_for_services(const struct engine *engine, int number)
+{
+    return engine_has_program(engine) && begins_stop(number) && (engine->policy.hooks & HOOK_SERVICES)
+           && engine->state < ENGINE_STOPPING;
+}
+
 static void deliver(struct engine *engine, int number, const struct signalfd_siginfo *record)
 {
+    char name[SIGNAL_NAME_SIZE];
+
     if (number == 0)
         return;
-    if (engine->main_pid > 0)
-        send_to_main(engine, number, record);
-    else
+    if (engine->main_pid <= 0 || is_for_services(engine, number)) {
         act_alone(engine, number);
+        return;
+    }
+    send_to_main(engine, number, record);
+    if (begins_stop(number))
+        stop_main_asked(engine, signal_name(number, name));
 }
 
 static int rewritten(const struct engine *engine, int number)

@@ -160,6 +160,19 @@ void keeper_reload_again(struct engine *engine)
         keeper_reload(engine);
 }
 
+void keeper_services_stop(struct engine *engine)
+{
+    engine->policy_delay = 0;
+    if (engine->policy_start_at != NEVER)
+        engine->policy_start_at = clock_now();
+    if (engine->candidate.pid == 0 || engine->policy.told_shut)
+        return;
+    verdict_forget(engine, ASK_RELOAD);
+    kill(engine->candidate.pid, SIGKILL);
+    channel_close(&engine->candidate.channel);
+    engine->candidate.ready_at = 0; /* should the policy be lost now */
+}
+
 /* ---- Orders. ---- */
 
 /* A policy that has shut its socket, by mistake of some C module, can neither be told anything nor order anything. */
@@ -369,7 +382,7 @@ static void candidate_lost(struct engine *engine, const char *how)
 {
     forget_slot(&engine->candidate);
     verdict_forget(engine, ASK_RELOAD);
-    if (engine->state < ENGINE_LEAVING)
+    if (engine->state == ENGINE_RUNNING)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
     keeper_reload_again(engine);
 }
@@ -380,6 +393,7 @@ static void program_ended(struct engine *engine)
     forget_slot(&engine->policy);
     engine->policy.hooks = 0;
     verdict_forget(engine, ASK_SIGNAL);
+    verdict_forget(engine, ASK_SERVICES);
     verdict_forget(engine, ASK_STOP);
     verdict_forget(engine, ASK_EXIT);
 }

@@ -28,6 +28,12 @@ void keeper_reload(struct engine *engine);
 void keeper_reload_again(struct engine *engine);
 void keeper_reload_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 
+/*
+ * The policy is to stop its services: no candidate takes its place any more, unless that is just happening, and one
+ * that is down starts at once.
+ */
+void keeper_services_stop(struct engine *engine);
+
 /* The policy that it has replaced has gone, or takes too long: the new one begins. */
 void keeper_promoted(struct engine *engine);
 

@@ -181,6 +181,11 @@ static int push_values(lua_State *L, struct policy *policy, struct packet *packe
         lua_pushinteger(L, event->ask);
         lua_pushlstring(L, event->of.text, strnlen(event->of.text, sizeof event->of.text));
         return 2;
+    case EVENT_SERVICES: /* ask, reason, whether it is their turn */
+        lua_pushinteger(L, event->ask);
+        lua_pushlstring(L, event->of.text, strnlen(event->of.text, sizeof event->of.text));
+        lua_pushboolean(L, event->number != 0);
+        return 3;
     case EVENT_OVERFLOW: /* count */
         lua_pushinteger(L, event->number);
         return 1;

@@ -45,6 +45,7 @@ static const luaL_Reg functions[] = {
     { "time", core_time },
     { "close", core_close },
     { "fileno", core_fileno },
+    { "identity", core_identity },
     { NULL, NULL },
 };
 
@@ -59,12 +60,15 @@ static const struct constant constants[] = {
     { "EVENT_REAP", EVENT_REAP },
     { "EVENT_OVERFLOW", EVENT_OVERFLOW },
     { "EVENT_SIGNAL", EVENT_SIGNAL },
+    { "EVENT_SERVICES", EVENT_SERVICES },
     { "EVENT_STOP", EVENT_STOP },
     { "EVENT_EXIT", EVENT_EXIT },
     { "EVENT_RELOAD", EVENT_RELOAD },
     { "FLAG_MAIN", EVENT_MAIN },
     { "FLAG_SPAWNED", EVENT_SPAWNED },
     { "FLAG_TOLD", EVENT_TOLD },
+    { "FLAG_ASKED", EVENT_ASKED },
+    { "FLAG_IN_STOP", EVENT_IN_STOP },
     { "ORDER_READY", ORDER_READY },
     { "ORDER_FAILED", ORDER_FAILED },
     { "ORDER_HOOKS", ORDER_HOOKS },
@@ -85,6 +89,7 @@ static const struct constant constants[] = {
     { "HOOK_STOP", HOOK_STOP },
     { "HOOK_EXIT", HOOK_EXIT },
     { "HOOK_RELOAD", HOOK_RELOAD },
+    { "HOOK_SERVICES", HOOK_SERVICES },
     { "NAME_SIZE", NAME_SIZE },
     { NULL, 0 },
 };

@@ -27,6 +27,7 @@ enum event_kind {
     EVENT_OVERFLOW, /* number = deaths that were dropped here */
     EVENT_SIGNAL,   /* number = signal; ask */
     EVENT_STOP,     /* the stop begins: text = "main", "exit" or the signal's name; ask */
+    EVENT_SERVICES, /* the stop begins; it is the services' turn: number = 1, or COMMAND's: 0; text; ask */
     EVENT_EXIT,     /* nothing is left: number = exit code, status (-1: there was no main child); ask */
     EVENT_RELOAD,   /* this policy is about to be replaced: ask */
     EVENT_REPLY,    /* to the order with the same ask: pid or -1, status = errno, text = message */
@@ -44,6 +45,8 @@ enum event_flag {
     EVENT_HAS_STDOUT = 1 << 7,
     EVENT_HAS_STDERR = 1 << 8,
     EVENT_HAS_READY = 1 << 9, /* where it tells that it is ready */
+    EVENT_ASKED = 1 << 10,    /* the main child: it was sent TERM, INT or QUIT before it ended */
+    EVENT_IN_STOP = 1 << 11,  /* it ended after the stop had begun */
 };
 
 /* The flag of one that is kept, from 0 to KEPT_MAX - 1. */
@@ -86,7 +89,7 @@ enum order_kind {
     ORDER_FAILED,        /* the script did not load; the policy has said why */
     ORDER_HOOKS,         /* number = the new set */
     ORDER_ANSWER,        /* ask; flags = enum answer; number */
-    ORDER_WAIT,          /* ask: the hook yielded, the answer comes later */
+    ORDER_WAIT,          /* ask: the answer comes later, within `number` seconds (0: whenever) */
     ORDER_SPAWNED,       /* pid, text = name, flags = EVENT_HAS_…; sent by the child itself, with what is kept */
     ORDER_EXEC_FAILED,   /* pid: its death is not to be told; sent by the child itself */
     ORDER_OUTPUT_CLOSED, /* pid; number = 1 or 2: this output has been read to its end */
@@ -108,6 +111,7 @@ enum hook_bit {
     HOOK_STOP = 1 << 3,
     HOOK_EXIT = 1 << 4,
     HOOK_RELOAD = 1 << 5,
+    HOOK_SERVICES = 1 << 6, /* there are services, which are stopped before anything else is */
 };
 
 struct order {

@@ -50,7 +50,7 @@ static void answer(struct engine *engine, struct delivery *delivery)
 
 static void wait_for(struct engine *engine, struct delivery *delivery)
 {
-    verdict_wait(engine, delivery->order->ask);
+    verdict_wait(engine, delivery->order->ask, delivery->order->number);
 }
 
 static void spawned(struct engine *engine, struct delivery *delivery)

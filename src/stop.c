@@ -32,6 +32,11 @@ void stop_main_ended(struct engine *engine, struct event *event)
 {
     struct ask ask;
 
+    if (engine->main_asked)
+        event->flags |= EVENT_ASKED;
+    if (engine->state > ENGINE_RUNNING)
+        event->flags |= EVENT_IN_STOP;
+    engine->main_asked = 0;
     memset(&ask, 0, sizeof ask);
     ask.kind = ASK_MAIN_END;
     ask.event = *event;
@@ -41,6 +46,8 @@ void stop_main_ended(struct engine *engine, struct event *event)
         keeper_put_spawned(engine, event);
     if (engine->state == ENGINE_RUNNING)
         stop_begin(engine, "main");
+    else if (engine->state == ENGINE_ORDERLY)
+        stop_main_gone(engine);
     else if (engine->state == ENGINE_LEAVING && !engine->left_named)
         engine->left_code = code_to_leave_with(engine);
 }
@@ -66,19 +73,19 @@ static int leaves_orphans(const struct engine *engine)
 }
 
 /* What on_stop sets going, with os.execute say, belongs to the stop: the grace is its time. */
-static void tell_stop(struct engine *engine, const char *reason)
+static void tell_stop(struct engine *engine)
 {
     struct ask ask;
 
     memset(&ask, 0, sizeof ask);
     ask.kind = ASK_STOP;
     ask.event.kind = EVENT_STOP;
-    snprintf(ask.event.of.text, sizeof ask.event.of.text, "%s", reason);
+    snprintf(ask.event.of.text, sizeof ask.event.of.text, "%s", engine->stop_reason);
     if (engine->state != ENGINE_STOPPING || engine->policy.state != POLICY_READY || !(engine->policy.hooks & HOOK_STOP)
         || verdict_ask(engine, &ask) != 0)
         keeper_put(engine, &ask.event, HOOK_STOP);
     else
-        verdict_wait(engine, ask.event.ask);
+        verdict_wait(engine, ask.event.ask, 0);
 }
 
 void stop_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
@@ -89,23 +96,45 @@ void stop_answered(struct engine *engine, const struct ask *ask, enum answer ans
     engine->check_remains = 1;
 }
 
+static int has_services(const struct engine *engine)
+{
+    return (engine->policy.hooks & HOOK_SERVICES) != 0;
+}
+
 /* The script is told after the TERM, which is not meant for what its on_stop starts. */
+static void stop_all(struct engine *engine, enum engine_state state)
+{
+    verdict_forget(engine, ASK_SERVICES);
+    if (state == ENGINE_STOPPING && leaves_orphans(engine)) { /* services are no orphans: a second TERM kills them */
+        tell_stop(engine);
+        engine_enter(engine, ENGINE_LEAVING);
+    } else {
+        engine_enter(engine, engine->options.grace > 0 ? state : ENGINE_KILLING);
+        tell_stop(engine);
+    }
+}
+
 void stop_begin(struct engine *engine, const char *reason)
 {
-    if (engine->state >= ENGINE_STOPPING)
+    if (engine->state > ENGINE_RUNNING)
         return;
     keeper_take_up(engine);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
+    snprintf(engine->stop_reason, sizeof engine->stop_reason, "%s", reason);
     /* A TERM that made the main child end is the first of this stop; one of long ago has nothing to do with it. */
     engine->interrupts = engine->interrupts > 0 && clock_now() - engine->interrupted_at <= engine->options.grace;
     engine->main_retry_at = NEVER;
-    if (leaves_orphans(engine)) {
-        tell_stop(engine, reason);
-        engine_enter(engine, ENGINE_LEAVING);
-    } else {
-        engine_enter(engine, engine->options.grace > 0 ? ENGINE_STOPPING : ENGINE_KILLING);
-        tell_stop(engine, reason);
-    }
+    if (has_services(engine))
+        engine_enter(engine, ENGINE_ORDERLY);
+    else
+        stop_all(engine, ENGINE_STOPPING);
+}
+
+void stop_main_asked(struct engine *engine, const char *reason)
+{
+    engine->main_asked = 1;
+    if (has_services(engine))
+        stop_begin(engine, reason);
 }
 
 void stop_interrupted(struct engine *engine)
@@ -114,7 +143,9 @@ void stop_interrupted(struct engine *engine)
     engine->interrupted_at = clock_now();
     if (engine->interrupts < 2)
         return;
-    if (engine->state == ENGINE_STOPPING)
+    if (engine->state == ENGINE_ORDERLY)
+        stop_all(engine, ENGINE_KILLING);
+    else if (engine->state == ENGINE_STOPPING)
         engine_enter(engine, ENGINE_KILLING);
     else if (engine->state == ENGINE_LEAVING && verdict_is_open(engine, ASK_EXIT)) {
         verdict_forget(engine, ASK_EXIT);
@@ -149,6 +180,91 @@ void stop_load_failed(struct engine *engine, int code)
         kill(engine->policy.pid, SIGKILL);
     keeper_dismiss(engine);
     engine_enter(engine, engine->options.grace > 0 ? ENGINE_STOPPING : ENGINE_KILLING);
+}
+
+/* ---- In order: COMMAND, then the services. ---- */
+
+/* A program is the main child and has the services, too: it lives on. */
+static pid_t main_to_stop(const struct engine *engine)
+{
+    return engine_has_program(engine) ? 0 : engine->main_pid;
+}
+
+static void signal_main(const struct engine *engine, int number)
+{
+    const pid_t pid = main_to_stop(engine);
+
+    if (pid <= 0)
+        return;
+    if (!engine->options.kill_group || kill(-pid, number) != 0)
+        kill(pid, number); /* our child, which is not reaped yet: nobody else has its pid */
+}
+
+/*
+ * It may have been asked by whoever begins the stop. One that is stopped acts on TERM when it goes on; whether it is
+ * cannot be told yet when it was sent a STOP just now.
+ */
+static void ask_main_to_end(struct engine *engine)
+{
+    if (engine->options.grace > 0 && !engine->main_asked)
+        signal_main(engine, SIGTERM);
+    engine->main_asked = 1;
+    signal_main(engine, SIGCONT);
+    engine->state_deadline = clock_after(engine->options.grace);
+}
+
+/*
+ * The question to the script is open from the beginning, since nothing is to be started any more. A policy that is
+ * down is started at once. The services' own graces count: no deadline of the engine's cuts them short.
+ */
+void stop_enter_orderly(struct engine *engine)
+{
+    struct ask ask;
+
+    keeper_services_stop(engine);
+    memset(&ask, 0, sizeof ask);
+    ask.kind = ASK_SERVICES;
+    ask.event.kind = EVENT_SERVICES;
+    ask.event.number = main_to_stop(engine) == 0;
+    snprintf(ask.event.of.text, sizeof ask.event.of.text, "%s", engine->stop_reason);
+    if (verdict_ask(engine, &ask) != 0)
+        stop_all(engine, ENGINE_STOPPING);
+    else if (main_to_stop(engine) > 0)
+        ask_main_to_end(engine);
+}
+
+void stop_main_gone(struct engine *engine)
+{
+    if (engine->state != ENGINE_ORDERLY)
+        return;
+    engine->state_deadline = NEVER;
+    if (engine->start->program) /* nobody is left who could stop the services */
+        stop_all(engine, ENGINE_STOPPING);
+    else
+        verdict_services_turn(engine);
+}
+
+/* In uninterruptible sleep it does not end by KILL, either: the services do not wait for it. */
+void stop_main_overdue(struct engine *engine)
+{
+    if (engine->main_killed) {
+        stop_main_gone(engine);
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_INFO, "the grace period of %g s is over: killing COMMAND",
+             (double)engine->options.grace / (double)NANOSECONDS);
+    signal_main(engine, SIGKILL);
+    engine->main_killed = 1;
+    engine->state_deadline = clock_after(kill_patience);
+}
+
+void stop_services_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number)
+{
+    (void)ask;
+    (void)answer;
+    (void)number;
+    if (engine->state == ENGINE_ORDERLY)
+        stop_all(engine, ENGINE_STOPPING);
 }
 
 /* ---- The states. ---- */

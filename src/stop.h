@@ -11,6 +11,18 @@ void stop_main_answered(struct engine *engine, const struct ask *ask, enum answe
 /* Begins the stop. `reason` is "main", "exit" or the name of a signal. */
 void stop_begin(struct engine *engine, const char *reason);
 
+/*
+ * TERM, INT or QUIT has been sent to the main child. Where there are services, that is the stop: what does not end by
+ * it within the grace is killed, and the services are stopped in their order.
+ */
+void stop_main_asked(struct engine *engine, const char *reason);
+
+/* In the stop: the main child has ended, or was never one, since its exec has failed. It is the services' turn. */
+void stop_main_gone(struct engine *engine);
+
+/* The script has stopped its services, or will not. */
+void stop_services_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
+
 /* TERM or INT came: the second one during the stop cuts the grace short. */
 void stop_interrupted(struct engine *engine);
 
@@ -27,6 +39,8 @@ void stop_answered(struct engine *engine, const struct ask *ask, enum answer ans
 void stop_exit_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 
 /* What the states do: on entry, when their deadline passes, and when something has died. */
+void stop_enter_orderly(struct engine *engine);
+void stop_main_overdue(struct engine *engine);
 void stop_enter_stopping(struct engine *engine);
 void stop_enter_killing(struct engine *engine);
 void stop_enter_leaving(struct engine *engine);

@@ -15,10 +15,23 @@ static const struct {
 } kinds[] = {
     [ASK_SIGNAL] = { forward_answered, "on_signal" },
     [ASK_MAIN_END] = { stop_main_answered, "on_reap" },
+    [ASK_SERVICES] = { stop_services_answered, "the script" },
     [ASK_STOP] = { stop_answered, "on_stop" },
     [ASK_EXIT] = { stop_exit_answered, "on_exit" },
     [ASK_RELOAD] = { keeper_reload_answered, "on_reload" },
 };
+
+enum { SERVICES_LOSSES_MAX = 5 };
+
+/* What a script has to stop its services, or to say how long it takes. */
+static const int64_t services_patience = 10 * NANOSECONDS;
+
+static int64_t time_for(const struct engine *engine, enum ask_kind kind)
+{
+    const int64_t timeout = engine->options.hook_timeout;
+
+    return kind == ASK_SERVICES && timeout < services_patience ? services_patience : timeout;
+}
 
 static void put(struct engine *engine, struct ask *ask)
 {
@@ -28,14 +41,22 @@ static void put(struct engine *engine, struct ask *ask)
     channel_put(&engine->policy.channel, &ask->event, MUST_KEEP);
 }
 
+/* Services are stopped in order whatever else is being asked: one place is theirs. */
+static int may_ask(const struct engine *engine, enum ask_kind kind)
+{
+    return engine_has_policy(engine)
+           && (kind == ASK_SERVICES
+               || (engine->options.hook_timeout > 0 && engine->policy.channel.backlog < BACKLOG_MAX));
+}
+
 int verdict_ask(struct engine *engine, struct ask *ask)
 {
+    const int places = ask->kind == ASK_SERVICES ? ASKS_MAX : ASKS_MAX - 1;
     struct ask *place = NULL;
 
-    if (!engine_has_policy(engine) || engine->options.hook_timeout == 0
-        || engine->policy.channel.backlog >= BACKLOG_MAX)
+    if (!may_ask(engine, ask->kind))
         return -1;
-    for (int i = 0; i < ASKS_MAX && !place; i++) {
+    for (int i = 0; i < places && !place; i++) {
         if (engine->asks[i].kind != ASK_NONE)
             continue;
         place = &engine->asks[i];
@@ -47,9 +68,10 @@ int verdict_ask(struct engine *engine, struct ask *ask)
     if (++engine->last_ask == 0)
         engine->last_ask = 1;
     ask->serial = ask->event.ask = engine->last_ask;
-    ask->deadline = clock_after(engine->options.hook_timeout);
+    ask->deadline = clock_after(time_for(engine, ask->kind));
     ask->waiting = 0;
     ask->asked = 0;
+    ask->losses = 0;
     *place = *ask;
     if (engine->policy.state == POLICY_READY)
         put(engine, place);
@@ -95,14 +117,30 @@ void verdict_answer(struct engine *engine, const struct order *order)
     resolve(engine, ask, (enum answer)order->flags, order->number);
 }
 
-void verdict_wait(struct engine *engine, uint32_t serial)
+void verdict_wait(struct engine *engine, uint32_t serial, int32_t seconds)
 {
     struct ask *ask = find(engine, serial);
 
     if (!ask)
         return;
     ask->waiting = 1;
-    ask->deadline = NEVER;
+    ask->deadline = seconds > 0 ? clock_after(seconds * NANOSECONDS) : NEVER;
+}
+
+void verdict_services_turn(struct engine *engine)
+{
+    for (int i = 0; i < engine->asks_used; i++) {
+        struct ask *ask = &engine->asks[i];
+
+        if (ask->kind != ASK_SERVICES || ask->event.number != 0)
+            continue;
+        ask->event.number = 1;
+        ask->waiting = 0;
+        ask->asked = 0;
+        ask->deadline = clock_after(services_patience);
+        if (engine->policy.state == POLICY_READY)
+            put(engine, ask);
+    }
 }
 
 void verdict_expire(struct engine *engine)
@@ -114,8 +152,12 @@ void verdict_expire(struct engine *engine)
 
         if (ask->kind == ASK_NONE || ask->deadline > now)
             continue;
-        log_line(&engine->log, LOG_LEVEL_WARNING, "%s has not answered within %g s: taking the default",
-                 kinds[ask->kind].hook, (double)engine->options.hook_timeout / (double)NANOSECONDS);
+        if (ask->kind == ASK_SERVICES)
+            log_line(&engine->log, LOG_LEVEL_WARNING,
+                     "the script does not stop its services in time: stopping all that is left at once");
+        else
+            log_line(&engine->log, LOG_LEVEL_WARNING, "%s has not answered within %g s: taking the default",
+                     kinds[ask->kind].hook, (double)engine->options.hook_timeout / (double)NANOSECONDS);
         resolve(engine, ask, ANSWER_DEFAULT, 0);
     }
 }
@@ -130,15 +172,20 @@ int64_t verdict_deadline(const struct engine *engine)
     return nearest;
 }
 
+/* A hook that was waited for gets a new deadline. A stop that takes one policy after the other does not go on so. */
 void verdict_policy_lost(struct engine *engine)
 {
-    const int64_t deadline = clock_after(engine->options.hook_timeout);
-
     for (int i = 0; i < engine->asks_used; i++) {
-        if (engine->asks[i].kind == ASK_NONE || !engine->asks[i].waiting)
+        struct ask *ask = &engine->asks[i];
+
+        if (ask->kind == ASK_SERVICES && ++ask->losses > SERVICES_LOSSES_MAX) {
+            ask->deadline = clock_now();
             continue;
-        engine->asks[i].waiting = 0;
-        engine->asks[i].deadline = deadline;
+        }
+        if (ask->kind == ASK_NONE || !ask->waiting)
+            continue;
+        ask->waiting = 0;
+        ask->deadline = clock_after(time_for(engine, ask->kind));
     }
 }
 

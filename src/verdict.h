@@ -15,9 +15,12 @@
  */
 int verdict_ask(struct engine *engine, struct ask *ask);
 
-/* ORDER_ANSWER and ORDER_WAIT. Answers that come too late are ignored. */
+/* ORDER_ANSWER and ORDER_WAIT (within so many seconds; 0: whenever). Answers that come too late are ignored. */
 void verdict_answer(struct engine *engine, const struct order *order);
-void verdict_wait(struct engine *engine, uint32_t serial);
+void verdict_wait(struct engine *engine, uint32_t serial, int32_t seconds);
+
+/* COMMAND has ended: it is the services' turn. */
+void verdict_services_turn(struct engine *engine);
 
 /* Takes the default for each question whose deadline has passed. */
 void verdict_expire(struct engine *engine);

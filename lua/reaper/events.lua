@@ -32,6 +32,18 @@ end
 
 loop.handle(core.EVENT_CHILD, process.adopt)
 
+-- What is to be answered when the services are down. Without any there is nothing to wait for.
+loop.handle(core.EVENT_SERVICES, when_started(function(ask, reason, is_their_turn)
+  if not hooks.stop_services then
+    return answer(ask, core.ANSWER_DEFAULT)
+  end
+  hooks.stop_services(reason, is_their_turn, function(seconds)
+    core.order(core.ORDER_WAIT, ask, 0, seconds)
+  end, function()
+    answer(ask, core.ANSWER_DEFAULT)
+  end)
+end))
+
 loop.handle(core.EVENT_START, function(pid, pidfd, again)
   started = true
   if pid then
@@ -47,8 +59,13 @@ loop.handle(core.EVENT_START, function(pid, pidfd, again)
   end
 end)
 
+local function note_end_of_main(flags)
+  process.main_was_asked = flags & core.FLAG_ASKED ~= 0
+  process.main_ended_in_stop = flags & core.FLAG_IN_STOP ~= 0
+end
+
 -- The main child's end decides whether the stop begins, once all that it has set in motion has come to an end.
-local function decide_on_main(ask, pid, status, rusage, info)
+local function decide_on_main(ask, pid, status, rusage, info, flags)
   local left = 2
   local function one_less()
     left = left - 1
@@ -57,6 +74,7 @@ local function decide_on_main(ask, pid, status, rusage, info)
     end
   end
   process.main_started(pid) -- a policy that replaces a lost one has not seen it start
+  note_end_of_main(flags)
   for _, co in ipairs(process.ended(pid, status, rusage)) do
     left = left + 1
     loop.when_finished(co, one_less)
@@ -68,7 +86,10 @@ end
 
 local reap_when_started = when_started(function(pid, status, rusage, info, ask, flags)
   if ask ~= 0 then
-    return decide_on_main(ask, pid, status, rusage, info)
+    return decide_on_main(ask, pid, status, rusage, info, flags)
+  end
+  if flags & core.FLAG_MAIN ~= 0 then
+    note_end_of_main(flags)
   end
   if flags & (core.FLAG_MAIN | core.FLAG_SPAWNED) ~= 0 then -- an orphan may have had the pid of a child that lives
     process.ended(pid, status, rusage)

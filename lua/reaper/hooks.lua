@@ -43,6 +43,9 @@ function hooks.mask()
       mask = mask | bit
     end
   end
+  if hooks.stop_services then
+    mask = mask | core.HOOK_SERVICES
+  end
   local info = false
   for _, f in ipairs(listeners.on_reap) do
     info = info or wants_info(f)
@@ -55,6 +58,14 @@ local function announce()
   if announced then
     core.order(core.ORDER_HOOKS, 0, 0, hooks.mask())
   end
+end
+
+--- There are services: f(reason, is_their_turn, wait, done) stops them when the stop begins. Before their turn
+-- COMMAND ends, and nothing is to be started any more. wait(seconds) says how long it may take at most (0: no limit);
+-- done(), that it is over.
+function hooks.on_stop_of_services(f)
+  hooks.stop_services = f
+  announce()
 end
 
 --- The engine is about to learn the set, which is given: from now on it is told of changes.

@@ -239,8 +239,7 @@ function probes.watch_health(self)
     if failures < health.retries then
       return health.interval
     end
-    self:fire("unhealthy", ("not healthy: %s%s"):format(why,
-      failures > 1 and (", %d times in a row"):format(failures) or ""))
+    self:fire("unhealthy", ("health: %d failure%s: %s"):format(failures, failures == 1 and "" or "s", why))
   end)
 end
 

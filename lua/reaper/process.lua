@@ -147,6 +147,8 @@ end
 
 --- reaper.main: its pid changes when it is started again.
 process.main = nil
+--- Of its last end: whether it was sent TERM, INT or QUIT before, and whether the stop had begun.
+process.main_was_asked, process.main_ended_in_stop = false, false
 
 local function set_main(pid, pidfd)
   local state = private[process.main]
@@ -296,6 +298,13 @@ end
 local NOT_FOUND, NOT_EXECUTABLE = 127, 126
 local ENOENT, ENOTDIR = 2, 20
 
+--- The status of what nobody has seen end.
+process.unknown = setmetatable({ kind = "unknown", ok = false, core = false, exit_code = 255 }, {
+  __tostring = function()
+    return "unknown"
+  end,
+})
+
 --- A start that came to no process, as an end with the code that a shell would give (spawn_exit_code in src/spawn.c).
 function process.not_started(errno)
   return core.status(((errno == ENOENT or errno == ENOTDIR) and NOT_FOUND or NOT_EXECUTABLE) << 8)
@@ -308,7 +317,8 @@ end
 
 --- The same for a service; the engine keeps `ready`, where it tells that it is ready, for the next policy.
 function process.spawn_service(spec, ready)
-  return spawn("reaper.spawn", request.check("reaper.spawn", spec, {}), ready)
+  local where = "supervisor.run " .. spec.name
+  return spawn(where, request.check(where, spec, {}), ready)
 end
 
 --- reaper.run{ …, capture = true }: spawns and waits: status, rusage[, output]; or nil, message, errno.

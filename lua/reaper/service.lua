@@ -10,7 +10,9 @@ local process = require "reaper.process"
 local restart = require "reaper.restart"
 
 local EPIPE, ENOTCONN = 32, 107
-local LOST = 255 -- the exit code of an end that nobody knows
+local STOPPED = 1 -- the exit code of a failure that was stopped for it
+local UNSEEN = "nobody has seen how it ended"
+local TICK = 1e-6 -- seconds that a timer may be too early
 
 local Service = {}
 Service.__index = Service
@@ -93,36 +95,51 @@ end
 
 --- Its process has ended; without a status nobody knows how.
 function Service:ended(status, rusage)
+  self.is_end_due = false
   if not self.spec.ready then -- it ran, however short that was
     self:fire "ready"
   end
   self.process, self.pid, self.rusage = nil, nil, rusage or {}
   probes.ended(self)
-  self:fire("died", status or core.status(LOST << 8))
+  self:fire("died", status and { status = status } or { status = process.unknown, reason = UNSEEN })
 end
 
--- A start that came to no process counts as an end with the code that a shell would give. When it was the engine that
--- does not listen any more, this policy has just been replaced, and the next one starts it.
+-- True when the engine does not listen any more: this policy has been replaced, and the next one starts the service.
+local function is_replaced(errno)
+  return (errno == EPIPE or errno == ENOTCONN) and not core.request(core.ORDER_STATS)
+end
+
+-- A start that came to no process counts as an end with the code that a shell would give.
 local function not_started(self, message, errno)
-  if errno == EPIPE or errno == ENOTCONN then
+  if is_replaced(errno) then
     self.is_replaced = true
     return
   end
-  self.rusage = {}
+  self.rusage, self.is_end_due = {}, true
   log("error", message, { service = self.name })
   loop.after(0, function() -- whatever its state is then: it may be stopped before
-    self:fire("died", process.not_started(errno))
+    self.is_end_due = false
+    self:fire("died", { status = process.not_started(errno), reason = message })
   end)
+end
+
+-- What raises is the failure of this service, and of nothing else.
+local function try(f, ...)
+  local fine, result, message, errno = pcall(f, ...)
+  if fine then
+    return result, message, errno
+  end
+  return nil, tostring(result)
 end
 
 local function spawn(self)
   local request = request_of(self)
-  local close, message, errno = probes.prepare(self, request)
+  local close, message, errno = try(probes.prepare, self, request)
   if close == nil then
     return not_started(self, message, errno)
   end
   local child
-  child, message, errno = process.spawn_service(request, self.ready_fd)
+  child, message, errno = try(process.spawn_service, request, self.ready_fd)
   if close then
     core.close(close)
   end
@@ -156,7 +173,12 @@ end
 
 local function send_stop(self)
   local stop = self.spec.stop
-  if not self.process then -- it has ended, and its end is still to be told
+  if not self.process then
+    if not self.is_end_due then -- nobody else tells of it
+      alarm(self, 0, function()
+        self:ended(nil)
+      end)
+    end
     return
   end
   self.process:kill(stop.signal)
@@ -207,35 +229,45 @@ local resumptions = {
 -- ---- Ends. ----
 
 -- What the restart policy says. It has a coroutine of its own, so that one that never returns ends there.
-local function ask(self, status)
+local function ask(self, ending)
   local answer = { nil, "its restart policy waits; it has to answer at once", false }
   loop.run("restart policy of " .. self.name, function(ok, ...)
     answer = ok and { ... } or { nil, "its restart policy has failed: " .. tostring((...)), false }
-  end, restart.ended, self.past, self.spec.restart, self.name, status, self.rusage, core.now())
+  end, restart.ended, self.past, self.spec.restart, self.name, ending.status, self.rusage, core.now(), ending.reason,
+    ending.is_stopped)
   return answer[1], answer[2], answer[3]
 end
 
--- An end that nobody has asked for.
-local function judge(self, status)
-  local delay, reason, as_it_should = ask(self, status)
-  self.status = status
+-- An end that nobody has asked for: its status; the reason, when that does not say it; whether it was stopped for it.
+local function judge(self, ending)
+  local status, how = ending.status, ending.reason or tostring(ending.status)
+  local delay, why, as_it_should = ask(self, ending)
+  self.status, self.code = status, ending.is_stopped and STOPPED or status.exit_code
   if delay then
     self.due, self.is_restart = core.now() + delay, true
-    return "backoff", ("%s; again in %s"):format(status, restart.text(delay))
-  elseif as_it_should or (as_it_should == nil and status.ok) then
+    return "backoff", ("%s; again in %s"):format(how, restart.text(delay))
+  elseif as_it_should or (as_it_should == nil and status.ok and not ending.is_stopped) then
     self.is_done = true
-    return "finished", tostring(status)
+    return "finished", how
   end
-  return "failed", ("%s: %s"):format(status, reason)
+  return "failed", ("%s: %s"):format(how, why)
 end
 
-local function end_of_stop(self, status)
-  local next_state = self.after_stop
+-- "stopped by SIGKILL after 10 s of grace", or nil.
+local function killed_by_us(self, status)
+  local grace = self.spec.stop.grace
+  return status.signal == "SIGKILL" and core.now() - self.since > grace - TICK
+    and ("stopped by SIGKILL after %g s of grace"):format(grace) or nil
+end
+
+local function end_of_stop(self, ending)
+  local next_state, killed = self.after_stop, killed_by_us(self, ending.status)
   if next_state == "judge" then -- not ready in time, or not healthy: a failure, whatever our signal has led to
-    return judge(self, core.status(1 << 8))
+    local reason = killed and ("%s; %s"):format(self.detail, killed) or self.detail
+    return judge(self, { status = ending.status, reason = reason, is_stopped = true })
   end
-  self.status = status
-  return next_state, tostring(status)
+  self.status = ending.status
+  return next_state, killed or ending.reason or tostring(ending.status)
 end
 
 -- ---- The machine. ----
@@ -339,15 +371,23 @@ function Service:memory()
   return {
     state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.text,
     is_restart = self.is_restart, after_stop = self.after_stop, is_done = self.is_done,
-    detail = self.detail, status = self.status and self.status.raw, stop = self.spec.stop,
+    detail = self.detail, status = self.status and (self.status.raw or "unknown"), code = self.code,
+    stop = self.spec.stop,
   }
+end
+
+local function status_of(kept)
+  if kept == "unknown" then
+    return process.unknown
+  end
+  return kept and core.status(kept)
 end
 
 --- Goes on where an earlier policy was. `child` is its process, if that lives.
 function Service:resume(memory, child)
   self.state, self.since, self.past, self.due = memory.state, memory.since, memory.past, memory.due
   self.is_restart, self.after_stop, self.is_done = memory.is_restart, memory.after_stop, memory.is_done
-  self.detail, self.status = memory.detail, memory.status and core.status(memory.status)
+  self.detail, self.status, self.code = memory.detail, status_of(memory.status), memory.code
   self.text = memory.command
   self.pid = memory.pid -- also without a process, until somebody knows how that has ended
   local outputs = child or process.adopted_outputs(memory.pid)
@@ -362,6 +402,7 @@ function Service:resume(memory, child)
     follow(self, child)
     probes.found(self)
   end
+  self.is_end_due = self:is_alive() and not child -- the supervisor looks for it, and tells
   self.is_unborn = self.state == "starting" and not child and not memory.pid -- or has ended already
   local resume = resumptions[self.state]
   if resume and (child or self.state == "backoff") then
@@ -371,6 +412,7 @@ end
 
 --- No end was told of one whose process nobody knows: then there was none.
 function Service:not_born()
+  self.is_end_due = false
   if self.state == "starting" then
     self.state = "waiting"
     self:save()
@@ -390,6 +432,11 @@ end
 --- True when it runs or is about to.
 function Service:is_up()
   return self.state ~= "finished" and self.state ~= "failed"
+end
+
+--- How many seconds its stop may still take before it is killed.
+function Service:stop_takes()
+  return self.state == "stopping" and math.max(0, self.since + self.spec.stop.grace - core.now()) or 0
 end
 
 --- True while it has a process, or is just being given one.

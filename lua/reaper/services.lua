@@ -1,6 +1,9 @@
 --- What supervisor.run is given: checked, with defaults, in the order of the starts.
 
+local core = require "reaper.core"
 local check = require "reaper.check"
+local pattern = require "reaper.pattern"
+local plumbing = require "reaper.plumbing"
 local request = require "reaper.request"
 local restart = require "reaper.restart"
 local probes = require "reaper.probes"
@@ -70,16 +73,31 @@ local ready_readers = {
   end,
   exec = command,
   line = function(name, value)
-    check.type(WHERE, name, value, "string")
-    local ok, why = pcall(string.find, "", value)
-    return ok and value or check.refuse(WHERE, name, "it is no pattern: " .. why)
+    local fault = pattern.fault(check.type(WHERE, name, value, "string"))
+    return fault and check.refuse(WHERE, name, "it is no pattern: " .. fault) or value
   end,
   delay = function(name, value)
     return check.seconds(WHERE, name, value)
   end,
 }
 
-local function read_ready(name, ready)
+-- True when the supervisor reads the lines of this output; of a pipe into another one it reads them there.
+local function is_read(spawn, key)
+  local value = spawn[key]
+  if key == "stderr" and value == "stdout" then
+    return is_read(spawn, "stdout")
+  end
+  return value == nil or value == "inherit" or type(value) == "function"
+end
+
+local function check_line(name, spawn)
+  if not is_read(spawn, "stdout") and not is_read(spawn, "stderr") then
+    check.refuse(WHERE, name .. ".line",
+      "neither stdout nor stderr is read: one of them has to be \"inherit\" or a function")
+  end
+end
+
+local function read_ready(name, ready, spawn)
   if ready == nil then
     return nil
   end
@@ -98,6 +116,9 @@ local function read_ready(name, ready)
   if kinds ~= 1 then
     check.refuse(WHERE, name, "exactly one of notify, fd, exec, line and delay expected")
   end
+  if found.line then
+    check_line(name, spawn)
+  end
   return found.notify ~= false and found or nil
 end
 
@@ -115,19 +136,57 @@ local function read_health(name, health)
   }
 end
 
--- What process.spawn takes, but for name and output. The words and keys are checked by the first start's own means.
+-- A script may go on with its tables; what it was checked with is what counts.
+local function copy(value, depth)
+  if type(value) ~= "table" or depth == 0 then
+    return value
+  end
+  local fresh = {}
+  for key, inner in pairs(value) do
+    fresh[key] = copy(inner, depth - 1)
+  end
+  return fresh
+end
+
+-- What process.spawn takes, but for name and output. All is checked by the start's own means.
 local function read_spawn(name, spec)
   local spawn = command(name .. ".command", spec.command)
   for _, key in ipairs(spawn_keys) do
-    spawn[key] = spec[key]
+    spawn[key] = copy(spec[key], 2)
   end
   for _, key in ipairs { "stdin", "stdout", "stderr" } do
     if spawn[key] == "pipe" then
       check.refuse(WHERE, name .. "." .. key, "nobody would have its other end; a function gets each line")
     end
   end
-  request.make(WHERE .. " " .. name, request.check(WHERE .. " " .. name, spawn, {}))
+  local where = WHERE .. " " .. name
+  request.make(where, request.check(where, spawn, {}))
+  plumbing.check(where, spawn)
   return spawn
+end
+
+-- What an output or a descriptor is: a path as it stands; of an open file, which file that is.
+local function text_of_source(value)
+  if type(value) == "userdata" then
+    return core.identity(core.fileno(value)) or "a file"
+  end
+  return type(value) == "function" and "a function" or tostring(value)
+end
+
+local function text_of_value(key, value)
+  if key == "fds" then
+    return text_of_source(value)
+  end
+  return type(value) == "table" and ("%s:%s"):format(value[1], value[2]) or tostring(value)
+end
+
+local function text_of_pairs(key, given)
+  local list = {}
+  for name, value in pairs(given or {}) do
+    list[#list + 1] = name .. "=" .. text_of_value(key, value)
+  end
+  table.sort(list)
+  return table.concat(list, "\0")
 end
 
 -- Two commands are the same when their texts are.
@@ -137,16 +196,10 @@ local function text_of(spawn)
     parts[#parts + 1] = tostring(spawn[key])
   end
   for _, key in ipairs { "stdin", "stdout", "stderr" } do
-    parts[#parts + 1] = type(spawn[key]) == "string" and spawn[key] or type(spawn[key])
+    parts[#parts + 1] = text_of_source(spawn[key])
   end
-  for _, key in ipairs { "env", "rlimit" } do
-    local pairs_of = {}
-    for name, value in pairs(spawn[key] or {}) do
-      local text = type(value) == "table" and ("%s:%s"):format(value[1], value[2]) or tostring(value)
-      pairs_of[#pairs_of + 1] = name .. "=" .. text
-    end
-    table.sort(pairs_of)
-    parts[#parts + 1] = table.concat(pairs_of, "\0")
+  for _, key in ipairs { "env", "rlimit", "fds" } do
+    parts[#parts + 1] = text_of_pairs(key, spawn[key])
   end
   return table.concat(parts, "\1")
 end
@@ -175,7 +228,8 @@ local function read_service(index, spec)
   return {
     name = name, spawn = spawn, text = text_of(spawn), after = read_after(name .. ".after", spec.after),
     restart = read_restart(name, spec), stop = read_stop(name .. ".stop", spec.stop),
-    ready = read_ready(name .. ".ready", spec.ready), health = read_health(name .. ".health", spec.health),
+    ready = read_ready(name .. ".ready", spec.ready, spawn),
+    health = read_health(name .. ".health", spec.health),
     when_failed = when_failed,
     autostart = check.type(WHERE, name .. ".autostart", spec.autostart == nil or spec.autostart, "boolean"),
   }

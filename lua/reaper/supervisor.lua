@@ -15,8 +15,6 @@ local store = require "reaper.store"
 
 local supervisor = {}
 
-local stops = { SIGTERM = true, SIGINT = true, SIGQUIT = true }
-
 local group -- what supervisor.run was given; a list of services in the order of their starts
 
 -- ---- Who may start. ----
@@ -60,7 +58,7 @@ local function together_is_over()
 end
 
 local function schedule()
-  if group.code or not group.started then
+  if group.is_stopping or not group.started then
     return
   end
   local over = together_is_over()
@@ -68,7 +66,7 @@ local function schedule()
     if service.state == "waiting" and (over or not group.together[service]) then
       local failed = failed_need(service)
       if failed then
-        service.status = failed.status
+        service.code = failed.code
         service:fire("give_up", failed.name .. ", which it needs, has failed")
       elseif is_ready_to_start(service) then
         service:fire "start"
@@ -88,6 +86,7 @@ local function is_needed(service)
   return false
 end
 
+local SLACK = 10 -- seconds that a stop may take beyond what its graces allow, before the engine stops all by itself
 local LAST_CALLS = 5 -- seconds that the end waits for on_service
 local PATIENCE = 0.3 -- seconds for which last words may make no progress: others can hold a pipe open, or block one
 
@@ -117,14 +116,15 @@ local function wake_finisher()
   end
 end
 
--- An alert that on_service sends is to arrive, so the end waits for it, unless a second signal is in a hurry.
+-- An alert that on_service sends is to arrive, so the end waits for it.
 local function wait_for_hooks()
+  local is_over = false
   local stop = loop.after(LAST_CALLS, function()
     log("warning", ("on_service has not returned within %g s: the end goes on without it"):format(LAST_CALLS))
-    group.is_hurried = true
+    is_over = true
     wake_finisher()
   end)
-  while group.telling > 0 and not group.is_hurried do
+  while group.telling > 0 and not is_over do
     loop.wait(function(co)
       group.finisher = co
     end)
@@ -132,32 +132,42 @@ local function wait_for_hooks()
   stop()
 end
 
-local function tell(service, detail)
+local function tell(name, state, detail)
   group.telling = group.telling + 1
   hooks.call("on_service", function()
     group.telling = group.telling - 1
     wake_finisher()
-  end, service.name, service.state, detail)
+  end, name, state, detail)
 end
 
--- Everything is down: whoever has waited for that goes on.
+-- Everything is down: that is what the engine has waited for.
 local function finish()
   wait_for_hooks()
   wait_for_last_words()
-  group.is_finished = true
-  local waiters = group.waiters
-  group.waiters = {}
-  if not waiters[1] then
-    core.order(core.ORDER_EXIT, 0, 0, group.code)
+  group.done()
+end
+
+-- How many seconds the stop of `known` may still take before it is killed; one that the script has no more.
+local function stranger_takes(known)
+  return math.max(0, known.since + known.stop.grace - core.now())
+end
+
+-- Tells the engine how long the next step takes at most. 0: without a limit, as a grace can be.
+local function say_how_long()
+  local longest = LAST_CALLS
+  for _, service in ipairs(group) do
+    longest = math.max(longest, service:stop_takes())
   end
-  for _, co in ipairs(waiters) do
-    loop.wake(co)
+  for _, known in pairs(group.strangers) do
+    longest = math.max(longest, stranger_takes(known))
   end
+  longest = longest + SLACK
+  group.wait(longest < 0x7fffffff and math.ceil(longest) or 0)
 end
 
 -- Stops those that nobody needs any more, from the last to the first.
 local function stop_some()
-  local up = false
+  local up = next(group.strangers) ~= nil
   for i = #group, 1, -1 do
     local service = group[i]
     if service:is_up() then
@@ -167,9 +177,17 @@ local function stop_some()
       end
     end
   end
+  say_how_long()
   if not up and not group.is_over then
     group.is_over = true
     hooks.run("supervisor", finish)
+  end
+end
+
+-- Goes on with the stop, once it is the services' turn.
+local function go_on_stopping()
+  if group.done then
+    stop_some()
   end
 end
 
@@ -184,7 +202,8 @@ local function save(service)
   end
   group.has_begun = group.has_begun or service ~= nil
   local values = { supervisor = {
-    code = group.code, times = group.times, excess = group.excess, has_begun = group.has_begun, together = {},
+    is_stopping = group.is_stopping, code = group.code, times = group.times, excess = group.excess,
+    has_begun = group.has_begun, together = {},
   } }
   for other, what in pairs(group.together) do
     values.supervisor.together[other.name] = what
@@ -222,22 +241,33 @@ local function recall()
   return memory
 end
 
+-- The stop begins, for whatever reason. While COMMAND ends, nothing is started any more; then it is the services' turn.
+local function stop_services(_, is_their_turn, wait, done)
+  group.is_stopping, group.wait = true, wait
+  save()
+  if is_their_turn then
+    group.done = done
+    stop_some()
+  else
+    wait(0)
+  end
+end
+
 --- Stops all services, dependants first; the container ends with `code` then (default 0).
 function supervisor.shutdown(code)
   code = code == nil and 0 or check.integer("supervisor.shutdown", "code", code, 0, 255)
-  if not group or group.code then
+  if not group or group.is_stopping then
     return
   end
-  group.code = code
+  group.is_stopping, group.code = true, code
   save()
-  stop_some()
+  core.order(core.ORDER_EXIT, 0, 0, code)
 end
 
 -- With the exit code of what has failed. That is not 0, also where the service has ended with 0 too often.
 local function end_with(service, why)
   log("error", ("%s: %s; stopping all"):format(service.name, why))
-  local code = service.status and service.status.exit_code or 0
-  supervisor.shutdown(code ~= 0 and code or 1)
+  supervisor.shutdown(service.code ~= 0 and service.code or 1)
 end
 
 -- ---- Restarts. ----
@@ -323,8 +353,8 @@ local function go_on()
 end
 
 local function after_change(service)
-  if group.code then
-    return stop_some()
+  if group.is_stopping then
+    return go_on_stopping()
   end
   if group.excess then
     return end_by_excess()
@@ -338,15 +368,15 @@ end
 local level_of = { failed = "error", backoff = "warning" }
 
 local function changed(service, detail)
-  if level_of[service.state] and not has_failed_for_good(service) then
+  if level_of[service.state] and (group.is_stopping or not has_failed_for_good(service)) then
     log(level_of[service.state], ("%s: %s%s"):format(service.name, service.state, detail and ": " .. detail or ""))
   end
-  if service.state == "backoff" and service.is_restart and not group.code then
+  if service.state == "backoff" and service.is_restart and not group.is_stopping then
     count_restart(service) -- and what follows from it, all before it is saved: a lost policy has done both or nothing
     note_together(service)
   end
   save(service)
-  tell(service, detail)
+  tell(service.name, service.state, detail)
   after_change(service)
 end
 
@@ -366,6 +396,19 @@ local function living_services(memory)
   return found
 end
 
+local GONE = "the script does not have it any more"
+
+local function tell_of_stranger(name, state, detail)
+  log("info", ("%s: %s: %s"):format(name, state, detail))
+  tell(name, state, detail)
+end
+
+local function forget_stranger(name, how)
+  group.strangers[name] = nil
+  store.set { [key_of(name)] = false }
+  tell_of_stranger(name, "finished", how)
+end
+
 -- Stops a service that the new script does not have any more; a later one may have it again.
 local function dismiss(name, child, known)
   local is_told = known.state == "stopping"
@@ -374,15 +417,22 @@ local function dismiss(name, child, known)
   group.strangers[name] = known
   hooks.run("supervisor", function()
     if not is_told then
+      tell_of_stranger(name, "stopping", GONE)
       child:kill(known.stop.signal)
       child:kill "CONT"
     end
-    if not child:wait(math.max(0, known.since + known.stop.grace - core.now())) then
+    local status, how = child:wait(stranger_takes(known)), nil
+    if not status then
       child:kill "KILL"
-      child:wait()
+      status, how = child:wait(), ("stopped by SIGKILL after %g s of grace"):format(known.stop.grace)
     end
-    store.set { [key_of(name)] = false }
+    forget_stranger(name, how or tostring(status))
+    go_on_stopping()
   end)
+end
+
+local function is_up(known)
+  return known.state ~= "finished" and known.state ~= "failed"
 end
 
 -- Services that the new script does not have any more, and probes that nobody waits for.
@@ -392,9 +442,11 @@ local function stop_strangers(found, memory)
       probes.kill(child)
     end
   end
-  for name, child in pairs(found) do
-    if not by_name(name) then
-      dismiss(name, child, memory.services[name])
+  for name, known in pairs(memory.services) do
+    if not by_name(name) and found[name] then
+      dismiss(name, found[name], known)
+    elseif not by_name(name) and is_up(known) then
+      forget_stranger(name, GONE)
     end
   end
 end
@@ -430,7 +482,8 @@ end
 
 local function resume(memory)
   local found, missing, unborn, lost = living_services(memory), {}, {}, {}
-  group.times, group.code, group.has_begun = memory.times, memory.code, memory.has_begun
+  group.times, group.has_begun = memory.times, memory.has_begun
+  group.is_stopping, group.code = memory.is_stopping, memory.code
   group.excess = group.intensity and by_name(memory.excess) and memory.excess
   for _, service in ipairs(group) do
     local known = memory.services[service.name]
@@ -479,38 +532,17 @@ local function begin()
   if memory then
     resume(memory)
   end
-  if group.code then
-    return stop_some()
+  if group.code then -- the order may have been lost with who was about to give it
+    core.order(core.ORDER_EXIT, 0, 0, group.code)
+  end
+  if group.is_stopping then
+    return
   end
   save_all()
   if memory then
     return catch_up(memory)
   end
   schedule()
-end
-
--- ---- Signals. ----
-
--- The first one stops all in order, and only then takes its way; a further one kills.
-local function on_signal(name)
-  if not stops[name] or group.is_finished then
-    return
-  end
-  if group.waiters[1] then
-    for _, service in ipairs(group) do
-      service:kill()
-    end
-    group.is_hurried = true
-    wake_finisher()
-    return false
-  end
-  supervisor.shutdown(0)
-  if not group.is_finished then
-    loop.wait(function(co)
-      group.waiters[1] = co
-    end)
-    core.order(core.ORDER_EXIT, 0, 0, group.code)
-  end
 end
 
 -- ---- What scripts call. ----
@@ -533,7 +565,7 @@ function supervisor.run(given)
     check.raise "supervisor.run: it supervises already; give all services in one table"
   end
   local found = services.read(given)
-  found.by_name, found.together, found.times, found.waiters, found.telling = {}, {}, {}, {}, 0
+  found.by_name, found.together, found.times, found.telling = {}, {}, {}, 0
   found.strangers = {} -- what is known of services that are not in the group any more, while they are stopped
   for i, spec in ipairs(found) do
     found[i] = new_service(spec, changed, save)
@@ -541,7 +573,7 @@ function supervisor.run(given)
   end
   found.needed_by = needed_by(found)
   group = found
-  hooks.on("on_signal", on_signal)
+  hooks.on_stop_of_services(stop_services)
   hooks.when_started(begin)
 end
 
@@ -563,7 +595,7 @@ end
 --- Starts a service that has come to its end, or was not started yet. True; or nil, message when it is up already.
 function supervisor.start(name)
   local service = find("supervisor.start", name)
-  if group.code then
+  if group.is_stopping then
     return nil, STOPPING
   elseif not service:fire "again" then
     return nil, ("%s is %s already"):format(name, service.state)
@@ -585,7 +617,7 @@ end
 --- Stops a service and starts it again, whatever its restart policy says. True; or nil, message when all are stopped.
 function supervisor.restart(name)
   local service = find("supervisor.restart", name)
-  if group.code then
+  if group.is_stopping then
     return nil, STOPPING
   end
   service:fire "restart"

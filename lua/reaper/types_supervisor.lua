@@ -12,7 +12,7 @@
 ---@field notify? boolean READY=1 on $NOTIFY_SOCKET (sd_notify(3))
 ---@field fd? integer a newline on this descriptor (s6)
 ---@field exec? string[] a command that exits 0
----@field line? string a Lua pattern that a line of its output matches
+---@field line? string a Lua pattern that a line of its output matches; needs one that is "inherit" or a function
 ---@field delay? number it has lived for so many seconds
 ---@field interval? number seconds between two tries of `exec`; default 1
 ---@field timeout? number not ready within so many seconds is a failed start; default 60, with `delay` none
@@ -57,16 +57,21 @@
 ---@field since number seconds ago
 ---@field pid? integer while it has a process
 ---@field restarts integer so far
----@field status? reaper.status of its last end
----@field detail? string as `on_service` was told
+---@field status? reaper.status of its last end; exit code 127 or 126 where it could not be started
+---@field detail? string why, as `on_service` was told: the reason of the last end, or its status
 
 ---The module.
 ---@class reaper.supervisor
 local supervisor = {}
 
 ---Supervises services from the start of the container on. To be called once, while the script is loaded or in
----on_start. TERM, INT and QUIT stop all in the reverse order, and the container ends with 0; so it does when all have
----finished.
+---on_start. Whatever begins the stop (TERM, INT, QUIT, `reaper.exit`, os.exit, the end of COMMAND): COMMAND is stopped
+---first, within the container's grace; then the services, those that others need after these, each by its own
+---signal and within its own grace; nothing is started any more; then on_stop comes, and all else is stopped. A second
+---TERM or INT kills. The exit code is that of COMMAND or of `reaper.exit`, else 0. When all services have finished, the
+---container ends with 0. A script that cannot stop its services (it is lost six times, or says nothing for 10 s longer
+---than its services may take) leaves that to the engine, which stops all at once. So does a Lua program that ends
+---without `reaper.exit`.
 ---@param services reaper.services what to run
 function supervisor.run(services) end
 

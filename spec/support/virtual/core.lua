@@ -301,6 +301,8 @@ end
 
 function silent.fileno() end
 
+function silent.identity() end
+
 -- ---- The table. ----
 
 -- reaper.core for a script process.

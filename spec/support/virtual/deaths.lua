@@ -62,7 +62,9 @@ function deaths:reaped(child)
 end
 
 function deaths:main_ended(process, status)
-  local told = self:reap_event(process, status, real.FLAG_MAIN)
+  local told = self:reap_event(process, status, real.FLAG_MAIN | (self.was_asked and real.FLAG_ASKED or 0)
+    | (self.state ~= "running" and real.FLAG_IN_STOP or 0))
+  self.was_asked = false
   self.main, self.main_status = nil, status
   if self.state == "running" and self:ask_policy("main", told, 6) then
     return
@@ -70,6 +72,8 @@ function deaths:main_ended(process, status)
   self:put_spawned(told)
   if self.state == "running" then
     self:begin_stop("main")
+  elseif self.state == "orderly" then
+    self:main_has_ended()
   end
 end
 

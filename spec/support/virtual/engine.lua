@@ -54,6 +54,9 @@ function Engine:deliver(number)
     return
   elseif self.main then
     self.main:signal(number)
+    if STOPS[number] then
+      self:main_was_asked(number)
+    end
   elseif STOPS[number] and self.state == "running" then
     self:begin_stop(select(2, real.signal(number)))
   elseif number == HUP and self.state == "running" then
@@ -65,6 +68,8 @@ function Engine:interrupted()
   self.interrupts, self.interrupted_at = self.interrupts + 1, self.machine.now
   if self.interrupts < 2 then
     return
+  elseif self.state == "orderly" then
+    self:stop_all "killing"
   elseif self.state == "stopping" then
     self:enter "killing"
   elseif self.state == "leaving" and self:is_asked("exit") then
@@ -129,7 +134,7 @@ end
 orders[real.ORDER_WAIT] = function(self, _, order)
   local ask = self:find_ask(order.ask)
   if ask then
-    ask.is_waiting, ask.deadline = true, NEVER
+    ask.is_waiting, ask.deadline = true, order.number > 0 and self:after(order.number) or NEVER
   end
 end
 
@@ -201,7 +206,9 @@ end
 local DEADLINES = {
   { "start_at", Engine.start_again }, { "leaving_deadline", Engine.kill_leaving }, { "take_up_at", Engine.promoted },
   { "state_deadline", function(self)
-    if self.state == "stopping" then
+    if self.state == "orderly" then
+      return self:main_overdue()
+    elseif self.state == "stopping" then
       self:log("info", ("the grace period of %g s is over: killing what is left"):format(self.settings.grace))
     end
     self:enter(self.state == "stopping" and "killing" or "leaving")

@@ -147,7 +147,9 @@ end
 function Machine:next_moment()
   local nearest = self.engine:deadline()
   for _, process in ipairs(self.order) do
-    nearest = math.min(nearest, process.deadline or math.maxinteger)
+    if not process.is_stopped then
+      nearest = math.min(nearest, process.deadline or math.maxinteger)
+    end
   end
   return nearest < math.maxinteger and math.max(nearest, self.now) or nil
 end

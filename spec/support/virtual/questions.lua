@@ -30,14 +30,22 @@ function questions:put_ask(ask)
   end
 end
 
+local SERVICES_PATIENCE, SERVICES_LOSSES_MAX = 10, 5
+
+function questions:time_for(kind)
+  return kind == "services" and math.max(self.settings.hook_timeout, SERVICES_PATIENCE) or self.settings.hook_timeout
+end
+
 -- `told` gets the number of the question as its second value, or where `index` says.
 function questions:ask_policy(kind, told, index)
-  if self.settings.hook_timeout == 0 then
+  if self.settings.hook_timeout == 0 and kind ~= "services" then
     return false
   end
   self.last_ask = self.last_ask + 1
   told[index or 2] = self.last_ask
-  local ask = { kind = kind, serial = self.last_ask, event = told, deadline = self:after(self.settings.hook_timeout) }
+  local ask = {
+    kind = kind, serial = self.last_ask, event = told, deadline = self:after(self:time_for(kind)), losses = 0,
+  }
   table.insert(self.asks, ask)
   if self.policy and self.policy.state == "ready" then
     self:put_ask(ask)
@@ -64,8 +72,9 @@ local HOOKS = { signal = "on_signal", main = "on_reap", stop = "on_stop", exit =
 function questions:expire()
   for _, ask in ipairs(table.move(self.asks, 1, #self.asks, 1, {})) do
     if ask.deadline <= self.machine.now and self:find_ask(ask.serial) then
-      self:log("warning", ("%s has not answered within %g s: taking the default"):format(HOOKS[ask.kind],
-        self.settings.hook_timeout))
+      self:log("warning", ask.kind == "services"
+        and "the script does not stop its services in time: stopping all that is left at once"
+        or ("%s has not answered within %g s: taking the default"):format(HOOKS[ask.kind], self.settings.hook_timeout))
       self:resolve(ask, real.ANSWER_DEFAULT, 0)
     end
   end
@@ -73,8 +82,24 @@ end
 
 function questions:policy_has_gone()
   for _, ask in ipairs(self.asks) do
-    if ask.is_waiting then
-      ask.is_waiting, ask.deadline = false, self:after(self.settings.hook_timeout)
+    ask.losses = ask.losses + 1
+    if ask.kind == "services" and ask.losses > SERVICES_LOSSES_MAX then
+      ask.deadline = self.machine.now
+    elseif ask.is_waiting then
+      ask.is_waiting, ask.deadline = false, self:after(self:time_for(ask.kind))
+    end
+  end
+end
+
+-- COMMAND has ended: it is the services' turn.
+function questions:services_turn()
+  for _, ask in ipairs(self.asks) do
+    if ask.kind == "services" and not ask.event[4] then
+      ask.event[4], ask.is_waiting, ask.asked = true, false, nil
+      ask.deadline = self:after(SERVICES_PATIENCE)
+      if self.policy and self.policy.state == "ready" then
+        self:put_ask(ask)
+      end
     end
   end
 end
@@ -93,6 +118,11 @@ questions.answered = {
     end
     if not self.main then
       self:begin_stop("main")
+    end
+  end,
+  services = function(self)
+    if self.state == "orderly" then
+      self:stop_all "stopping"
     end
   end,
   stop = function(self)

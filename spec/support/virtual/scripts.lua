@@ -95,6 +95,19 @@ function scripts:reload_again()
   end
 end
 
+-- The script is to stop its services: the one that is there, or is being started.
+function scripts:services_stop()
+  self.delay = 0
+  if self.start_at < NEVER then
+    self.start_at = self.machine.now
+  end
+  if self.candidate then
+    self:forget_kind "reload"
+    self.candidate.ready_at, self.candidate.is_closed = nil, true
+    self.candidate:signal(KILL)
+  end
+end
+
 -- ---- The script is loaded. ----
 
 function scripts:begin()
@@ -262,7 +275,9 @@ function scripts:script_ended(process, status)
     self.candidate = nil
     process:drop_queue()
     self:forget_kind("reload")
-    self:log("error", ("the reload failed (%s): the old script stays"):format(describe(status)))
+    if self.state == "running" then
+      self:log("error", ("the reload failed (%s): the old script stays"):format(describe(status)))
+    end
     self:reload_again()
   end
 end

@@ -71,17 +71,11 @@ function entries.leaving(self)
   end
 end
 
-function stop:begin_stop(reason)
-  if self.state ~= "loading" and self.state ~= "running" then
-    return
-  end
-  local is_recent = self.machine.now - self.interrupted_at <= self.settings.grace * 1e9
-  self.interrupts = self.interrupts > 0 and is_recent and 1 or 0
-  self:enter "stopping"
+local function tell_stop(self)
   if not self:has(real.HOOK_STOP) then
     return
   end
-  local told = event.new(real.EVENT_STOP, 0, reason)
+  local told = event.new(real.EVENT_STOP, 0, self.stop_reason)
   local ask = self.state == "stopping" and self.policy and self.policy.state == "ready"
     and self:ask_policy("stop", told)
   if ask then
@@ -89,6 +83,60 @@ function stop:begin_stop(reason)
   elseif self.policy and self.policy.state == "ready" then
     event.put(self.policy, told)
   end
+end
+
+function stop:stop_all(state)
+  self:forget_kind "services"
+  self:enter(state)
+  tell_stop(self)
+end
+
+function stop:begin_stop(reason)
+  if self.state ~= "loading" and self.state ~= "running" then
+    return
+  end
+  self.stop_reason = reason
+  local is_recent = self.machine.now - self.interrupted_at <= self.settings.grace * 1e9
+  self.interrupts = self.interrupts > 0 and is_recent and 1 or 0
+  if self:has(real.HOOK_SERVICES) then
+    self:enter "orderly"
+  else
+    self:stop_all "stopping"
+  end
+end
+
+-- TERM, INT or QUIT has been sent to COMMAND.
+function stop:main_was_asked(number)
+  self.was_asked = true
+  if self:has(real.HOOK_SERVICES) then
+    self:begin_stop(select(2, real.signal(number)))
+  end
+end
+
+-- ---- In order: COMMAND, then the services. ----
+
+function entries.orderly(self)
+  self:services_stop()
+  self:ask_policy("services", event.new(real.EVENT_SERVICES, 0, self.stop_reason, self.main == nil))
+  if not self.main then
+    return
+  end
+  if self.settings.grace > 0 and not self.was_asked then
+    self.main:signal(TERM)
+  end
+  self.was_asked = true
+  self.main:signal(CONT)
+  self.state_deadline = self:after(self.settings.grace)
+end
+
+function stop:main_has_ended()
+  self.state_deadline = NEVER
+  self:services_turn()
+end
+
+function stop:main_overdue()
+  self:log("info", ("the grace period of %g s is over: killing COMMAND"):format(self.settings.grace))
+  self.main:signal(KILL)
 end
 
 function stop:kill_leaving()

@@ -211,6 +211,9 @@ local function io_library(process)
   end
   local stdout = handle(process.descriptors:get(1))
   local library = { stdout = stdout, stderr = handle(process.descriptors:get(2)) }
+  function library.type(value)
+    return getmetatable(value) == Handle and "file" or nil
+  end
   function library.write(...)
     return stdout:write(...)
   end
