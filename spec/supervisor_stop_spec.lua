@@ -144,6 +144,12 @@ end)
 describe("in the stop of services", function()
   after_each(container.close_all)
 
+  it("none is started because a COMMAND does not exist", function()
+    local c = start(PAIR, { mode = "init", command = { "/nowhere/at-all" } })
+    assert.equal(127, c:wait())
+    assert.equal("", c:out():gsub("%l+ finished\n", ""))
+  end)
+
   it("a COMMAND that goes on is killed after the grace, and then it is the services' turn", function()
     local c = start(PAIR, { args = { "--grace", "0.5" }, command = { "sh", "-c", "trap 'echo command got TERM' TERM"
       .. LOOP } }, GO)

@@ -58,8 +58,10 @@ void hand_over_start(struct engine *engine, struct policy_slot *slot)
     event.kind = EVENT_START;
     event.pid = engine->main_pid;
     event.number = slot->reason;
+    if (engine->state > ENGINE_RUNNING)
+        event.flags |= EVENT_IN_STOP;
     if (engine->main_pid > 0 && engine->main_pidfd >= 0) {
-        event.flags = EVENT_HAS_PIDFD;
+        event.flags |= EVENT_HAS_PIDFD;
         channel_put_fds(&slot->channel, &event, &engine->main_pidfd, 1);
     } else {
         channel_put(&slot->channel, &event, MUST_KEEP);

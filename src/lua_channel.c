@@ -132,7 +132,7 @@ static int push_child(lua_State *L, struct packet *packet, const struct event *e
     return 7;
 }
 
-/* pid or nil, pidfd, nil or "crash" or "reload" */
+/* pid or nil, pidfd, nil or "crash" or "reload", whether the stop has begun */
 static int push_start(lua_State *L, struct packet *packet, const struct event *event)
 {
     static const char *const reasons[] = { NULL, "crash", "reload" };
@@ -144,7 +144,8 @@ static int push_start(lua_State *L, struct packet *packet, const struct event *e
         lua_pushnil(L);
     push_fd(L, packet, event, EVENT_HAS_PIDFD, &next);
     lua_pushstring(L, reasons[event->number]);
-    return 3;
+    lua_pushboolean(L, event->flags & EVENT_IN_STOP);
+    return 4;
 }
 
 /* ask, code, status or nil */

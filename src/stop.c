@@ -118,16 +118,18 @@ void stop_begin(struct engine *engine, const char *reason)
 {
     if (engine->state > ENGINE_RUNNING)
         return;
-    keeper_take_up(engine);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
     snprintf(engine->stop_reason, sizeof engine->stop_reason, "%s", reason);
     /* A TERM that made the main child end is the first of this stop; one of long ago has nothing to do with it. */
     engine->interrupts = engine->interrupts > 0 && clock_now() - engine->interrupted_at <= engine->options.grace;
     engine->main_retry_at = NEVER;
-    if (has_services(engine))
+    if (has_services(engine)) {
         engine_enter(engine, ENGINE_ORDERLY);
-    else
+        keeper_take_up(engine); /* a script that has not been told its start yet is to start no services */
+    } else {
+        keeper_take_up(engine);
         stop_all(engine, ENGINE_STOPPING);
+    }
 }
 
 void stop_main_asked(struct engine *engine, const char *reason)

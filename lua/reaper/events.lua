@@ -44,12 +44,12 @@ loop.handle(core.EVENT_SERVICES, when_started(function(ask, reason, is_their_tur
   end)
 end))
 
-loop.handle(core.EVENT_START, function(pid, pidfd, again)
+loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop)
   started = true
   if pid then
     process.main_started(pid, pidfd)
   end
-  hooks.started(again)
+  hooks.started(in_stop)
   hooks.call("on_start", nil, pid, again)
   process.pass_outputs_on()
   local events = held

@@ -182,21 +182,22 @@ end
 
 local starters = {} -- functions for the start; nil when it is over
 
---- Calls f(again) when the engine has told the start, or at once if it has already; before on_start.
+--- Calls f(in_stop) when the engine has told the start, or at once if it has already; before on_start. `in_stop`:
+-- whether the stop had begun by then.
 function hooks.when_started(f)
   if starters then
     starters[#starters + 1] = f
   else
-    f(nil)
+    f(false)
   end
 end
 
 --- The engine has told the start.
-function hooks.started(again)
+function hooks.started(in_stop)
   local list = starters
   starters = nil
   for _, f in ipairs(list) do
-    hooks.run("on_start", f, again)
+    hooks.run("on_start", f, in_stop)
   end
 end
 

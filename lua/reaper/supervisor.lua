@@ -526,7 +526,7 @@ local function catch_up(memory)
   go_on()
 end
 
-local function begin()
+local function begin(in_stop)
   local memory = recall() -- of a policy that was lost or replaced
   group.started = true
   if memory then
@@ -535,11 +535,11 @@ local function begin()
   if group.code then -- the order may have been lost with who was about to give it
     core.order(core.ORDER_EXIT, 0, 0, group.code)
   end
+  group.is_stopping = group.is_stopping or in_stop
+  save_all()
   if group.is_stopping then
     return
-  end
-  save_all()
-  if memory then
+  elseif memory then
     return catch_up(memory)
   end
   schedule()

@@ -125,9 +125,10 @@ function scripts:begin()
   end
 end
 
--- pid or nil, pidfd, nil or "crash" or "reload"
+-- pid or nil, pidfd, nil or "crash" or "reload", whether the stop has begun
 function scripts:hand_over_start(process)
-  local told = event.new(real.EVENT_START, self.main and self.main.pid, nil, process.reason)
+  local told = event.new(real.EVENT_START, self.main and self.main.pid, nil, process.reason,
+    self.state ~= "running")
   told.open = { [3] = self.main and files.pidfd(self.main) }
   event.put(process, told)
 end
