@@ -157,7 +157,7 @@ test:
 STATIC_SPECS = bad_input bad_script command conventions faults hooks hooks_errors hooks_reap hostile install log \
 	messages on_signal options options_precedence process process_main process_streams promises readme real reload \
 	reload_race restart_option sandbox script settings signals signals_rewrite spawn spawn_errors spawn_streams stop \
-	stop_exit storm supervisor_adopt supervisor_real terminal time
+	stop_exit storm supervisor_adopt supervisor_real supervisor_stop terminal time
 
 test-static: static
 	@$(MAKE) --no-print-directory test REAPER=./reaper-lua-static \
