@@ -11,6 +11,7 @@
  *     verdict.c   questions to the policy, with their deadlines
  *     stop.c      from the first TERM to the exit code
  *     remains.c   every process that is left
+ *     census.c    who they are
  *     terminal.c  who has the terminal's foreground
  */
 #ifndef REAPER_ENGINE_H
@@ -123,7 +124,7 @@ struct leaving {
     int pidfd;
 };
 
-enum { WATCHED_MAX = 64, LEAVING_MAX = 4 };
+enum { WATCHED_MAX = 64, LEAVING_MAX = 4, DENIED_MAX = 16 };
 
 struct engine {
     const struct engine_start *start;
@@ -189,6 +190,14 @@ struct engine {
     int64_t check_at;                   /* when to look again at what cannot be watched; NEVER */
     int watched[WATCHED_MAX];           /* pidfds of processes that are left and not our children */
     int watched_count;
+    pid_t denied[DENIED_MAX]; /* that may not be signalled, as has been said */
+    int denied_count;
+    pid_t *hidden; /* processes that /proc does not show and a search by pid has found (census.c) */
+    size_t hidden_count, hidden_room;
+    pid_t search_next;   /* the pid at which the search goes on; 0: there is none */
+    int64_t search_from; /* when it has begun, or when the next one may begin */
+    int searched;        /* one has been completed since KILL began */
+    signal_set owed;     /* what those get that the search finds */
 
     struct statistics statistics;
     int64_t started_at;

@@ -19,7 +19,7 @@ enum {
 };
 
 /* Of the numbers behind the state, which is field 3 of proc_pid_stat(5). */
-enum { FIELD_PPID = 0, FIELD_PGRP = 1, FIELD_SESSION = 2, FIELD_FLAGS = 5, FIELD_START = 18, FIELDS_WANTED };
+enum { FIELD_PPID = 0, FIELD_PGRP = 1, FIELD_SESSION = 2, FIELD_FLAGS = 5, FIELD_THREADS = 16, FIELD_START = 18, FIELDS_WANTED };
 
 int proc_usable(void)
 {
@@ -68,22 +68,21 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
     stat->pgrp = (pid_t)field[FIELD_PGRP];
     stat->session = (pid_t)field[FIELD_SESSION];
     stat->flags = (unsigned)field[FIELD_FLAGS];
+    stat->threads = (int)field[FIELD_THREADS];
     stat->start_time = field[FIELD_START];
     return 0;
 }
 
-int proc_read(pid_t pid, struct proc_stat *stat)
+/* Reads a small file as text. 0, or -1 with errno. */
+static int read_text(const char *path, char *text, size_t room)
 {
-    char text[STAT_SIZE];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t size;
-    int fd;
 
-    snprintf(text, sizeof text, "/proc/%d/stat", (int)pid);
-    fd = open(text, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;
     do
-        size = read(fd, text, sizeof text - 1);
+        size = read(fd, text, room - 1);
     while (size < 0 && errno == EINTR);
     close(fd);
     if (size == 0)
@@ -91,9 +90,49 @@ int proc_read(pid_t pid, struct proc_stat *stat)
     if (size <= 0)
         return -1;
     text[size] = '\0';
+    return 0;
+}
+
+static int read_stat(pid_t pid, struct proc_stat *stat)
+{
+    char text[STAT_SIZE];
+
+    snprintf(text, sizeof text, "/proc/%d/stat", (int)pid);
+    if (read_text(text, text, sizeof text) != 0)
+        return -1;
     if (proc_parse_stat(text, stat) != 0) {
         errno = EINVAL;
         return -1;
+    }
+    return 0;
+}
+
+static int has_ended(char state)
+{
+    return state == 'Z' || state == 'X';
+}
+
+/* /proc has a folder for each thread, which it does not list. */
+static int find_live_thread(int id, void *context)
+{
+    struct proc_stat *const stat = context;
+    struct proc_stat thread;
+
+    if (read_stat(id, &thread) != 0 || has_ended(thread.state))
+        return 0;
+    stat->state = thread.state;
+    return 1;
+}
+
+int proc_read(pid_t pid, struct proc_stat *stat)
+{
+    char path[32];
+
+    if (read_stat(pid, stat) != 0)
+        return -1;
+    if (has_ended(stat->state) && !proc_is_dead(stat)) {
+        snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+        proc_numbers(path, find_live_thread, stat);
     }
     return 0;
 }
@@ -105,7 +144,7 @@ int proc_is_kernel_thread(const struct proc_stat *stat)
 
 int proc_is_dead(const struct proc_stat *stat)
 {
-    return stat->state == 'Z' || stat->state == 'X';
+    return has_ended(stat->state) && stat->threads <= 1;
 }
 
 static int64_t tick_length(void)
@@ -161,6 +200,47 @@ int proc_numbers(const char *path, int (*visit)(int number, void *context), void
         return -1;
     close(folder);
     return size < 0 ? -1 : 0;
+}
+
+static int digit_of(char letter)
+{
+    return letter >= '0' && letter <= '9' ? letter - '0' : -1;
+}
+
+int proc_children(int (*visit)(int pid, void *context), void *context)
+{
+    char text[1024];
+    ssize_t size = 0;
+    uint32_t pid = 0;
+    int over = 0;
+    int fd;
+
+    snprintf(text, sizeof text, "/proc/self/task/%ld/children", syscall(SYS_gettid));
+    fd = open(text, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    while (!over && (size = read(fd, text, sizeof text)) > 0)
+        for (ssize_t i = 0; !over && i < size; i++) {
+            const int digit = digit_of(text[i]);
+
+            if (digit < 0 && pid > 0)
+                over = visit((int)pid, context) != 0;
+            pid = digit < 0 ? 0 : 10 * pid + (uint32_t)digit; /* each pid is followed by a blank */
+        }
+    close(fd);
+    return size < 0 ? -1 : 0;
+}
+
+pid_t proc_highest_pid(void)
+{
+    static const pid_t limit = 4194304; /* PID_MAX_LIMIT of include/linux/threads.h */
+    char text[32];
+    int64_t number;
+
+    if (read_text("/proc/sys/kernel/pid_max", text, sizeof text) != 0)
+        return limit;
+    text[strcspn(text, "\n")] = '\0';
+    return text_number(text, limit, &number) == 0 ? (pid_t)number : limit;
 }
 
 struct visitor {

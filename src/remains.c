@@ -8,121 +8,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "keeper.h"
+#include "census.h"
 #include "proc.h"
 
-enum { CENSUS_ROUNDS = 10, CENSUS_TRIES = 3 };
+enum { CENSUS_ROUNDS = 10 };
 
 static const int64_t unwatched_again = NANOSECONDS / 20; /* where there are no pidfds */
-
-/* All processes of one look into /proc. `ours`: it is to be stopped with us. */
-struct entry {
-    pid_t pid, ppid;
-    char state;
-    int ours;
-    uint64_t start_time;
-};
-
-struct census {
-    const struct engine *engine;
-    struct entry *list;
-    size_t count, room;
-    int cut; /* no memory for all */
-};
-
-static int count_in(const struct proc_stat *stat, void *context)
-{
-    struct census *census = context;
-    struct entry *grown;
-
-    if (census->count == census->room) {
-        census->room = census->room ? 2 * census->room : 256;
-        grown = realloc(census->list, census->room * sizeof *grown);
-        census->cut = !grown;
-        if (!grown)
-            return -1;
-        census->list = grown;
-    }
-    if (!proc_is_kernel_thread(stat))
-        census->list[census->count++] = (struct entry){ stat->pid, stat->ppid, stat->state, 0, stat->start_time };
-    return 0;
-}
-
-/* /proc lists processes by ascending pid. */
-static int compare_pids(const void *left, const void *right)
-{
-    const struct entry *const a = left;
-    const struct entry *const b = right;
-
-    return a->pid < b->pid ? -1 : a->pid > b->pid;
-}
-
-static const struct entry *find_entry(const struct census *census, pid_t pid)
-{
-    const struct entry key = { .pid = pid };
-
-    return census->count > 0 ? bsearch(&key, census->list, census->count, sizeof key, compare_pids) : NULL;
-}
-
-/* As process 1 all that can be seen is ours; otherwise what descends from this process. */
-static void mark_ours(struct census *census)
-{
-    const pid_t self = getpid();
-    const struct entry *parent;
-    int more = 1;
-
-    for (size_t i = 0; i < census->count; i++)
-        census->list[i].ours = census->engine->is_init ? census->list[i].pid != self : census->list[i].ppid == self;
-    while (more && !census->engine->is_init) {
-        more = 0;
-        for (size_t i = 0; i < census->count; i++) {
-            parent = census->list[i].ours ? NULL : find_entry(census, census->list[i].ppid);
-            if (parent && parent->ours)
-                more = census->list[i].ours = 1;
-        }
-    }
-}
-
-static int try_census(const struct engine *engine, struct census *census)
-{
-    int result;
-
-    census->engine = engine;
-    census->list = NULL;
-    census->count = census->room = 0;
-    census->cut = 0;
-    result = proc_each(count_in, census);
-    mark_ours(census);
-    return census->cut ? -1 : result;
-}
-
-/*
- * Takes the census. -1 without /proc, or where it cannot be read to its end. The caller frees census->list. Whom it
- * misses is taken for gone, so what may be a passing shortage is tried again at once.
- */
-static int take_census(const struct engine *engine, struct census *census)
-{
-    int tries = CENSUS_TRIES;
-    int result;
-
-    while ((result = try_census(engine, census)) != 0 && --tries > 0)
-        free(census->list);
-    if (result >= 0)
-        return 0;
-    free(census->list);
-    return -1;
-}
-
-static int counts(const struct engine *engine, const struct entry *entry)
-{
-    return entry->ours && entry->state != 'Z' && entry->state != 'X' && !keeper_is_policy(engine, entry->pid);
-}
 
 /* True when its pid has become another's since, or nobody's. What cannot be read is taken for the same. */
 static int is_gone(const struct entry *entry)
 {
     struct proc_stat now;
 
+    if (entry->start_time == 0) /* nobody can look at it */
+        return 0;
     return proc_read(entry->pid, &now) == 0 ? now.start_time != entry->start_time : errno == ENOENT || errno == ESRCH;
 }
 
@@ -141,92 +40,95 @@ static void signal_entry(const struct entry *entry, int number)
     close(pidfd);
 }
 
-/*
- * Without /proc: as process 1 every pid is ours to signal; otherwise our children are found by asking for each
- * pid. The highest pid comes from a probe, unless the numbers have wrapped around.
- */
-static pid_t highest_pid(void)
+static int may_be_stopped(const struct entry *entry)
 {
-    static const pid_t limit = 4194304; /* PID_MAX_LIMIT of include/linux/threads.h */
-    const pid_t probe = vfork();        /* NOLINT(*.vfork): it ends at once, in the next line */
-
-    if (probe == 0)
-        _exit(0);
-    while (probe > 0 && waitpid(probe, NULL, 0) < 0 && errno == EINTR)
-        continue; /* nobody is to be told of it */
-    return probe > 0 && probe < 32768 ? probe : limit;
+    return entry->state == 'T' || entry->state == 't' || entry->state == STATE_UNKNOWN;
 }
 
-static void signal_by_pid(const struct engine *engine, int number)
+/* As process 1 it is enough that somebody cannot be looked at: who is not stopped takes no notice of CONT. */
+static int wakes_everybody(const struct engine *engine, const struct census *census)
 {
-    const pid_t highest = highest_pid();
-    siginfo_t child;
+    int unknown = census_misses_somebody(engine, census);
 
-    for (pid_t pid = 2; pid <= highest; pid++) {
-        if (pid == getpid() || keeper_is_policy(engine, pid))
-            continue;
-        if (engine->is_init || waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
-            kill(pid, number);
-    }
-}
-
-/*
- * The one place where kill(-1) is called: outside of a PID namespace it would end the whole machine. With 0 nobody is
- * signalled; ESRCH: there is nobody.
- */
-static int signal_everything(const struct engine *engine, int number)
-{
-    if (!engine->is_init || getpid() != 1) {
-        errno = EPERM;
-        return -1;
-    }
-    return kill(-1, number);
+    for (size_t i = 0; !unknown && i < census->count; i++)
+        unknown = census->list[i].state == STATE_UNKNOWN;
+    return unknown && !engine_has_program(engine) && census_signal_everybody(engine, SIGCONT) == 0;
 }
 
 /* CONT to what is stopped, TERM being delivered before: a stopped process acts on TERM only when it goes on. */
-static void wake_stopped(const struct engine *engine)
+static void wake_stopped(struct engine *engine)
 {
     struct census census;
 
-    if (take_census(engine, &census) != 0) {
-        if (engine_has_program(engine) || signal_everything(engine, SIGCONT) != 0)
-            signal_by_pid(engine, SIGCONT);
+    if (census_take(engine, &census) != 0 && census_signal_everybody(engine, SIGCONT) == 0) {
+        census_free(&census);
         return;
     }
+    wakes_everybody(engine, &census);
     for (size_t i = 0; i < census.count; i++)
-        if (counts(engine, &census.list[i]) && (census.list[i].state == 'T' || census.list[i].state == 't'))
+        if (census_counts(engine, &census.list[i]) && may_be_stopped(&census.list[i]))
             signal_entry(&census.list[i], SIGCONT);
-    free(census.list);
+    census_free(&census);
+}
+
+/* Signals those that are not in the census before, and have started before `tick`. True when there was one. */
+static int signal_fresh(struct engine *engine, const struct census *census, const struct census *before, int number,
+                        uint64_t tick)
+{
+    int fresh = 0;
+
+    for (size_t i = 0; i < census->count; i++) {
+        const struct entry *const entry = &census->list[i];
+
+        if (!census_counts(engine, entry) || census_find(before, entry->pid) || entry->start_time >= tick)
+            continue;
+        signal_entry(entry, number);
+        fresh = 1;
+    }
+    return fresh;
+}
+
+/*
+ * Searches on, and sends what it finds the signals that it has missed: KILL, or TERM and the CONT after it. True when
+ * something was found, or may still be.
+ */
+static int search(struct engine *engine, const struct census *census)
+{
+    const size_t known = engine->hidden_count;
+    const int more = census_search(engine, census);
+    const int64_t again = more ? clock_now() : engine->search_from;
+
+    for (size_t i = known; i < engine->hidden_count; i++)
+        for (int number = 1; number <= SIGNAL_MAX; number++)
+            if (engine->owed & SIGNAL_BIT(number))
+                kill(engine->hidden[i], number);
+    if (again < engine->check_at)
+        engine->check_at = again;
+    return more || engine->hidden_count > known;
 }
 
 /*
  * A process that forks between the census and its signal leaves a child that nobody has signalled, so there is another
- * census, until one finds nobody new. In those that follow only what has started before `tick` is signalled.
- * kill(-1) needs none: the kernel lets no fork slip through.
+ * census, until one finds nobody new. In those that follow only what has started before `tick` is signalled. Somebody
+ * who is still missing then is searched for. kill(-1) needs none: the kernel lets no fork slip through.
  */
-static void signal_census(const struct engine *engine, int number, uint64_t tick)
+static void signal_census(struct engine *engine, int number, uint64_t tick)
 {
     struct census before = { .count = 0 };
     struct census census;
-    size_t fresh = 1;
+    int fresh = 1;
 
-    for (int round = 0; round < CENSUS_ROUNDS && fresh > 0; round++) {
-        if (take_census(engine, &census) != 0) {
-            signal_by_pid(engine, number);
-            break;
-        }
-        fresh = 0;
-        for (size_t i = 0; i < census.count; i++) {
-            if (!counts(engine, &census.list[i]) || find_entry(&before, census.list[i].pid)
-                || (round > 0 && census.list[i].start_time >= tick))
-                continue;
-            signal_entry(&census.list[i], number);
-            fresh++;
-        }
-        free(before.list);
+    for (int round = 0; round < CENSUS_ROUNDS && fresh; round++) {
+        census_take(engine, &census); /* what it lists is to be signalled even where it is not complete */
+        fresh = signal_fresh(engine, &census, &before, number, round > 0 ? tick : UINT64_MAX);
+        census_free(&before);
         before = census;
     }
-    free(before.list);
+    if (census_misses_somebody(engine, &before)) {
+        engine->owed = SIGNAL_BIT(number) | (number == SIGTERM ? SIGNAL_BIT(SIGCONT) : 0);
+        search(engine, &before);
+    }
+    census_free(&before);
 }
 
 /*
@@ -235,7 +137,7 @@ static void signal_census(const struct engine *engine, int number, uint64_t tick
  */
 void remains_terminate(struct engine *engine)
 {
-    if (engine_has_program(engine) || signal_everything(engine, SIGTERM) != 0)
+    if (engine_has_program(engine) || census_signal_everybody(engine, SIGTERM) != 0)
         signal_census(engine, SIGTERM, proc_ticks());
     wake_stopped(engine);
 }
@@ -251,47 +153,26 @@ void remains_unwatch(struct engine *engine)
         close(engine->watched[--engine->watched_count]);
 }
 
-/* Without /proc: each pid is tried. */
-static int any_by_pid(struct engine *engine)
+static int watch_all(struct engine *engine, const struct census *census)
 {
-    const pid_t highest = highest_pid();
-    siginfo_t child;
-
-    for (pid_t pid = 2; pid <= highest; pid++)
-        if (pid != getpid() && !keeper_is_policy(engine, pid)
-            && (engine->is_init ? kill(pid, 0) == 0
-                                : waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0))
-            return 1;
-    return 0;
-}
-
-static int watch_others(struct engine *engine)
-{
-    struct census census;
     int left = 0;
-    int pidfd;
 
-    if (take_census(engine, &census) != 0) {
-        if (!proc_usable())
-            return engine_has_program(engine) && any_by_pid(engine);
-        engine->check_at = clock_after(unwatched_again); /* a shortage passes */
-        return 1;
-    }
-    for (size_t i = 0; i < census.count && engine->watched_count < WATCHED_MAX; i++) {
-        if (!counts(engine, &census.list[i]))
+    for (size_t i = 0; i < census->count && engine->watched_count < WATCHED_MAX; i++) {
+        int pidfd;
+
+        if (!census_counts(engine, &census->list[i]))
             continue;
-        pidfd = (int)syscall(SYS_pidfd_open, census.list[i].pid, 0);
+        pidfd = (int)syscall(SYS_pidfd_open, census->list[i].pid, 0);
         if (pidfd >= 0)
             engine->watched[engine->watched_count++] = pidfd;
         else if (errno != ESRCH)
             engine->check_at = clock_after(unwatched_again);
         left |= pidfd >= 0 || errno != ESRCH;
     }
-    free(census.list);
     return left;
 }
 
-/* Without __WALL the wait does not see policies (POLICY_SIGNAL). A program it does see, so then /proc has to tell. */
+/* Without __WALL the wait does not see policies (POLICY_SIGNAL). A program it does see, so then the census tells. */
 static int has_children(const struct engine *engine)
 {
     siginfo_t child;
@@ -313,14 +194,42 @@ static int is_alone(const struct engine *engine)
     siginfo_t child;
 
     if (engine->is_init)
-        return signal_everything(engine, 0) != 0 && errno == ESRCH;
+        return census_signal_everybody(engine, 0) != 0 && errno == ESRCH;
     return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD;
 }
 
+/*
+ * Watches what the census has found. Where the kernel says that it misses somebody, a search goes on until a whole pass
+ * has found nobody.
+ */
+static int watch_others(struct engine *engine)
+{
+    struct census census;
+    int left;
+
+    if (census_take(engine, &census) != 0) {
+        census_free(&census);
+        engine->check_at = clock_after(unwatched_again); /* a shortage passes */
+        return 1;
+    }
+    left = watch_all(engine, &census);
+    if ((engine->search_next > 0 && has_children(engine)) || census_misses_somebody(engine, &census))
+        left |= search(engine, &census) || has_children(engine);
+    else
+        engine->search_next = 0;
+    census_free(&census);
+    return left;
+}
+
+/* A child is enough, unless it may be one that nobody can signal or that has to be found first. */
 int remains_any(struct engine *engine)
 {
     remains_unwatch(engine);
-    if (is_alone(engine))
+    if (is_alone(engine)) {
+        census_forget(engine);
         return 0;
-    return has_children(engine) || watch_others(engine) || (engine_has_program(engine) && has_unreaped());
+    }
+    if (engine->denied_count == 0 && engine->hidden_count == 0 && engine->search_next == 0 && has_children(engine))
+        return 1;
+    return watch_others(engine) || has_unreaped();
 }

@@ -290,12 +290,17 @@ void stop_enter_killing(struct engine *engine)
 {
     engine->state_deadline = clock_after(kill_patience);
     engine->check_remains = 1;
+    engine->searched = 0;
     verdict_forget(engine, ASK_STOP);
     remains_kill(engine);
 }
 
 void stop_give_up(struct engine *engine)
 {
+    if (engine->search_next > 0 && !engine->searched) { /* on a slow machine not everybody has been found yet */
+        engine->state_deadline = clock_after(kill_patience);
+        return;
+    }
     log_line(&engine->log, LOG_LEVEL_WARNING, "something is left that KILL does not end: leaving it to the kernel");
     engine_enter(engine, ENGINE_LEAVING);
 }

@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -921,21 +922,41 @@ static int run_state(int argc, char **argv)
 struct daemon_options {
     bool ignore_term;
     bool stopped;
+    bool leaderless;  /* its first thread has ended, so that /proc shows it as a zombie */
+    bool undumpable;  /* hidden by a /proc with hidepid from all who may not trace everybody */
     const char *log;
+    int ready;
 };
 
-static _Noreturn void daemon_main(const struct daemon_options *options, int ready)
+/* Without its leader it is ready when /proc says so. */
+static void await_end_of_leader(void)
 {
+    char path[64];
+    char state = '?';
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)getpid());
+    for (const double deadline = now() + PATIENCE_S; state != 'Z' && now() < deadline; usleep(NAP_US)) {
+        FILE *file = fopen(path, "re");
+
+        if (file == NULL || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+            fail(path);
+        fclose(file);
+    }
+}
+
+static void *daemon_work(void *context)
+{
+    const struct daemon_options *const options = context;
     const int log = options->log ? open(options->log, O_WRONLY | O_CREAT | O_APPEND, 0644) : -1;
     siginfo_t info;
     int number;
 
     if (options->log != NULL && log < 0)
         fail(options->log);
-    prctl(PR_SET_NAME, "spec-daemon");
-    set_mask(UINT64_MAX);
-    dprintf(ready, "daemon %d\n", (int)getpid());
-    close(ready);
+    if (options->leaderless)
+        await_end_of_leader();
+    dprintf(options->ready, "daemon %d\n", (int)getpid());
+    close(options->ready);
     if (options->stopped)
         raise(SIGSTOP);
     do {
@@ -946,15 +967,29 @@ static _Noreturn void daemon_main(const struct daemon_options *options, int read
     _exit(0);
 }
 
+static _Noreturn void daemon_main(struct daemon_options *options)
+{
+    pthread_t thread;
+
+    prctl(PR_SET_NAME, "spec-daemon");
+    if (options->undumpable)
+        prctl(PR_SET_DUMPABLE, 0);
+    set_mask(UINT64_MAX);
+    if (options->leaderless && pthread_create(&thread, NULL, daemon_work, options) == 0)
+        pthread_exit(NULL);
+    daemon_work(options);
+    _exit(EXIT_FAILED);
+}
+
 /* The parent that leaves the daemon; its last act is to see it stopped, which only a parent can wait for. */
-static _Noreturn void daemon_parent(const struct daemon_options *options, int ready)
+static _Noreturn void daemon_parent(struct daemon_options *options)
 {
     setsid();
     const pid_t daemon_pid = fork();
 
     if (daemon_pid == 0)
-        daemon_main(options, ready);
-    close(ready);
+        daemon_main(options);
+    close(options->ready);
     if (daemon_pid > 0 && options->stopped)
         waitpid(daemon_pid, NULL, WUNTRACED);
     _exit(daemon_pid > 0 ? 0 : EXIT_FAILED);
@@ -965,6 +1000,8 @@ static struct daemon_options parse_daemon(int argc, char **argv)
     static const struct option options[] = {
         { "ignore-term", no_argument, NULL, 'i' },
         { "stopped", no_argument, NULL, 's' },
+        { "leaderless", no_argument, NULL, 'z' },
+        { "undumpable", no_argument, NULL, 'u' },
         { "log", required_argument, NULL, 'l' },
         { NULL, 0, NULL, 0 },
     };
@@ -979,6 +1016,12 @@ static struct daemon_options parse_daemon(int argc, char **argv)
         case 's':
             result.stopped = true;
             break;
+        case 'z':
+            result.leaderless = true;
+            break;
+        case 'u':
+            result.undumpable = true;
+            break;
         case 'l':
             result.log = optarg;
             break;
@@ -991,17 +1034,18 @@ static struct daemon_options parse_daemon(int argc, char **argv)
 
 static int run_daemon(int argc, char **argv)
 {
-    const struct daemon_options options = parse_daemon(argc, argv);
+    struct daemon_options options = parse_daemon(argc, argv);
     char line[64] = "";
     int ready[2];
 
     if (pipe(ready) < 0)
         fail("pipe");
+    options.ready = ready[1];
     const pid_t parent = fork();
     if (parent < 0)
         fail("fork");
     if (parent == 0)
-        daemon_parent(&options, ready[1]);
+        daemon_parent(&options);
     close(ready[1]);
     const ssize_t size = read(ready[0], line, sizeof line - 1);
     waitpid(parent, NULL, 0);
@@ -1110,7 +1154,7 @@ static const struct command commands[] = {
     { "send", run_send, "SIG PID [VALUE]        send a signal, with a value if there is one" },
     { "named", run_named, "-- PROGRAM...          become PROGRAM, with the variables of systemd that name a process" },
     { "state", run_state, "                      print what was inherited" },
-    { "daemon", run_daemon, "[--ignore-term] [--stopped] [--log FILE]" },
+    { "daemon", run_daemon, "[--ignore-term] [--stopped] [--leaderless] [--undumpable] [--log FILE]" },
     { "sleepers", run_sleepers, "N                   hold N children that do nothing" },
     { "hold", run_hold, "                       do nothing" },
     { "crash", run_crash, "segv|abort|kill        die by that signal" },
