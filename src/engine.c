@@ -23,6 +23,7 @@
 
 static const int64_t flush_early = MILLISECOND / 4; /* a turn that is near enough saves one for it alone */
 static const int64_t look_every = 10 * NANOSECONDS; /* at a policy that has events to read */
+static const int64_t ends_every = NANOSECONDS;      /* at a policy that has ended and cannot be reaped */
 
 /* What a state does. An action that is not there does nothing. */
 struct state_row {
@@ -169,7 +170,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->main_status = engine->main_code = engine->exit_code = -1;
     engine->oom.fd = -1;
     engine->state_deadline = engine->main_retry_at = engine->policy_start_at = NEVER;
-    engine->leaving_deadline = engine->sweep_at = engine->check_at = engine->take_up_at = NEVER;
+    engine->leaving_deadline = engine->sweep_at = engine->check_at = engine->take_up_at = engine->ends_at = NEVER;
     engine->started_at = clock_now();
     keeper_empty_slot(&engine->policy, options);
     keeper_empty_slot(&engine->candidate, options);
@@ -199,6 +200,7 @@ static int64_t next_deadline(const struct engine *engine)
 
     next = sooner(next, engine->sweep_at);
     next = sooner(next, engine->check_at);
+    next = sooner(next, engine->ends_at);
     next = sooner(next, engine->main_retry_at);
     next = sooner(next, engine->starting.due);
     next = sooner(next, engine->policy_start_at);
@@ -231,6 +233,7 @@ static void expire(struct engine *engine)
 
     run_if_due(engine, now, &engine->sweep_at, reap_sweep);
     run_if_due(engine, now, &engine->check_at, look_again);
+    run_if_due(engine, now, &engine->ends_at, NULL);
     verdict_expire(engine);
     run_if_due(engine, now, &engine->main_retry_at, command_start);
     if (engine->starting.due <= now)
@@ -274,14 +277,15 @@ static void check_died(struct engine *engine)
         states[engine->state].died(engine);
 }
 
+enum { ENDS_MAX = 2 + LEAVING_MAX }; /* policies that may end */
+
 enum {
     POLL_SIGNALS,
     POLL_START,
     POLL_POLICY,
     POLL_CANDIDATE,
     POLL_ENDS,
-    POLL_ENDS_LAST = POLL_ENDS + 1 + LEAVING_MAX,
-    POLL_WATCHED
+    POLL_WATCHED = POLL_ENDS + ENDS_MAX,
 };
 
 static struct pollfd poll_channel(const struct channel *channel)
@@ -292,6 +296,14 @@ static struct pollfd poll_channel(const struct channel *channel)
     };
 
     return entry;
+}
+
+static void poll_ends(const struct engine *engine, struct pollfd *fds)
+{
+    fds[0] = (struct pollfd){ .fd = engine->policy.pidfd, .events = POLLIN };
+    fds[1] = (struct pollfd){ .fd = engine->candidate.pidfd, .events = POLLIN };
+    for (int i = 0; i < LEAVING_MAX; i++)
+        fds[2 + i] = (struct pollfd){ .fd = engine->leaving[i].pidfd, .events = POLLIN };
 }
 
 static void wait_for_something(struct engine *engine, struct pollfd *fds)
@@ -305,10 +317,9 @@ static void wait_for_something(struct engine *engine, struct pollfd *fds)
     fds[POLL_START] = (struct pollfd){ .fd = engine->starting.report_fd, .events = POLLIN };
     fds[POLL_POLICY] = poll_channel(&engine->policy.channel);
     fds[POLL_CANDIDATE] = poll_channel(&engine->candidate.channel);
-    fds[POLL_ENDS] = (struct pollfd){ .fd = engine->policy.pidfd, .events = POLLIN };
-    fds[POLL_ENDS + 1] = (struct pollfd){ .fd = engine->candidate.pidfd, .events = POLLIN };
-    for (int i = 0; i < LEAVING_MAX; i++)
-        fds[POLL_ENDS + 2 + i] = (struct pollfd){ .fd = engine->leaving[i].pidfd, .events = POLLIN };
+    poll_ends(engine, &fds[POLL_ENDS]);
+    for (int i = 0; engine->ends_at != NEVER && i < ENDS_MAX; i++)
+        fds[POLL_ENDS + i].fd = -1;
     for (int i = 0; i < engine->watched_count; i++)
         fds[count++] = (struct pollfd){ .fd = engine->watched[i], .events = POLLIN };
     if (delay < 0)
@@ -320,12 +331,26 @@ static void wait_for_something(struct engine *engine, struct pollfd *fds)
             fds[i].revents = POLLIN; /* out of memory or interrupted: look at everything */
 }
 
-static int policy_has_ended(const struct pollfd *fds)
+static int has_ended(const struct pollfd *ends)
 {
-    for (int i = POLL_ENDS; i <= POLL_ENDS_LAST; i++)
-        if (fds[i].revents)
+    for (int i = 0; i < ENDS_MAX; i++)
+        if (ends[i].revents)
             return 1;
     return 0;
+}
+
+/*
+ * The zombie of a policy that somebody traces is reaped by the tracer first, and by us when that has waited for it or
+ * has gone, of which a signal tells. Its pidfd is readable meanwhile, so it is looked at from time to time only.
+ */
+static void reap_ended(struct engine *engine)
+{
+    struct pollfd ends[ENDS_MAX];
+
+    reap_sweep(engine);
+    poll_ends(engine, ends);
+    if (poll(ends, ENDS_MAX, 0) > 0)
+        engine->ends_at = clock_after(ends_every);
 }
 
 /* Without a policy, timers and processes to watch, one read does for both: to wait, and to be told of signals. */
@@ -345,8 +370,8 @@ static void serve(struct engine *engine)
         reap_and_forward(engine, engine->signal_fd);
     if (fds[POLL_START].revents)
         command_look(engine);
-    if (policy_has_ended(fds))
-        reap_sweep(engine);
+    if (has_ended(&fds[POLL_ENDS]))
+        reap_ended(engine);
     if (fds[POLL_POLICY].revents || fds[POLL_CANDIDATE].revents)
         keeper_read_orders(engine, KEEPER_SOME_ORDERS);
     if (fds[POLL_POLICY].revents & POLLOUT)

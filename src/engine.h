@@ -175,6 +175,7 @@ struct engine {
     /* Reaping. */
     int64_t sweep_at;             /* when to sweep; NEVER */
     int64_t sweep_allowed;        /* not before this moment, to keep sweeping below its share of the time */
+    int64_t ends_at;              /* when to look again at the pidfd of a policy that could not be reaped; NEVER */
     int64_t sweep_cost;           /* nanoseconds of a walk over all children */
     const struct deaths *telling; /* those that are being told, or NULL */
     struct oom_watch oom;

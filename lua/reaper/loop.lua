@@ -298,6 +298,8 @@ local function serve(ready)
     local f = ready_functions[fd]
     if f then
       f()
+    else -- nobody would ever read it, so that it would keep the loop awake for ever
+      core.watch(fd, nil)
     end
   end
   return #ready
