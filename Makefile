@@ -247,8 +247,8 @@ build/coverage/writer.o: spec/support/coverage.c Makefile
 FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out fuzz/harmless.c,$(wildcard fuzz/*.c)))
 FUZZ_SECONDS ?= 60
 FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-HARMLESS = chdir clock_gettime clone execve fopen fork getpid kill open ppoll prctl proc_each proc_numbers proc_read \
-	setpgid setpriority setsid syscall tcgetpgrp tcsetpgrp vfork wait4 waitid waitpid
+HARMLESS = chdir clock_gettime clone execve fopen fork getpid kill open ppoll prctl proc_each proc_highest_pid proc_numbers \
+	proc_read setpgid setpriority setsid syscall tcgetpgrp tcsetpgrp vfork wait4 waitid waitpid
 
 fuzz:
 	@tools/need.sh build fuzz

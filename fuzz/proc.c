@@ -32,16 +32,17 @@ static void read_line(struct input input)
     const int ppid = (int)(uint32_t)input_number(&input);
     const int session = (int)(uint32_t)input_number(&input);
     const uint64_t start = (uint64_t)input_number(&input);
+    const int threads = input_byte(&input) % 3;
     const char state = "RSDTtZX"[input_byte(&input) % 7];
     struct proc_stat stat;
 
     input_text(&input, name, sizeof name);
-    snprintf(text, sizeof text, "%d (%s) %c %d %d %d 0 -1 2097152 9 9 9 9 9 9 9 9 20 0 1 0 %llu 9 9\n", pid, name,
-             state, ppid, ~ppid, session, (unsigned long long)start);
+    snprintf(text, sizeof text, "%d (%s) %c %d %d %d 0 -1 2097152 9 9 9 9 9 9 9 9 20 0 %d 0 %llu 9 9\n", pid, name,
+             state, ppid, ~ppid, session, threads, (unsigned long long)start);
     EXPECT(proc_parse_stat(text, &stat) == 0);
     EXPECT(stat.pid == pid && stat.ppid == ppid && stat.pgrp == ~ppid && stat.session == session);
     EXPECT(stat.state == state && stat.start_time == start && proc_is_kernel_thread(&stat));
-    EXPECT(proc_is_dead(&stat) == (state == 'Z' || state == 'X'));
+    EXPECT(proc_is_dead(&stat) == ((state == 'Z' || state == 'X') && threads < 2));
     EXPECT(strncmp(stat.comm, name, COMM_SIZE - 1) == 0);
 }
 

@@ -177,6 +177,7 @@ struct engine {
     int64_t sweep_allowed;        /* not before this moment, to keep sweeping below its share of the time */
     int64_t ends_at;              /* when to look again at the pidfd of a policy that could not be reaped; NEVER */
     int64_t sweep_cost;           /* nanoseconds of a walk over all children */
+    unsigned pids_like_events;    /* reap_expect: bits of codes whose poll events have been such a pid */
     const struct deaths *telling; /* those that are being told, or NULL */
     struct oom_watch oom;
 

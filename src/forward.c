@@ -142,8 +142,8 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
     const int number = (int)record->ssi_signo;
     struct ask ask;
 
-    /* Made by a write of our own to a pipe that nobody reads. */
-    if (number == SIGPIPE && record->ssi_pid == (uint32_t)getpid())
+    /* Made by a write of our own to a pipe that nobody reads. With another code the pid is the sender's invention. */
+    if (number == SIGPIPE && record->ssi_code == SI_USER && record->ssi_pid == (uint32_t)getpid())
         return;
     command_look(engine); /* it may run by now */
     if (is_early(engine)) {

@@ -58,6 +58,7 @@ static int start_policy(struct engine *engine, struct policy_slot *slot, enum st
         errno = saved;
         return -1;
     }
+    reap_expect(engine, slot->pid);
     slot->state = POLICY_LOADING;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "policy %d started", (int)slot->pid);
@@ -215,6 +216,18 @@ static void read_orders_of(struct engine *engine, struct policy_slot *slot, enum
     }
 }
 
+/*
+ * The one way in which a slot ends. Nobody can send an order any more: a new process that tries ends instead of running
+ * its command. What has been sent is carried out, which may end the slot at once, or put another one in its place.
+ */
+static void hear_out(struct engine *engine, struct policy_slot *slot)
+{
+    channel_refuse(&slot->channel);
+    slot->told_shut = 1; /* by us */
+    slot->channel.shut = 0;
+    read_orders_of(engine, slot, KEEPER_ALL_ORDERS);
+}
+
 /* ---- Loaded. ---- */
 
 /* From here on the policy is told everything, first what happened while there was none. */
@@ -243,9 +256,7 @@ static void dismiss_old(struct engine *engine)
     struct policy_slot *old = &engine->policy;
 
     leaving_kill(engine);
-    channel_refuse(&old->channel);
-    old->told_shut = 1;                             /* by us */
-    read_orders_of(engine, old, KEEPER_ALL_ORDERS); /* what it has spawned; they may end it, too */
+    hear_out(engine, old);
     if (old->state != POLICY_NONE) {
         channel_salvage(&old->channel, &engine->collected, verdict_serial_is_open, engine);
         channel_close(&old->channel);
@@ -404,6 +415,10 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
 
     if (!keeper_is_policy(engine, pid))
         return 0;
+    if (pid == engine->policy.pid)
+        hear_out(engine, &engine->policy);
+    else if (pid == engine->candidate.pid)
+        hear_out(engine, &engine->candidate);
     reap_describe(status, how, sizeof how);
     if (leaving_ended(engine, pid)) {
         if (engine->take_up_at != NEVER && !leaving_any(engine))
@@ -416,7 +431,7 @@ int keeper_policy_ended(struct engine *engine, pid_t pid, int status)
     }
     if (pid == engine->policy.pid)
         policy_lost(engine, how);
-    else
+    else if (pid == engine->candidate.pid)
         candidate_lost(engine, how);
     return 1;
 }
@@ -431,15 +446,19 @@ void keeper_dismiss(struct engine *engine)
     engine->policy_start_at = NEVER;
     if (engine->candidate.pid > 0) {
         kill(engine->candidate.pid, SIGKILL);
+        hear_out(engine, &engine->candidate);
         channel_close(&engine->candidate.channel);
     }
     if (engine->policy.pid == 0)
         return;
     leaving_kill(engine);
     channel_flush(&engine->policy.channel);
+    hear_out(engine, &engine->policy);
+    if (engine->policy.pid == 0)
+        return; /* an order has done it */
     leaving_add(engine, &engine->policy);
     forget_slot(&engine->policy);
-    verdict_forget(engine, ASK_SIGNAL); /* the answer may be on its way, and cannot be read any more */
+    verdict_forget(engine, ASK_SIGNAL); /* nobody can answer any more */
     if (engine_has_program(engine))
         engine->policy.hooks = 0; /* signals go to it unasked */
 }

@@ -24,9 +24,11 @@ struct delivery {
 
 typedef void order_function(struct engine *engine, struct delivery *delivery);
 
+/* One that has ended, or is dismissed, cannot begin its work. */
 static void ready(struct engine *engine, struct delivery *delivery)
 {
-    keeper_slot_ready(engine, delivery->slot, (unsigned)delivery->order->number);
+    if (!delivery->slot->told_shut)
+        keeper_slot_ready(engine, delivery->slot, (unsigned)delivery->order->number);
 }
 
 /* It will say why and end by itself, unless nobody reads stderr. */
@@ -66,6 +68,7 @@ static void spawned(struct engine *engine, struct delivery *delivery)
                  order->pid);
     if (!child)
         return;
+    reap_expect(engine, order->pid); /* until its exec, which may fail */
     snprintf(child->name, sizeof child->name, "%.*s", NAME_SIZE - 1, order->text);
     for (int i = 0; i < KEPT_MAX; i++) {
         if (!(order->flags & EVENT_HAS_KEPT(i)) || next == delivery->fd_count || child->kept[i] >= 0)
@@ -98,8 +101,12 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
 {
     const int code = delivery->order->number;
 
+    if (engine->state == ENGINE_LOADING && engine->exit_code >= 0)
+        return; /* it is being ended already */
     if (code >= 0)
-        engine->exit_code = engine->left_code = code & 0xff; /* left_code: on_exit may ask for it, too */
+        engine->exit_code = code & 0xff;
+    if (code >= 0 && !engine->left_named) /* on_exit may ask for it, too */
+        engine->left_code = code & 0xff;
     if (engine->state == ENGINE_LOADING && delivery->slot == &engine->policy)
         stop_load_failed(engine, code < 0 ? 0 : code & 0xff);
     else

@@ -200,6 +200,7 @@ int policy_run(const struct policy_start *start)
     setvbuf(stdout, NULL, _IOLBF, 0); /* what a hook prints is to be seen now, also through a pipe */
     set_up(&policy, start);
     code = run_lua(&policy);
+    watchdog_end();
     policy_drop_packets(&policy);
     return code;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,9 +54,42 @@ struct deaths {
     struct death list[DEATHS];
 };
 
-int reap_is_about_a_child(const struct signalfd_siginfo *record)
+/*
+ * The kernel gives codes from 1 to 6 (CLD_EXITED to CLD_CONTINUED) to signals of children, and the same numbers, as
+ * POLL_IN to POLL_HUP, to what fcntl(2) has F_SETSIG send for a descriptor. SIGCHLD is spared that (send_sigio_to_task
+ * of fs/fcntl.c). For POLICY_SIGNAL a signalfd tells the poll events, where the pid of a child would be.
+ */
+enum { POLL_EVENTS_IN = 0x41, POLL_EVENTS_OUT = 0x304, POLL_EVENTS_MSG = 0x441 }; /* band_table of fs/fcntl.c */
+
+static const uint32_t poll_events[] = {
+    [CLD_EXITED] = POLL_EVENTS_IN,
+    [CLD_KILLED] = POLL_EVENTS_OUT,
+    [CLD_DUMPED] = POLL_EVENTS_MSG,
+};
+
+/* Few pids are such a number, and they count as pids from the moment when a process with that exit signal had one. */
+static unsigned alike(pid_t pid)
 {
-    return record->ssi_code > 0 && (record->ssi_signo == SIGCHLD || record->ssi_signo == POLICY_SIGNAL);
+    for (unsigned code = CLD_EXITED; code <= CLD_DUMPED; code++)
+        if ((uint32_t)pid == poll_events[code])
+            return 1U << code;
+    return 0;
+}
+
+void reap_expect(struct engine *engine, pid_t pid)
+{
+    engine->pids_like_events |= alike(pid);
+}
+
+int reap_is_about_a_child(const struct engine *engine, const struct signalfd_siginfo *record)
+{
+    const int code = record->ssi_code;
+
+    if (record->ssi_signo == SIGCHLD)
+        return code >= CLD_EXITED && code <= CLD_CONTINUED;
+    if (record->ssi_signo != POLICY_SIGNAL || code < CLD_EXITED || code > CLD_DUMPED)
+        return 0;
+    return (uint32_t)record->ssi_band != poll_events[code] || (engine->pids_like_events & (1U << code));
 }
 
 void reap_describe(int status, char *text, size_t size)
@@ -259,10 +293,20 @@ static void look(const struct engine *engine, struct death *death, pid_t pid)
                     && death->look.ppid == getpid();
 }
 
+/*
+ * PTRACE_TRACEME of a child's thread makes this process its tracer, who has to reap it before the process can end. The
+ * thread is no process, whose pid would be that of its group, too.
+ */
+static int is_thread(pid_t id)
+{
+    return syscall(SYS_tgkill, id, id, 0) != 0 && errno == ESRCH;
+}
+
 /* Reaps `pid` if it is a dead child. True when it was one. */
 static int reap_one(struct engine *engine, pid_t pid, struct deaths *deaths)
 {
     struct death *death = &deaths->list[deaths->count];
+    const int nobody = is_thread(pid);
 
     look(engine, death, pid);
     do
@@ -271,7 +315,7 @@ static int reap_one(struct engine *engine, pid_t pid, struct deaths *deaths)
     /* With ptrace a positive pid can be a stop, which is not a death. */
     if (death->pid <= 0 || !(WIFEXITED(death->status) || WIFSIGNALED(death->status)))
         return 0;
-    deaths->count++;
+    deaths->count += !nobody;
     return 1;
 }
 
@@ -432,12 +476,14 @@ void reap_and_forward(struct engine *engine, int signal_fd)
         deaths->orders_read = 0;
         read_orders(engine, deaths);
         for (size_t i = 0; i < count; i++) {
-            if (records[i].ssi_signo == SIGCHLD || reap_is_about_a_child(&records[i])) {
-                if (reap_is_about_a_child(&records[i]) && records[i].ssi_pid > 0)
+            const int is_about_a_child = reap_is_about_a_child(engine, &records[i]);
+
+            if (records[i].ssi_signo == SIGCHLD || is_about_a_child) {
+                if (is_about_a_child && records[i].ssi_pid > 0)
                     reap_named(engine, (pid_t)records[i].ssi_pid, !about_children, deaths);
                 about_children = 1;
             }
-            if (!reap_is_about_a_child(&records[i])) {
+            if (!is_about_a_child) {
                 tell_deaths(engine, deaths); /* orders that were sent before the signal have been read, too */
                 forward_signal(engine, &records[i]);
             }

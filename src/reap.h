@@ -7,8 +7,11 @@
 
 #include "engine.h"
 
-/* True for a record that the kernel made for a child, not one that somebody sent. */
-int reap_is_about_a_child(const struct signalfd_siginfo *record);
+/* True for a record that the kernel made for a child, not one that somebody sent or had sent. */
+int reap_is_about_a_child(const struct engine *engine, const struct signalfd_siginfo *record);
+
+/* A process that may have POLICY_SIGNAL for its exit signal has this pid. */
+void reap_expect(struct engine *engine, pid_t pid);
 
 /*
  * Reads the signals that are waiting: children are reaped, the rest is forwarded. At most a few hundred a call, so

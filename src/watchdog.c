@@ -65,14 +65,36 @@ static void raise_error(lua_State *L, lua_Debug *debug)
     lua_error(L);
 }
 
-/* A tick of CPU time. lua_sethook may be called from a signal handler (lua.c does so). */
-static void tick(int number, siginfo_t *info, void *context)
+static int64_t processor_time(void)
 {
-    struct watchdog *watchdog = info->si_value.sival_ptr;
+    struct timespec time;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* The watch-dog whose timer runs. A signal could bring its address, but anybody can send one with any address. */
+static struct watchdog **ticking(void)
+{
+    static struct watchdog *watchdog;
+
+    return &watchdog;
+}
+
+/*
+ * A tick of CPU time. What somebody else sends looks the same, so a tick counts only when its time has passed, with
+ * half a period to spare. lua_sethook may be called from a signal handler (lua.c does so).
+ */
+static void tick(int number)
+{
+    struct watchdog *watchdog = *ticking();
+    const int64_t now = processor_time();
 
     (void)number;
-    (void)context;
-    if (info->si_code != SI_TIMER || !watchdog->running || ++watchdog->ticks < TICKS)
+    if (!watchdog || watchdog->period == 0 || now - watchdog->ticked_at < watchdog->period / 2)
+        return;
+    watchdog->ticked_at = now;
+    if (!watchdog->running || ++watchdog->ticks < TICKS)
         return;
     watchdog->unwinding = UNWIND_EXPIRED;
     lua_sethook(watchdog->running, raise_error, LUA_MASKCOUNT, 1);
@@ -84,9 +106,10 @@ static void make_timer(struct watchdog *watchdog)
     struct sigevent event;
     sigset_t unblocked;
 
+    *ticking() = watchdog;
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = tick;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    action.sa_handler = tick;
+    action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(SIGPROF, &action, NULL);
     sigemptyset(&unblocked);
@@ -95,7 +118,6 @@ static void make_timer(struct watchdog *watchdog)
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGPROF;
-    event.sigev_value.sival_ptr = watchdog;
     /* Not through the C library, whose timers can be threads: musl's would come into a static binary. */
     watchdog->has_timer = syscall(SYS_timer_create, CLOCK_PROCESS_CPUTIME_ID, &event, &watchdog->timer) == 0;
 }
@@ -106,6 +128,7 @@ void watchdog_set(struct watchdog *watchdog, int64_t timeout, uint64_t memory)
     struct itimerspec times;
 
     watchdog->limit = (size_t)memory;
+    watchdog->period = period;
     if (!watchdog->has_timer && timeout > 0)
         make_timer(watchdog);
     if (!watchdog->has_timer)
@@ -115,6 +138,11 @@ void watchdog_set(struct watchdog *watchdog, int64_t timeout, uint64_t memory)
     times.it_interval.tv_nsec = (long)(period % 1000000000);
     times.it_value = times.it_interval;
     syscall(SYS_timer_settime, watchdog->timer, 0, &times, NULL);
+}
+
+void watchdog_end(void)
+{
+    *ticking() = NULL;
 }
 
 int watchdog_unwind(lua_State *L, struct watchdog *watchdog, enum unwinding reason)

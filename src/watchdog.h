@@ -24,6 +24,8 @@ struct watchdog {
     lua_State *volatile running; /* the innermost coroutine of the script, or NULL */
     volatile sig_atomic_t unwinding;
     volatile sig_atomic_t ticks; /* since the call began */
+    int64_t period;              /* CPU time between two ticks, in nanoseconds */
+    int64_t ticked_at;           /* CPU time at the last tick */
     int timer;                   /* as the kernel counts them */
     int has_timer;
     size_t used;  /* bytes of the Lua state */
@@ -37,6 +39,9 @@ void *watchdog_allocate(void *context, void *block, size_t old_size, size_t new_
 
 /* Sets the two limits. Called again when the script changes them. */
 void watchdog_set(struct watchdog *watchdog, int64_t timeout, uint64_t memory);
+
+/* The struct watchdog is about to go: nothing is timed any more. */
+void watchdog_end(void);
 
 /* Ends the running call with `reason`. Raises. */
 int watchdog_unwind(lua_State *L, struct watchdog *watchdog, enum unwinding reason);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1123,6 +1125,99 @@ static int run_exit(int argc, char **argv)
 }
 
 /* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it. */
+/* A signal that claims to be something else: the kernel takes any negative code from anybody, with any pid and value. */
+static int run_forge(int argc, char **argv)
+{
+    siginfo_t info;
+
+    if (argc != 6)
+        misuse("forge takes SIG PID CODE FROM COUNT");
+    memset(&info, 0, sizeof info);
+    info.si_signo = parse_int(argv[1], 1, LAST_SIGNAL);
+    info.si_code = -parse_int(argv[3], 1, 64);
+    info.si_pid = parse_int(argv[4], 0, INT_MAX); /* in a union with other fields: of a timer it is the timer's number */
+    info.si_value.sival_ptr = (void *)16;
+    for (int count = parse_int(argv[5], 1, 1000); count > 0; count--)
+        if (syscall(SYS_rt_sigqueueinfo, parse_int(argv[2], 1, INT_MAX), info.si_signo, &info) != 0)
+            fail("rt_sigqueueinfo");
+    return 0;
+}
+
+/* Has the kernel send a signal because of a descriptor that can be read, or written. */
+static int run_sigio(int argc, char **argv)
+{
+    int ends[2];
+
+    if (argc != 4)
+        misuse("sigio takes SIG PID in|out");
+    const int which = strcmp(argv[3], "out") == 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0
+        || fcntl(ends[0], F_SETOWN, parse_int(argv[2], 1, INT_MAX)) != 0
+        || fcntl(ends[0], F_SETSIG, parse_int(argv[1], 1, LAST_SIGNAL)) != 0)
+        fail("F_SETSIG");
+    if (which) { /* it is told when a full socket has room again */
+        char block[4096] = { 0 };
+
+        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        while (write(ends[0], block, sizeof block) > 0)
+            continue;
+        fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK);
+        fcntl(ends[1], F_SETFL, O_NONBLOCK);
+        while (read(ends[1], block, sizeof block) > 0)
+            continue;
+    } else {
+        fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK);
+        if (write(ends[1], "x", 1) != 1)
+            fail("write");
+    }
+    return 0;
+}
+
+static void *ask_for_tracer(void *context)
+{
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+        fail("PTRACE_TRACEME");
+    *(pid_t *)context = (pid_t)syscall(SYS_gettid);
+    syscall(SYS_exit, 42);
+    return NULL;
+}
+
+/* A thread of its own asks its parent to trace it, and ends, N times; each has been reaped before the next line. */
+static int run_traceme(int argc, char **argv)
+{
+    const double deadline = now() + PATIENCE_S;
+
+    for (int count = argc > 1 ? parse_int(argv[1], 1, 1000) : 1; count > 0; count--) {
+        pthread_t thread;
+        pid_t id = 0;
+
+        if (pthread_create(&thread, NULL, ask_for_tracer, &id) != 0)
+            fail("pthread_create");
+        pthread_join(thread, NULL);
+        while (syscall(SYS_tgkill, getpid(), id, 0) == 0 && now() < deadline)
+            usleep(NAP_US);
+        printf("thread %d\n", (int)id);
+        fflush(stdout);
+    }
+    return 5;
+}
+
+/* Traces a process and never waits for it, until stdin ends. */
+static int run_seize(int argc, char **argv)
+{
+    char byte;
+
+    if (argc != 2)
+        misuse("seize takes PID");
+    if (ptrace(PTRACE_SEIZE, parse_int(argv[1], 1, INT_MAX), NULL, NULL) != 0)
+        fail("PTRACE_SEIZE");
+    printf("seized\n");
+    fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        continue;
+    return 0;
+}
+
 static int run_notify(int argc, char **argv)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -1159,6 +1254,10 @@ static const struct command commands[] = {
     { "hold", run_hold, "                       do nothing" },
     { "crash", run_crash, "segv|abort|kill        die by that signal" },
     { "exit", run_exit, "CODE                    exit with that code" },
+    { "forge", run_forge, "SIG PID CODE FROM COUNT  send a signal that claims the negative code and a pid" },
+    { "sigio", run_sigio, "SIG PID in|out          have a signal sent for a descriptor" },
+    { "traceme", run_traceme, "[N]                  have a thread traced by the parent, and end it" },
+    { "seize", run_seize, "PID                     trace it and do not wait for it, until stdin ends" },
     { "notify", run_notify, "TEXT...               send it to $NOTIFY_SOCKET" },
 };
 
