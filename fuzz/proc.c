@@ -32,7 +32,7 @@ static void read_line(struct input input)
     const int ppid = (int)(uint32_t)input_number(&input);
     const int session = (int)(uint32_t)input_number(&input);
     const uint64_t start = (uint64_t)input_number(&input);
-    const int threads = input_byte(&input) % 3;
+    const int threads = (int)(input_byte(&input) % 3);
     const char state = "RSDTtZX"[input_byte(&input) % 7];
     struct proc_stat stat;
 

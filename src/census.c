@@ -309,8 +309,8 @@ int census_search(struct engine *engine, const struct census *census)
         engine->search_from = now;
         engine->search_next = FIRST_PID;
     }
-    search_slice(engine, census, highest - engine->search_next < SEARCH_SLICE ? highest + 1
-                                                                              : engine->search_next + SEARCH_SLICE);
+    search_slice(engine, census,
+                 highest - engine->search_next < SEARCH_SLICE ? highest + 1 : engine->search_next + SEARCH_SLICE);
     engine->search_next += SEARCH_SLICE;
     if (engine->search_next <= highest)
         return 1;

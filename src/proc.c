@@ -19,7 +19,15 @@ enum {
 };
 
 /* Of the numbers behind the state, which is field 3 of proc_pid_stat(5). */
-enum { FIELD_PPID = 0, FIELD_PGRP = 1, FIELD_SESSION = 2, FIELD_FLAGS = 5, FIELD_THREADS = 16, FIELD_START = 18, FIELDS_WANTED };
+enum {
+    FIELD_PPID = 0,
+    FIELD_PGRP = 1,
+    FIELD_SESSION = 2,
+    FIELD_FLAGS = 5,
+    FIELD_THREADS = 16,
+    FIELD_START = 18,
+    FIELDS_WANTED
+};
 
 int proc_usable(void)
 {

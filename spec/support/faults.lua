@@ -119,6 +119,12 @@ function faults.attach(c, process, fault, words)
   return attach(c, process.pid, "trace", words or fault and words_for(fault) or {})
 end
 
+-- Stretches a moment: each of these calls of a process that runs already, and of what it starts, begins so much later.
+function faults.delay(c, process, call, seconds)
+  attach(c, process.pid, "delay-" .. process.nspid, { "-f", "-e", "trace=" .. call, "-e",
+    ("inject=%s:delay_enter=%d"):format(call, seconds * 1000000) })
+end
+
 -- True when the call has been made to fail.
 function faults.happened(c)
   return (c:read("trace") or ""):find("(INJECTED)", 1, true) ~= nil

@@ -924,8 +924,8 @@ static int run_state(int argc, char **argv)
 struct daemon_options {
     bool ignore_term;
     bool stopped;
-    bool leaderless;  /* its first thread has ended, so that /proc shows it as a zombie */
-    bool undumpable;  /* hidden by a /proc with hidepid from all who may not trace everybody */
+    bool leaderless; /* its first thread has ended, so that /proc shows it as a zombie */
+    bool undumpable; /* hidden by a /proc with hidepid from all who may not trace everybody */
     const char *log;
     int ready;
 };
@@ -1000,12 +1000,9 @@ static _Noreturn void daemon_parent(struct daemon_options *options)
 static struct daemon_options parse_daemon(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "ignore-term", no_argument, NULL, 'i' },
-        { "stopped", no_argument, NULL, 's' },
-        { "leaderless", no_argument, NULL, 'z' },
-        { "undumpable", no_argument, NULL, 'u' },
-        { "log", required_argument, NULL, 'l' },
-        { NULL, 0, NULL, 0 },
+        { "ignore-term", no_argument, NULL, 'i' }, { "stopped", no_argument, NULL, 's' },
+        { "leaderless", no_argument, NULL, 'z' },  { "undumpable", no_argument, NULL, 'u' },
+        { "log", required_argument, NULL, 'l' },   { NULL, 0, NULL, 0 },
     };
     struct daemon_options result = { .log = NULL };
     int option;
@@ -1125,7 +1122,8 @@ static int run_exit(int argc, char **argv)
 }
 
 /* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it. */
-/* A signal that claims to be something else: the kernel takes any negative code from anybody, with any pid and value. */
+/* A signal that claims to be something else: the kernel takes any negative code from anybody, with any pid and value.
+ */
 static int run_forge(int argc, char **argv)
 {
     siginfo_t info;
@@ -1135,7 +1133,8 @@ static int run_forge(int argc, char **argv)
     memset(&info, 0, sizeof info);
     info.si_signo = parse_int(argv[1], 1, LAST_SIGNAL);
     info.si_code = -parse_int(argv[3], 1, 64);
-    info.si_pid = parse_int(argv[4], 0, INT_MAX); /* in a union with other fields: of a timer it is the timer's number */
+    info.si_pid =
+        parse_int(argv[4], 0, INT_MAX); /* in a union with other fields: of a timer it is the timer's number */
     info.si_value.sival_ptr = (void *)16;
     for (int count = parse_int(argv[5], 1, 1000); count > 0; count--)
         if (syscall(SYS_rt_sigqueueinfo, parse_int(argv[2], 1, INT_MAX), info.si_signo, &info) != 0)
@@ -1151,8 +1150,7 @@ static int run_sigio(int argc, char **argv)
     if (argc != 4)
         misuse("sigio takes SIG PID in|out");
     const int which = strcmp(argv[3], "out") == 0;
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0
-        || fcntl(ends[0], F_SETOWN, parse_int(argv[2], 1, INT_MAX)) != 0
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || fcntl(ends[0], F_SETOWN, parse_int(argv[2], 1, INT_MAX)) != 0
         || fcntl(ends[0], F_SETSIG, parse_int(argv[1], 1, LAST_SIGNAL)) != 0)
         fail("F_SETSIG");
     if (which) { /* it is told when a full socket has room again */
