@@ -23,33 +23,30 @@ static const int64_t search_rest = NANOSECONDS / 20; /* at least, between two pa
 
 /* ---- The list. ---- */
 
-static struct entry *add_entry(struct census *census)
+static int add_entry(struct census *census, const struct entry *entry)
 {
     const size_t room = census->room ? 2 * census->room : 256;
-    struct entry *grown = census->list;
+    struct entry *grown;
 
     if (census->count == census->room) {
         grown = realloc(census->list, room * sizeof *grown);
         census->cut = !grown;
         if (!grown)
-            return NULL;
+            return -1;
         census->list = grown;
         census->room = room;
     }
-    return &grown[census->count++];
+    census->list[census->count++] = *entry;
+    return 0;
 }
 
 static int count_in(const struct proc_stat *stat, void *context)
 {
-    struct entry *entry;
+    const struct entry entry = {
+        stat->pid, stat->ppid, proc_is_dead(stat) ? 'Z' : stat->state, 0, stat->start_time,
+    };
 
-    if (proc_is_kernel_thread(stat))
-        return 0;
-    entry = add_entry(context);
-    if (!entry)
-        return -1;
-    *entry = (struct entry){ stat->pid, stat->ppid, proc_is_dead(stat) ? 'Z' : stat->state, 0, stat->start_time };
-    return 0;
+    return proc_is_kernel_thread(stat) ? 0 : add_entry(context, &entry);
 }
 
 static int compare_pids(const void *left, const void *right)
@@ -89,32 +86,15 @@ static char state_of_hidden(pid_t pid)
     return state;
 }
 
-/* Only what is no child of ours is somebody else's; of the rest nobody knows the parent. */
+/* Nobody can look at its parent. As process 1 it does not matter who that is, and otherwise it is this process. */
 static int add_hidden(struct census *census, pid_t pid)
 {
+    const struct entry entry = { pid, getpid(), state_of_hidden(pid), 0, 0 };
     struct proc_stat stat;
-    struct entry *entry;
 
     if (proc_usable() && proc_read(pid, &stat) == 0) /* it has only just begun */
         return count_in(&stat, census);
-    entry = add_entry(census);
-    if (!entry)
-        return -1;
-    *entry = (struct entry){ pid, getpid(), state_of_hidden(pid), 0, 0 };
-    return 0;
-}
-
-struct additions {
-    struct census *census;
-    struct census listed; /* the sorted part: what /proc has listed */
-};
-
-static int add_if_hidden(int pid, void *context)
-{
-    struct additions *const additions = context;
-
-    additions->listed.list = additions->census->list; /* which may have moved */
-    return census_find(&additions->listed, pid) ? 0 : add_hidden(additions->census, pid);
+    return add_entry(census, &entry);
 }
 
 /*
@@ -130,39 +110,53 @@ static int is_there(const struct engine *engine, pid_t pid)
     return waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
-static void add_found(struct engine *engine, struct additions *additions)
+static void remember_hidden(struct engine *engine, pid_t pid)
 {
+    const size_t room = engine->hidden_room ? 2 * engine->hidden_room : 64;
+    pid_t *grown = engine->hidden;
+
+    if (engine->hidden_count == engine->hidden_room) {
+        grown = realloc(grown, room * sizeof *grown);
+        if (!grown)
+            return; /* the next look finds it again */
+        engine->hidden = grown;
+        engine->hidden_room = room;
+    }
+    engine->hidden[engine->hidden_count++] = pid;
+}
+
+/* What the visit of a child needs. */
+struct look {
+    struct engine *engine;
+    const struct census *census;
+};
+
+static int remember_if_hidden(int pid, void *context)
+{
+    const struct look *const look = context;
+
+    for (size_t i = 0; i < look->engine->hidden_count; i++)
+        if (look->engine->hidden[i] == pid)
+            return 0;
+    if (!census_find(look->census, pid))
+        remember_hidden(look->engine, pid);
+    return 0;
+}
+
+/* Whoever has gone, or is listed by now, is not hidden any more. */
+static void add_all_hidden(struct engine *engine, struct census *census)
+{
+    const struct census listed = *census;
     size_t left = 0;
 
     for (size_t i = 0; i < engine->hidden_count; i++)
-        if (is_there(engine, engine->hidden[i])) {
+        if (!census_find(&listed, engine->hidden[i]) && is_there(engine, engine->hidden[i]))
             engine->hidden[left++] = engine->hidden[i];
-            add_if_hidden(engine->hidden[i], additions);
-        }
     engine->hidden_count = left;
-}
-
-static void remove_doubles(struct census *census)
-{
-    size_t left = 0;
-
-    for (size_t i = 0; i < census->count; i++)
-        if (left == 0 || census->list[i].pid != census->list[left - 1].pid)
-            census->list[left++] = census->list[i];
-    census->count = left;
-}
-
-static void add_all_hidden(struct engine *engine, struct census *census, int with_children)
-{
-    struct additions additions = { census, *census };
-
-    if (with_children)
-        proc_children(add_if_hidden, &additions);
-    add_found(engine, &additions);
-    if (census->count == additions.listed.count)
-        return;
-    qsort(census->list, census->count, sizeof *census->list, compare_pids);
-    remove_doubles(census);
+    for (size_t i = 0; i < left; i++)
+        add_hidden(census, engine->hidden[i]);
+    if (left > 0)
+        qsort(census->list, census->count, sizeof *census->list, compare_pids);
 }
 
 /* ---- Taking it. ---- */
@@ -195,8 +189,10 @@ int census_take(struct engine *engine, struct census *census)
     *census = (struct census){ .list = NULL };
     while ((result = proc_each(count_in, census)) != 0 && !census->cut && --tries > 0)
         census_free(census);
+    if (result >= 0)
+        proc_children(remember_if_hidden, &(struct look){ engine, census });
     if (!census->cut)
-        add_all_hidden(engine, census, result >= 0);
+        add_all_hidden(engine, census);
     mark_ours(engine, census);
     return census->cut || (result < 0 && proc_usable()) ? -1 : 0; /* without /proc there is nothing to wait for */
 }
@@ -274,21 +270,6 @@ int census_misses_somebody(const struct engine *engine, const struct census *cen
 }
 
 /* ---- The search. ---- */
-
-static void remember_hidden(struct engine *engine, pid_t pid)
-{
-    const size_t room = engine->hidden_room ? 2 * engine->hidden_room : 64;
-    pid_t *grown = engine->hidden;
-
-    if (engine->hidden_count == engine->hidden_room) {
-        grown = realloc(grown, room * sizeof *grown);
-        if (!grown)
-            return; /* the next pass finds it again */
-        engine->hidden = grown;
-        engine->hidden_room = room;
-    }
-    engine->hidden[engine->hidden_count++] = pid;
-}
 
 static void search_slice(struct engine *engine, const struct census *census, pid_t end)
 {

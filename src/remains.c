@@ -90,7 +90,8 @@ static int signal_fresh(struct engine *engine, const struct census *census, cons
 
 /*
  * Searches on, and sends what it finds the signals that it has missed: KILL, or TERM and the CONT after it. True when
- * something was found, or may still be.
+ * something was found, or may still be. Only a whole pass could prove that a program is the last one, since it is a
+ * child itself; it goes on after the first slice, and when it has ended the kernel tells whether another child is left.
  */
 static int search(struct engine *engine, const struct census *census)
 {
@@ -104,7 +105,7 @@ static int search(struct engine *engine, const struct census *census)
                 kill(engine->hidden[i], number);
     if (again < engine->check_at)
         engine->check_at = again;
-    return more || engine->hidden_count > known;
+    return engine->hidden_count > known || (more && !engine_has_program(engine));
 }
 
 /*
@@ -198,6 +199,11 @@ static int is_alone(const struct engine *engine)
     return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD;
 }
 
+static int search_is_of_use(const struct engine *engine)
+{
+    return engine->search_next > 0 && (has_children(engine) || engine_has_program(engine));
+}
+
 /*
  * Watches what the census has found. Where the kernel says that it misses somebody, a search goes on until a whole pass
  * has found nobody.
@@ -213,7 +219,7 @@ static int watch_others(struct engine *engine)
         return 1;
     }
     left = watch_all(engine, &census);
-    if ((engine->search_next > 0 && has_children(engine)) || census_misses_somebody(engine, &census))
+    if (search_is_of_use(engine) || census_misses_somebody(engine, &census))
         left |= search(engine, &census) || has_children(engine);
     else
         engine->search_next = 0;
