@@ -149,13 +149,27 @@ local Process = {
   end,
 }
 
+-- The state is that of the first thread. When that has ended while others live on, it is that of one that lives.
+local function live_state(folder, state, threads)
+  if (state == "Z" or state == "X") and threads > 1 then
+    for thread in entries(folder .. "/task") do
+      local its = (read(folder .. "/task/" .. thread .. "/stat") or ") Z"):match(".*%) (%S)")
+      if its ~= "Z" and its ~= "X" then
+        return its
+      end
+    end
+  end
+  return state
+end
+
 --- One process by its pid in there, or nil: nspid, ppid, pgrp and sid as its namespace counts (0: outside), state,
 -- comm, args (the words with spaces between them), and pid as the machine counts.
 function View:find(nspid)
   local stat = read(self.proc .. nspid .. "/stat") or ""
-  local comm, state, ppid, pgrp, sid = stat:match("^%d+ %((.*)%) (%S) (%d+) (%d+) (%d+)")
+  local comm, state, ppid, pgrp, sid, more = stat:match("^%d+ %((.*)%) (%S) (%d+) (%d+) (%d+)(.*)")
   return comm and setmetatable({
-    view = self, nspid = nspid, comm = comm, state = state,
+    view = self, nspid = nspid, comm = comm,
+    state = live_state(self.proc .. nspid, state, tonumber(more:match("^" .. (" %S+"):rep(13) .. " (%d+)"))),
     ppid = tonumber(ppid), pgrp = tonumber(pgrp), sid = tonumber(sid),
   }, Process)
 end
