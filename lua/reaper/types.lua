@@ -474,7 +474,7 @@ function timer:cancel() end
 ---@field ppid integer its parent; 0 where that is outside of the PID namespace
 ---@field pgrp integer its process group
 ---@field session integer its session
----@field state string one letter: R running, S sleeping, D in uninterruptible sleep, T stopped, Z zombie …
+---@field state string one letter: R running, S sleeping, D in uninterruptible sleep, T stopped, Z zombie (no thread lives) …
 ---@field comm string the program's name, at most 15 bytes
 ---@field lifetime number seconds since it was made
 
