@@ -42,9 +42,7 @@ static int add_entry(struct census *census, const struct entry *entry)
 
 static int count_in(const struct proc_stat *stat, void *context)
 {
-    const struct entry entry = {
-        stat->pid, stat->ppid, proc_is_dead(stat) ? 'Z' : stat->state, 0, stat->start_time,
-    };
+    const struct entry entry = { stat->pid, stat->ppid, stat->state, proc_is_dead(stat), 0, stat->start_time };
 
     return proc_is_kernel_thread(stat) ? 0 : add_entry(context, &entry);
 }
@@ -73,23 +71,22 @@ void census_free(struct census *census)
 /* ---- Who is hidden. ---- */
 
 /* A dead process can still be waited for or signalled. Where there are no pidfds it is taken for alive. */
-static char state_of_hidden(pid_t pid)
+static int is_dead(pid_t pid)
 {
     struct pollfd entry = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
-    char state = STATE_UNKNOWN;
+    int dead;
 
     if (entry.fd < 0)
-        return errno == ESRCH ? 'Z' : STATE_UNKNOWN;
-    if (poll(&entry, 1, 0) == 1)
-        state = 'Z';
+        return errno == ESRCH;
+    dead = poll(&entry, 1, 0) == 1;
     close(entry.fd);
-    return state;
+    return dead;
 }
 
 /* Nobody can look at its parent. As process 1 it does not matter who that is, and otherwise it is this process. */
 static int add_hidden(struct census *census, pid_t pid)
 {
-    const struct entry entry = { pid, getpid(), state_of_hidden(pid), 0, 0 };
+    const struct entry entry = { pid, getpid(), STATE_UNKNOWN, is_dead(pid), 0, 0 };
     struct proc_stat stat;
 
     if (proc_usable() && proc_read(pid, &stat) == 0) /* it has only just begun */
@@ -235,8 +232,7 @@ static int may_signal(struct engine *engine, pid_t pid)
 
 int census_counts(struct engine *engine, const struct entry *entry)
 {
-    return entry->ours && entry->state != 'Z' && !keeper_is_policy(engine, entry->pid)
-           && may_signal(engine, entry->pid);
+    return entry->ours && !entry->dead && !keeper_is_policy(engine, entry->pid) && may_signal(engine, entry->pid);
 }
 
 static int has_child(const struct engine *engine, const struct census *census)

@@ -14,7 +14,8 @@ enum { STATE_UNKNOWN = '?' }; /* of a process that is there and cannot be looked
 
 struct entry {
     pid_t pid, ppid;
-    char state;          /* as in proc(5), or STATE_UNKNOWN */
+    char state; /* as in proc(5), or STATE_UNKNOWN */
+    int dead;
     int ours;            /* it is to be stopped with us */
     uint64_t start_time; /* 0: not known */
 };

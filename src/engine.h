@@ -44,8 +44,9 @@ enum engine_state {
 
 /*
  * The exit signal of a policy, in place of SIGCHLD. Waits without __WALL then see every child but the policy, which
- * answers "is anything else left?" in one call. Its records carry a CLD_… code, as those of SIGCHLD do, so that they can
- * be told from one that somebody sent (reap_is_about_a_child). Spawned siblings inherit it, until exec sets it to SIGCHLD.
+ * answers "is anything else left?" in one call. Its records carry a CLD_… code, as those of SIGCHLD do, by which
+ * they are told from one that somebody sent (reap_is_about_a_child). Spawned siblings inherit it, until exec sets it to
+ * SIGCHLD.
  */
 enum { POLICY_SIGNAL = SIGNAL_MAX - 1 }; /* valgrind keeps the last one for itself */
 
