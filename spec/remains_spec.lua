@@ -101,6 +101,11 @@ describe("what is left at the stop", function()
     end
 
     describe("when there is no /proc and pids have begun anew", function()
+      if container.sanitized then
+        pending "is not tried: sanitizers themselves need /proc"
+        return
+      end
+
       it("a process with a high pid gets TERM", function()
         local _, log, seconds = run_to_end(with{ args = { "-t", LONG }, no_proc = true, wrap = wrapped(HIGH_PIDS),
           command = { "/bin/sh", "-c", daemon "" .. "&& echo 300 >&9 && exit 3" } })
