@@ -156,8 +156,9 @@ test:
 # What is Lua, the library or a tool is the same for every binary, and the faults have a run of their own (make nightly).
 STATIC_SPECS = bad_input bad_script command conventions faults hooks hooks_errors hooks_reap hostile install log \
 	messages on_signal options options_precedence process process_main process_streams promises readme real reload \
-	reload_race restart_option sandbox script settings signals signals_rewrite spawn spawn_errors spawn_streams stop \
-	stop_exit storm supervisor_adopt supervisor_real supervisor_stop terminal time
+	reload_race remains restart_option sandbox script senders settings signals signals_rewrite spawn spawn_errors \
+	spawn_streams stop stop_exit storm supervisor_adopt supervisor_real supervisor_stop \
+	terminal time
 
 test-static: static
 	@$(MAKE) --no-print-directory test REAPER=./reaper-lua-static \
