@@ -209,3 +209,27 @@ describe("a reload", function()
     end)
   end
 end)
+
+describe("a service that may not be signalled", function()
+  after_each(container.close_all)
+
+  container.each_mode(function(mode)
+    it("is told, and neither a stop by hand nor the container's waits for it", function()
+      local c = start_real(sleeper("a", "user = '65534:65534', when_failed = 'ignore'") .. sleeper "b", { mode = mode,
+        program = { "setpriv", "--bounding-set=-kill", "--inh-caps=-kill", container.binary } }, [[
+        reaper.on("on_start", function()
+          while supervisor.status "b".state ~= "running" do reaper.sleep(0.01) end
+          print("stop", supervisor.stop "a")
+          while supervisor.status "a".state ~= "failed" do reaper.sleep(0.01) end
+          print("start", supervisor.start "a")
+        end)
+      ]])
+      c:expect "a\tfailed\tprocess %d+ cannot be stopped: Operation not permitted\n"
+      c:expect "start\tnil\ta is failed already\n"
+      c:kill "TERM"
+      assert.equal(0, c:wait())
+      assert.matches("reaper%-lua may not signal process %d+ %(sleep%)", c:err())
+      assert.matches("b\tfinished\tsignal SIGTERM\n", c:out())
+    end)
+  end)
+end)

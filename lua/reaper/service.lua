@@ -9,7 +9,7 @@ local probes = require "reaper.probes"
 local process = require "reaper.process"
 local restart = require "reaper.restart"
 
-local EPIPE, ENOTCONN = 32, 107
+local EPERM, EACCES, EPIPE, ENOTCONN = 1, 13, 32, 107
 local STOPPED = 1 -- the exit code of a failure that was stopped for it
 local UNSEEN = "nobody has seen how it ended"
 local TICK = 1e-6 -- seconds that a timer may be too early
@@ -171,6 +171,18 @@ local function watch_stop(self)
   end)
 end
 
+-- Signals its process. Without the right to (another user's process, no CAP_KILL) it will not end for us: that is said,
+-- and nobody waits for it.
+local function send(self, signal)
+  local ok, message, errno = self.process:kill(signal)
+  if not ok and (errno == EPERM or errno == EACCES) and self.state == "stopping" then
+    local detail = ("process %d cannot be stopped: %s"):format(self.pid, message)
+    alarm(self, 0, function()
+      self:fire("refused", detail)
+    end)
+  end
+end
+
 local function send_stop(self)
   local stop = self.spec.stop
   if not self.process then
@@ -181,15 +193,15 @@ local function send_stop(self)
     end
     return
   end
-  self.process:kill(stop.signal)
-  self.process:kill "CONT"
   watch_stop(self)
+  send(self, stop.signal)
+  self.process:kill "CONT"
 end
 
 --- Ends its process at once.
 function Service:kill()
   if self.process then
-    self.process:kill "KILL"
+    send(self, "KILL")
   end
 end
 
@@ -281,6 +293,9 @@ end
 
 -- By hand, after its end: the past does not count any more, but for a moment: what ends at once does not spin.
 local function anew(self, detail)
+  if self.process then -- which could not be stopped
+    return nil
+  end
   local has_ended_itself = self.is_done or self.state == "failed"
   self.due = has_ended_itself and self.past.started_at + restart.SHORTEST or 0
   self.past, self.is_restart, self.is_done = restart.past(core.now()), false, nil
@@ -317,7 +332,7 @@ end
 --   ready, late, unhealthy   probes        stop     stop, and stay so
 --   died    its process has ended          restart  stop, and start again
 --   due     the pause is over              again    start, although it had come to its end
---   give_up what it needs has failed
+--   give_up what it needs has failed        refused  it may not be signalled
 local machine = {
   waiting = { start = "starting", stop = "finished", give_up = "failed" },
   starting = {
@@ -329,7 +344,10 @@ local machine = {
     stop = stop_then "finished", hold = stop_then "waiting", restart = stop_then "waiting",
   },
   backoff = { due = "waiting", stop = "finished", hold = "waiting", restart = "waiting" },
-  stopping = { died = end_of_stop, stop = instead "finished", hold = hold_instead, restart = instead "waiting" },
+  stopping = {
+    died = end_of_stop, refused = "failed",
+    stop = instead "finished", hold = hold_instead, restart = instead "waiting",
+  },
   finished = { again = anew, restart = anew, hold = once_more },
   failed = { again = anew, restart = anew },
 }
