@@ -37,8 +37,8 @@ SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -
 BUSTED = lua5.4 tools/specs.lua $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted) \
 	$(JOBS) build/spec-times '$(FILTER)'
 
-.PHONY: all library static help demo test test-static test-container bench soak lint format check-static arm64 i386 asan \
-	valgrind coverage fuzz nightly reference install uninstall clean need-build
+.PHONY: all library static help demo test test-static test-container bench terminal soak lint format check-static arm64 \
+	i386 asan valgrind coverage fuzz nightly reference install uninstall clean need-build
 
 all: need-build $(OUTPUT) $(LIBRARY)
 
@@ -52,6 +52,7 @@ help:
 	@echo 'make test-static run the specs that concern what is written in C on ./reaper-lua-static'
 	@echo 'make test-container  run ./reaper-lua-static in containers of Docker and Podman (CHECKS=pattern for some)'
 	@echo 'make bench       measure ./reaper-lua-static beside other inits (bench/README.md)'
+	@echo 'make terminal    try what one does at a terminal with reaper-lua and other inits, and print a table'
 	@echo 'make soak        random trouble for SECONDS=60 with SEED=n, and checks that every promise holds (soak/run.lua)'
 	@echo 'make lint        warnings as errors with gcc and clang, clang-format, luacheck, mandoc'
 	@echo 'make format      lay the C files out as .clang-format says'
@@ -157,8 +158,8 @@ test:
 STATIC_SPECS = bad_input bad_script command conventions faults hooks hooks_errors hooks_reap hostile install log \
 	messages on_signal options options_precedence process process_main process_streams promises readme real reload \
 	reload_race remains restart_option sandbox script senders settings signals signals_rewrite spawn spawn_errors \
-	spawn_streams stop stop_exit storm supervisor_adopt supervisor_real supervisor_stop \
-	terminal time
+	spawn_streams start stop stop_exit storm supervisor_adopt supervisor_real supervisor_stop terminal terminal_cases \
+	terminal_stop time
 
 test-static: static
 	@$(MAKE) --no-print-directory test REAPER=./reaper-lua-static \
@@ -182,6 +183,12 @@ bench: static
 build/bench/%: bench/%.c bench/shared.h Makefile
 	@mkdir -p build/bench
 	$(STATIC_CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
+
+# tini and dumb-init are left out where they are not installed.
+terminal:
+	@tools/need.sh build soak
+	@$(MAKE) --no-print-directory all build/spec-helper build/launch.so
+	@REAPER='$(REAPER)' lua5.4 tools/terminal.lua
 
 SECONDS ?= 60
 SEED ?=

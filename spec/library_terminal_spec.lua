@@ -353,6 +353,19 @@ describe("a program as a job of a shell", function()
       end)
   end
 
+  it("is told with pid = 0 of what dies in its group, which is the job's", function()
+    local c, command = start_shell(shells[1].words, started([[
+      assert(reaper.spawn { "sh", "-c", "exit 4" }:wait())
+      os.execute "(exit 3) &"
+      reaper.loop()
+    ]], "pid = 0, on_reap = function(_, status) print('reaped-' .. tostring(status)) os.exit(0) end"))
+    see(c, PROMPT)
+    type_line(c, command)
+    see(c, "reaped-")
+    see(c, "exit 3")
+    assert.is_nil(c:out():find("exit 4", 1, true))
+  end)
+
   it("gives the terminal back to a script, which shares its group", function()
     local c = start_shell({ "/bin/sh", "-c", "until test -s {folder}/program.lua; do sleep 0.01; done; "
       .. LUA .. "{folder}/program.lua; echo code$?; read x; echo got-$x-$((2+1))" }, READING)

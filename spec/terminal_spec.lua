@@ -95,7 +95,8 @@ describe("on a terminal", function()
       it("Ctrl-C at " .. shell.name .. " stops neither it nor a policy", function()
         local c = start_shell{ script = "function on_signal(name) print('signal ' .. name) end" }
         local policy = assert(c:find("reaper-policy"))
-        c:write("typed" .. CTRL_C)
+        c:write "typed"
+        screen.interrupt_shell(c, shell.name)
         see_prompt(c)
         check_shell(c, 50)
         assert.are.equal(policy.pid, c:find("reaper-policy").pid)

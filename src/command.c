@@ -47,6 +47,7 @@ static int begin(struct engine *engine, char *why, size_t size)
         request.self_count = environment.self_count;
         request.signals = &engine->signals;
         request.copies_memory = 1;
+        request.keep_group = terminal_shares_group(engine);
         request.terminal_fd = terminal_to_give(engine);
         request.folder_fd = engine->folder_fd;
         request.folder = engine->folder_fd < 0 ? engine->folder : NULL;

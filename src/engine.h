@@ -12,7 +12,7 @@
  *     stop.c      from the first TERM to the exit code
  *     remains.c   every process that is left
  *     census.c    who they are
- *     terminal.c  who has the terminal's foreground
+ *     terminal.c  the controlling terminal, and who has its foreground
  */
 #ifndef REAPER_ENGINE_H
 #define REAPER_ENGINE_H
@@ -151,10 +151,9 @@ struct engine {
     struct spawn_result starting; /* of the start that is under way, or of the last one */
     struct main_order main_order;
     int64_t main_retry_at, main_retry_delay;
-    int folder_fd;      /* where reaper-lua was started, for the first children; -1: it is still there, or `folder` */
-    char *folder;       /* the same as a path, or NULL */
-    int terminal_fd;    /* the controlling terminal, or -1 */
-    int terminal_given; /* its foreground was given to the main child's group */
+    int folder_fd;   /* where reaper-lua was started, for the first children; -1: it is still there, or `folder` */
+    char *folder;    /* the same as a path, or NULL */
+    int terminal_fd; /* the controlling terminal, or -1 */
 
     struct children children; /* spawned by policies */
 

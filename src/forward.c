@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "keeper.h"
+#include "remains.h"
 #include "stop.h"
 #include "terminal.h"
 #include "verdict.h"
@@ -30,6 +31,14 @@ static int is_stopped(pid_t pid)
     return waitid(P_PID, (id_t)pid, &child, WSTOPPED | WNOHANG | WNOWAIT) == 0 && child.si_pid == pid;
 }
 
+/* In a job of a shell others may be in the group, too, who are not ours to signal. */
+static int send_to_group(struct engine *engine, int number)
+{
+    if (terminal_is_with_main(engine))
+        return remains_signal_group(engine, number);
+    return kill(-engine->main_pid, number);
+}
+
 static void send_to_main(struct engine *engine, int number, const struct signalfd_siginfo *record)
 {
     char name[SIGNAL_NAME_SIZE];
@@ -37,8 +46,8 @@ static void send_to_main(struct engine *engine, int number, const struct signalf
 
     log_line(&engine->log, LOG_LEVEL_TRACE, "forwarding %s to %s %d", signal_name(number, name),
              engine->options.kill_group ? "process group" : "the main child", (int)engine->main_pid);
-    /* Between clone and setpgid, and after a setsid, there is no such group: then the main child alone. */
-    result = engine->options.kill_group ? kill(-engine->main_pid, number) : -1;
+    /* Without such a group, between clone and setpgid or after the main child has left it, the main child alone. */
+    result = engine->options.kill_group ? send_to_group(engine, number) : -1;
     if (result != 0)
         result = signal_pass_on(engine->main_pid, number, record);
     if (result == 0 && begins_stop(number) && command_is_starting(engine) && is_stopped(engine->main_pid))
@@ -147,13 +156,14 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
         return;
     command_look(engine); /* it may run by now */
     if (is_early(engine)) {
-        keep_early(engine, number);
+        if (!terminal_has_told_main(engine, record)) /* also before its exec */
+            keep_early(engine, number);
         return;
     }
     if (number == SIGTERM || number == SIGINT)
         stop_interrupted(engine);
-    if (number == SIGCONT)
-        terminal_continued(engine);
+    if (terminal_has_told_main(engine, record))
+        return;
     memset(&ask, 0, sizeof ask);
     ask.kind = ASK_SIGNAL;
     ask.event.kind = EVENT_SIGNAL;

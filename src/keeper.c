@@ -89,13 +89,13 @@ void keeper_start_first(struct engine *engine)
     stop_load_failed(engine, 125);
 }
 
-/* As COMMAND does, it gets a process group of its own and the terminal's foreground. */
+/* As COMMAND does, it gets a process group of its own and the terminal's foreground, or stays in the shell's job. */
 static void take_terminal(struct engine *engine, pid_t pid)
 {
-    int terminal;
+    const int terminal = terminal_to_give(engine);
 
-    setpgid(pid, pid);
-    terminal = terminal_to_give(engine);
+    if (!terminal_shares_group(engine))
+        setpgid(pid, pid);
     if (terminal >= 0)
         tcsetpgrp(terminal, pid);
 }

@@ -123,24 +123,34 @@ struct usage reap_usage(const struct rusage *usage)
 /* Whose deaths a program has asked for, as wait4(2) takes it: every one unless there is such a wish. */
 static pid_t told_pid(const struct engine *engine)
 {
-    const struct engine_program *const program = engine->start->program;
+    return engine->start->program ? engine->start->program->told : -1;
+}
 
-    if (!program)
-        return -1;
-    return program->told == 0 ? -program->pid : program->told;
+static pid_t told_group(const struct engine *engine)
+{
+    if (told_pid(engine) != 0)
+        return -told_pid(engine);
+    return terminal_shares_group(engine) ? getpgrp() : engine->start->program->pid;
+}
+
+static int is_about_a_group(pid_t told)
+{
+    return told == 0 || told < -1;
 }
 
 static int is_to_be_told(const struct engine *engine, const struct death *death)
 {
     const pid_t told = told_pid(engine);
 
-    return told == -1 || told == death->pid || (told < -1 && death->looked && death->look.pgrp == -told);
+    if (is_about_a_group(told))
+        return death->looked && death->look.pgrp == told_group(engine);
+    return told == -1 || told == death->pid;
 }
 
 /* What a script that is still being loaded will want, nobody knows. */
 static int wants_look(const struct engine *engine)
 {
-    return told_pid(engine) < -1 || (engine->policy.hooks & HOOK_REAP_INFO) || engine->options.warn
+    return is_about_a_group(told_pid(engine)) || (engine->policy.hooks & HOOK_REAP_INFO) || engine->options.warn
            || engine->options.threshold >= LOG_LEVEL_TRACE || engine->state == ENGINE_LOADING;
 }
 

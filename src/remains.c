@@ -143,6 +143,22 @@ void remains_terminate(struct engine *engine)
     wake_stopped(engine);
 }
 
+int remains_signal_group(struct engine *engine, int number)
+{
+    struct census census;
+    int result = -1;
+
+    census_take(engine, &census); /* what it lists is signalled even where it is not complete */
+    for (size_t i = 0; i < census.count; i++) {
+        if (!census_counts(engine, &census.list[i]) || getpgid(census.list[i].pid) != getpgrp())
+            continue;
+        signal_entry(&census.list[i], number);
+        result = 0;
+    }
+    census_free(&census);
+    return result;
+}
+
 void remains_kill(struct engine *engine)
 {
     signal_census(engine, SIGKILL, UINT64_MAX);

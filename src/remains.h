@@ -10,6 +10,12 @@
  */
 void remains_terminate(struct engine *engine);
 
+/*
+ * Sends a signal to those of our own process group whom a stop would signal: others of a shell's job are spared. -1
+ * when there is nobody, or no /proc.
+ */
+int remains_signal_group(struct engine *engine, int number);
+
 /* Sends KILL to all that is left but policies. */
 void remains_kill(struct engine *engine);
 

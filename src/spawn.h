@@ -62,6 +62,7 @@ struct spawn_request {
     int copies_memory;      /* the caller goes on at once; without it, the caller is suspended until the exec */
     int sibling;            /* a child of the caller's parent */
     int session;            /* setsid, otherwise a process group of its own */
+    int keep_group;         /* or that of the caller */
     int terminal_fd;        /* hand this terminal's foreground to the new group, or -1 */
     int notify_fd;          /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
     const char *name;       /* for ORDER_SPAWNED */

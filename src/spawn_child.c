@@ -371,7 +371,7 @@ ON_OWN_STACK int spawn_child(void *context)
         fail(plan, SPAWN_FORK, errno);
     if (move_channels(plan) != 0)
         fail(plan, SPAWN_DESCRIPTORS, errno);
-    if ((request->session ? setsid() : setpgid(0, 0)) < 0)
+    if (!request->keep_group && (request->session ? setsid() : setpgid(0, 0)) < 0)
         fail(plan, SPAWN_SESSION, errno);
     if (terminal >= 0)
         ioctl(terminal, TIOCSPGRP, &pid); /* SIGTTOU is blocked; a terminal that is gone is no reason to stop */

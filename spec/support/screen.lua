@@ -37,4 +37,12 @@ function screen.has_terminal(process)
   return group == foreground
 end
 
+-- Ctrl-C just before a shell waits for what is typed is acted on with the next key only: it has to wait.
+function screen.interrupt_shell(c, name)
+  c:until_true(function()
+    return assert(c:find(name)).state == "S"
+  end, 10, "the shell to wait")
+  c:write(screen.ctrl_c)
+end
+
 return screen
