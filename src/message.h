@@ -46,7 +46,7 @@ enum event_flag {
     EVENT_HAS_STDERR = 1 << 8,
     EVENT_HAS_READY = 1 << 9, /* where it tells that it is ready */
     EVENT_ASKED = 1 << 10,    /* the main child: it was sent TERM, INT or QUIT before it ended */
-    EVENT_IN_STOP = 1 << 11,  /* it ended, or a script starts, after the stop has begun */
+    EVENT_IN_STOP = 1 << 11,  /* it ended, or a script starts, in the stop; or its end is the stop: Ctrl-C */
 };
 
 /* The flag of one that is kept, from 0 to KEPT_MAX - 1. */

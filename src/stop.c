@@ -9,6 +9,7 @@
 #include "leaving.h"
 #include "reap.h"
 #include "remains.h"
+#include "terminal.h"
 #include "verdict.h"
 
 /* What KILL does not end within this time (a process in uninterruptible sleep) is left to the kernel. */
@@ -30,17 +31,18 @@ static int code_to_leave_with(const struct engine *engine)
 
 void stop_main_ended(struct engine *engine, struct event *event)
 {
+    const int by_user = terminal_main_ended(engine, event->pid, event->status);
     struct ask ask;
 
     if (engine->main_asked)
         event->flags |= EVENT_ASKED;
-    if (engine->state > ENGINE_RUNNING)
+    if (by_user || engine->state > ENGINE_RUNNING)
         event->flags |= EVENT_IN_STOP;
     engine->main_asked = 0;
     memset(&ask, 0, sizeof ask);
     ask.kind = ASK_MAIN_END;
     ask.event = *event;
-    if (engine->state == ENGINE_RUNNING && engine_has_script(engine) && verdict_ask(engine, &ask) == 0)
+    if (!by_user && engine->state == ENGINE_RUNNING && engine_has_script(engine) && verdict_ask(engine, &ask) == 0)
         return;
     if (engine_has_script(engine))
         keeper_put_spawned(engine, event);

@@ -4,7 +4,7 @@
 
 #include "engine.h"
 
-/* The main child ended; `event` is its death. The script is asked, otherwise the stop begins. */
+/* The main child ended; `event` is its death. The script is asked, or the stop begins: also for the user's Ctrl-C. */
 void stop_main_ended(struct engine *engine, struct event *event);
 void stop_main_answered(struct engine *engine, const struct ask *ask, enum answer answer, int number);
 

@@ -35,7 +35,7 @@ function on_start(pid, again) end
 function on_reap(pid, status, rusage, info) end
 
 ---A signal came, for the main child or the program. The engine waits for the answer, at most the `hook_timeout`, or
----until a hook that waits has returned.
+---until a hook that waits has returned. What the terminal sends to the main child, such as Ctrl-C, does not come here.
 ---@param name string such as "SIGTERM" or "SIGRTMIN+3"
 ---@param number integer the same as a number
 ---@return false|reaper.signal|nil verdict nothing: the default follows; false: dropped; a signal: that one is forwarded
