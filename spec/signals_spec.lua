@@ -232,4 +232,24 @@ describe("suspending", function()
       c:until_true(function() return command_state() == "S" end, 5, "COMMAND to go on")
     end
   end)
+
+  for _, args in ipairs { {}, { "-g" } } do
+    it("ends a COMMAND that somebody has stopped, when TERM comes: " .. (args[1] or "alone"), function()
+      for _, mode in ipairs(container.modes) do
+        local c = container.start { mode = mode, args = args, command = { "/bin/sh", "-c", "sleep 1000; exit 5" } }
+        local function states()
+          local main = c:children_of(c.nspid)[1]
+          local child = main and c:children_of(main.nspid)[1]
+          return child and child.comm == "sleep" and main.state .. child.state
+        end
+        c:until_true(function() return states() == "SS" end, 5, "COMMAND and its child")
+        local main = c:children_of(c.nspid)[1]
+        c:kill("STOP", main.pid)
+        c:kill("STOP", c:children_of(main.nspid)[1].pid)
+        c:until_true(function() return states() == "TT" end, 5, "both to be stopped")
+        c:kill("TERM")
+        assert.equal(143, c:wait())
+      end
+    end)
+  end
 end)

@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "keeper.h"
+#include "proc.h"
 #include "remains.h"
 #include "stop.h"
 #include "terminal.h"
@@ -24,10 +25,14 @@ static int suspends(int number)
     return number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
 }
 
+/* Without /proc the kernel tells of a stop once only, and terminal.c may have asked. */
 static int is_stopped(pid_t pid)
 {
     siginfo_t child = { .si_pid = 0 };
+    struct proc_stat stat;
 
+    if (proc_usable() && proc_read(pid, &stat) == 0)
+        return stat.state == 'T';
     return waitid(P_PID, (id_t)pid, &child, WSTOPPED | WNOHANG | WNOWAIT) == 0 && child.si_pid == pid;
 }
 
@@ -37,6 +42,13 @@ static int send_to_group(struct engine *engine, int number)
     if (terminal_is_with_main(engine))
         return remains_signal_group(engine, number);
     return kill(-engine->main_pid, number);
+}
+
+/* It acts on the signal when it goes on. */
+static void wake_main(struct engine *engine)
+{
+    if (!engine->options.kill_group || send_to_group(engine, SIGCONT) != 0)
+        kill(engine->main_pid, SIGCONT);
 }
 
 static void send_to_main(struct engine *engine, int number, const struct signalfd_siginfo *record)
@@ -50,8 +62,8 @@ static void send_to_main(struct engine *engine, int number, const struct signalf
     result = engine->options.kill_group ? send_to_group(engine, number) : -1;
     if (result != 0)
         result = signal_pass_on(engine->main_pid, number, record);
-    if (result == 0 && begins_stop(number) && command_is_starting(engine) && is_stopped(engine->main_pid))
-        kill(engine->main_pid, SIGCONT); /* nobody but a foe has stopped it before its exec */
+    if (result == 0 && begins_stop(number) && is_stopped(engine->main_pid))
+        wake_main(engine);
     if (result != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot forward %s to %d: %s", signal_name(number, name),
                  (int)engine->main_pid, strerror(errno));
