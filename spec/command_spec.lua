@@ -256,7 +256,7 @@ describe("--user", function()
   -- A list that cannot be read may have an entry: without it COMMAND would get other groups, group 0 for one.
   local unreadable = {
     { "chmod 0 {folder}/LIST && mount --bind {folder}/LIST /etc/LIST", "cannot open /etc/LIST: Permission denied" },
-    { "mount --bind /proc/$$/mem /etc/LIST", "cannot read /etc/LIST: Input/output error" },
+    { "mount --bind /proc/$$/mem /etc/LIST", "cannot read /etc/LIST: I[%a/]+ error" },
   }
   for _, row in ipairs(unreadable) do
     for list, users in pairs { passwd = { "4000", "alice", "4999:4888" }, group = { "alice", "alice:staff" } } do
@@ -269,7 +269,8 @@ describe("--user", function()
             .. ' --inh-caps=-dac_override,-dac_read_search "$@"'
           local code, out, err = container.run { program = { "/bin/sh", "-c", setup, "sh", container.binary },
             args = { "-u", user }, command = { "/bin/echo", "COMMAND ran" } }
-          assert.are.same({ 125, "", "reaper-lua: --user: " .. reason .. "\n" }, { code, out, err })
+          assert.are.same({ 125, "" }, { code, out })
+          assert.matches("^reaper%-lua: %-%-user: " .. reason .. "\n$", err)
         end)
       end
     end
