@@ -106,11 +106,15 @@ local SCRIPTS = {
     steps = { await "slow\trunning", send "TERM", await "slow\tstopping", lose_script, await "start\tcrash\n",
       touch "go" } },
 
-  { name = "a script that is loaded anew, with other services", script = CHAIN,
+  { name = "a script that is loaded anew, without a service", script = CHAIN,
     steps = { await "web\trunning", replace(TELL .. [[
       supervisor.run { { name = "db", command = { "sleep", "100" } },
-        { name = "app", command = { "sleep", "7" }, after = { "db" } } }]]),
-      send "HUP", await "start\treload\n.*app\trunning", send "TERM" } },
+        { name = "app", command = { "sleep", "101" }, after = { "db" } } }]]),
+      send "HUP", await "start\treload\n.*web\tfinished", send "TERM" } },
+
+  { name = "a script that is loaded anew, with another command", script = CHAIN,
+    steps = { await "web\trunning", replace((CHAIN:gsub("102", "7"))), send "HUP",
+      await "start\treload\n.*web\trunning", send "TERM" } },
 
   { name = "a script that does not load a second time", script = CHAIN,
     steps = { await "web\trunning", replace "error 'oops'", send "HUP",
