@@ -254,7 +254,9 @@ build/coverage/writer.o: spec/support/coverage.c Makefile
 # src/ takes the place of its object in the archive.
 FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out fuzz/harmless.c,$(wildcard fuzz/*.c)))
 FUZZ_SECONDS ?= 60
-FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# With 64-bit offsets open would be called open64, and not be wrapped.
+FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-U_FILE_OFFSET_BITS
 HARMLESS = chdir clock_gettime clone execve fopen fork getpid kill open ppoll prctl proc_each proc_highest_pid proc_numbers \
 	proc_read setpgid setpriority setsid syscall tcgetpgrp tcsetpgrp vfork wait4 waitid waitpid
 
