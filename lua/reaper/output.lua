@@ -54,6 +54,7 @@ function write_out(self)
       self.at = #self.text + 1
     end
   end
+  self.text, self.at = "", 1
   wake_all(self)
 end
 

@@ -99,6 +99,7 @@ local function next_line(self)
       end
       return line
     end
+    self.buffer, self.at = self.buffer:sub(self.at), 1 -- what a full pipe had is not kept while there is no more
     if self.fd then
       wait_ready(self, "r")
     end
