@@ -121,8 +121,10 @@ static pid_t clone_with_pidfd(struct plan *plan, int flags, int *pidfd)
 /* By way of a process between, which says the new one's pid in the report pipe. 0, or -1 with errno. */
 static int start_by_relay(struct plan *plan)
 {
-    const pid_t between = clone(spawn_relay, plan->stack + 2 * STACK_SIZE, plan->flags, plan);
+    pid_t between;
 
+    plan->tells_pid = 1;
+    between = clone(spawn_relay, plan->stack + 2 * STACK_SIZE, plan->flags, plan);
     if (between < 0)
         return -1;
     while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR)

@@ -365,7 +365,8 @@ ON_OWN_STACK int spawn_child(void *context)
     const struct report born = { pid, 0, 0, 0 };
     int terminal = request->terminal_fd;
 
-    tell(plan->report_fd, &born, sizeof born);
+    if (plan->tells_pid)
+        tell(plan->report_fd, &born, sizeof born);
     /* An engine that does not hear of it, because this policy has just been replaced, would take it for an orphan. */
     if (notify(plan, ORDER_SPAWNED) != 0)
         fail(plan, SPAWN_FORK, errno);

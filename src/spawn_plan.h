@@ -13,7 +13,8 @@
 
 enum { STACK_SIZE = 128 * 1024 };
 
-/* What the new process writes into the report pipe: first its pid, then, unless exec closes the pipe, a failure. */
+/* What the new process writes into the report pipe: its pid where it tells that, and a failure unless exec closes it.
+ */
 struct report {
     int pid;
     int stage;
@@ -31,6 +32,7 @@ struct plan {
     const char *path;  /* where to search argv[0] */
     char **shell_argv; /* room for /bin/sh FILE ARG…, for a text without #! */
     int report_fd;
+    int tells_pid; /* the caller does not know it from the clone */
     int notify_fd;
     int base;     /* descriptors from here on are no target */
     char *stack;  /* two of STACK_SIZE */
