@@ -312,11 +312,17 @@ static int is_thread(pid_t id)
     return syscall(SYS_tgkill, id, id, 0) != 0 && errno == ESRCH;
 }
 
+/* Somebody hears of each death; otherwise the question costs more than its answer is worth. */
+static int is_listened_to(const struct engine *engine)
+{
+    return engine_has_policy(engine) || engine->options.warn || engine->options.threshold >= LOG_LEVEL_TRACE;
+}
+
 /* Reaps `pid` if it is a dead child. True when it was one. */
 static int reap_one(struct engine *engine, pid_t pid, struct deaths *deaths)
 {
     struct death *death = &deaths->list[deaths->count];
-    const int nobody = is_thread(pid);
+    const int nobody = is_listened_to(engine) && is_thread(pid);
 
     look(engine, death, pid);
     do
