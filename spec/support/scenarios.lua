@@ -109,9 +109,9 @@ local function first_round(c)
   works_with_script(c, 1)
 end
 
--- True when the call says that a process has gone, or the script's. It is believed.
+-- True when the call says that a process has gone, or the script's, or may not be signalled. It is believed.
 local function says_gone(fault)
-  return fault.errno == "ECHILD" or fault.errno == "EPIPE"
+  return fault.errno == "ECHILD" or fault.errno == "EPIPE" or (fault.name == "kill" and fault.errno == "EPERM")
     or (fault.errno == "ENOENT" or fault.errno == "ESRCH") and fault.sort:find("/proc/N/stat", 1, true) ~= nil
 end
 
