@@ -165,7 +165,7 @@ describe("in the stop of services", function()
     c:expect "all run\n"
     local shells = select(2, c:find "sh")
     for _, process in ipairs(shells) do
-      if process.args:find("command got TERM", 1, true) then
+      if process.ppid == c.nspid and process.args:find("command got TERM", 1, true) then -- no fork of its own
         c:kill("STOP", process.pid)
       end
     end
