@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "forward.h"
 #include "orders.h"
 #include "proc.h"
+#include "remains.h"
 #include "stop.h"
 #include "terminal.h"
 #include "text.h"
@@ -224,9 +226,22 @@ void command_look(struct engine *engine)
     }
 }
 
-int command_is_starting(const struct engine *engine)
+/* ---- Signals. ---- */
+
+/* In a job of a shell others may be in the group, too, who are not ours to signal. */
+static int signal_group(struct engine *engine, int number)
 {
-    return engine->starting.report_fd >= 0;
+    if (terminal_is_with_main(engine))
+        return remains_signal_group(engine, number);
+    return kill(-engine->main_pid, number);
+}
+
+/* Without such a group, between clone and setpgid or after the main child has left it, the main child alone. */
+int command_signal(struct engine *engine, int number, const struct signalfd_siginfo *record)
+{
+    if (engine->options.kill_group && signal_group(engine, number) == 0)
+        return 0;
+    return signal_pass_on(engine->main_pid, number, record);
 }
 
 /* ---- Starts. ---- */
@@ -247,7 +262,7 @@ static const char *obstacle(const struct engine *engine)
         return "there is no COMMAND to start";
     if (engine->state == ENGINE_LOADING)
         return "the script is still being loaded: COMMAND is started then";
-    if (engine->state == ENGINE_STARTING || command_is_starting(engine))
+    if (engine->state == ENGINE_STARTING || engine->starting.report_fd >= 0)
         return "COMMAND is being started already";
     if (engine->main_pid > 0)
         return "the main child is still alive";

@@ -3,6 +3,7 @@
 #define REAPER_COMMAND_H
 
 #include <stddef.h>
+#include <sys/signalfd.h>
 
 #include "engine.h"
 
@@ -22,8 +23,11 @@ int command_start_again(struct engine *engine, const struct main_order *order, c
 /* How is the start coming out? Does nothing when there is none. */
 void command_look(struct engine *engine);
 
-/* True while COMMAND has a process whose exec is not known yet. */
-int command_is_starting(const struct engine *engine);
+/*
+ * Signals the living main child, or with -g its process group. `record` is what came in, or NULL: a value that was
+ * queued with it goes on to a main child alone. 0, or -1 with errno.
+ */
+int command_signal(struct engine *engine, int number, const struct signalfd_siginfo *record);
 
 /* Closes the descriptors from 3 up that reaper-lua was started with: only the main child keeps them. */
 void command_close_inherited(void);

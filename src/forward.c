@@ -10,7 +10,6 @@
 #include "command.h"
 #include "keeper.h"
 #include "proc.h"
-#include "remains.h"
 #include "stop.h"
 #include "terminal.h"
 #include "verdict.h"
@@ -36,21 +35,6 @@ static int is_stopped(pid_t pid)
     return waitid(P_PID, (id_t)pid, &child, WSTOPPED | WNOHANG | WNOWAIT) == 0 && child.si_pid == pid;
 }
 
-/* In a job of a shell others may be in the group, too, who are not ours to signal. */
-static int send_to_group(struct engine *engine, int number)
-{
-    if (terminal_is_with_main(engine))
-        return remains_signal_group(engine, number);
-    return kill(-engine->main_pid, number);
-}
-
-/* It acts on the signal when it goes on. */
-static void wake_main(struct engine *engine)
-{
-    if (!engine->options.kill_group || send_to_group(engine, SIGCONT) != 0)
-        kill(engine->main_pid, SIGCONT);
-}
-
 static void send_to_main(struct engine *engine, int number, const struct signalfd_siginfo *record)
 {
     char name[SIGNAL_NAME_SIZE];
@@ -58,12 +42,9 @@ static void send_to_main(struct engine *engine, int number, const struct signalf
 
     log_line(&engine->log, LOG_LEVEL_TRACE, "forwarding %s to %s %d", signal_name(number, name),
              engine->options.kill_group ? "process group" : "the main child", (int)engine->main_pid);
-    /* Without such a group, between clone and setpgid or after the main child has left it, the main child alone. */
-    result = engine->options.kill_group ? send_to_group(engine, number) : -1;
-    if (result != 0)
-        result = signal_pass_on(engine->main_pid, number, record);
+    result = command_signal(engine, number, record);
     if (result == 0 && begins_stop(number) && is_stopped(engine->main_pid))
-        wake_main(engine);
+        command_signal(engine, SIGCONT, NULL); /* it acts on the signal when it goes on */
     if (result != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot forward %s to %d: %s", signal_name(number, name),
                  (int)engine->main_pid, strerror(errno));

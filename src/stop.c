@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "command.h"
 #include "keeper.h"
 #include "leaving.h"
 #include "reap.h"
@@ -194,14 +195,10 @@ static pid_t main_to_stop(const struct engine *engine)
     return engine_has_program(engine) ? 0 : engine->main_pid;
 }
 
-static void signal_main(const struct engine *engine, int number)
+static void signal_main(struct engine *engine, int number)
 {
-    const pid_t pid = main_to_stop(engine);
-
-    if (pid <= 0)
-        return;
-    if (!engine->options.kill_group || kill(-pid, number) != 0)
-        kill(pid, number); /* our child, which is not reaped yet: nobody else has its pid */
+    if (main_to_stop(engine) > 0)
+        command_signal(engine, number, NULL);
 }
 
 /*
