@@ -161,19 +161,6 @@ void keeper_reload_again(struct engine *engine)
         keeper_reload(engine);
 }
 
-void keeper_services_stop(struct engine *engine)
-{
-    engine->policy_delay = 0;
-    if (engine->policy_start_at != NEVER)
-        engine->policy_start_at = clock_now();
-    if (engine->candidate.pid == 0 || engine->policy.told_shut)
-        return;
-    verdict_forget(engine, ASK_RELOAD);
-    kill(engine->candidate.pid, SIGKILL);
-    channel_close(&engine->candidate.channel);
-    engine->candidate.ready_at = 0; /* should the policy be lost now */
-}
-
 /* ---- Orders. ---- */
 
 /* A policy that has shut its socket, by mistake of some C module, can neither be told anything nor order anything. */
@@ -226,6 +213,26 @@ static void hear_out(struct engine *engine, struct policy_slot *slot)
     slot->told_shut = 1; /* by us */
     slot->channel.shut = 0;
     read_orders_of(engine, slot, KEEPER_ALL_ORDERS);
+}
+
+/* It is of no use any more. */
+static void drop_candidate(struct engine *engine)
+{
+    kill(engine->candidate.pid, SIGKILL);
+    hear_out(engine, &engine->candidate);
+    channel_close(&engine->candidate.channel);
+}
+
+void keeper_services_stop(struct engine *engine)
+{
+    engine->policy_delay = 0;
+    if (engine->policy_start_at != NEVER)
+        engine->policy_start_at = clock_now();
+    if (engine->candidate.pid == 0 || engine->policy.told_shut)
+        return;
+    verdict_forget(engine, ASK_RELOAD);
+    drop_candidate(engine);
+    engine->candidate.ready_at = 0; /* should the policy be lost now */
 }
 
 /* ---- Loaded. ---- */
@@ -444,11 +451,8 @@ int keeper_is_policy(const struct engine *engine, pid_t pid)
 void keeper_dismiss(struct engine *engine)
 {
     engine->policy_start_at = NEVER;
-    if (engine->candidate.pid > 0) {
-        kill(engine->candidate.pid, SIGKILL);
-        hear_out(engine, &engine->candidate);
-        channel_close(&engine->candidate.channel);
-    }
+    if (engine->candidate.pid > 0)
+        drop_candidate(engine);
     if (engine->policy.pid == 0)
         return;
     leaving_kill(engine);
