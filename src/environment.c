@@ -1,12 +1,9 @@
 #define _GNU_SOURCE
 #include "environment.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "text.h"
@@ -23,16 +20,7 @@ static int is_inode_variable(const char *name)
 
 struct process_names environment_names(void)
 {
-    struct process_names names = { .pid = getpid() };
-    const int fd = (int)syscall(SYS_pidfd_open, names.pid, 0);
-    struct stat pidfd;
-
-    if (fd < 0)
-        return names;
-    if (fstat(fd, &pidfd) == 0)
-        names.pidfd_inode = pidfd.st_ino;
-    close(fd);
-    return names;
+    return (struct process_names){ .pid = getpid(), .pidfd_inode = spawn_pidfd_inode() };
 }
 
 /* True when the variable's value names this process. */

@@ -122,6 +122,9 @@ enum spawn_progress spawn_look(struct spawn_result *result);
 /* Both, with the wait between them. 0, or -1 with stage and error set in *result. */
 int spawn(const struct spawn_request *request, struct spawn_result *result);
 
+/* The inode number of this process's own pidfd; 0 where the kernel has no pidfds. Async-signal-safe. */
+uint64_t spawn_pidfd_inode(void);
+
 /* True when the start has failed for want of a process or of memory, which passes. */
 int spawn_was_shortage(const struct spawn_result *result);
 

@@ -21,23 +21,9 @@
 
 /* On machines that once had 16-bit ids the plain names still cut ids to 16 bits (setresuid(2)). */
 #ifdef SYS_setresuid32
-enum {
-    SETGROUPS = SYS_setgroups32,
-    SETRESGID = SYS_setresgid32,
-    SETRESUID = SYS_setresuid32,
-    GETGROUPS = SYS_getgroups32,
-    GETRESGID = SYS_getresgid32,
-    GETRESUID = SYS_getresuid32,
-};
+#define ID_CALL(name) SYS_##name##32
 #else
-enum {
-    SETGROUPS = SYS_setgroups,
-    SETRESGID = SYS_setresgid,
-    SETRESUID = SYS_setresuid,
-    GETGROUPS = SYS_getgroups,
-    GETRESGID = SYS_getresgid,
-    GETRESUID = SYS_getresuid,
-};
+#define ID_CALL(name) SYS_##name
 #endif
 
 ON_OWN_STACK static void tell(int fd, const void *data, size_t size)
@@ -196,7 +182,7 @@ ON_OWN_STACK static int is_among(gid_t group, const gid_t *groups, size_t count)
 ON_OWN_STACK static int has_groups(const struct user *user)
 {
     gid_t groups[USER_GROUPS_MAX];
-    const long count = syscall(GETGROUPS, USER_GROUPS_MAX, groups);
+    const long count = syscall(ID_CALL(getgroups), USER_GROUPS_MAX, groups);
 
     if (count < 0 || (size_t)count != user->group_count)
         return 0;
@@ -212,7 +198,8 @@ ON_OWN_STACK static int is_user(const struct user *user)
     uid_t uids[3];
     gid_t gids[3];
 
-    if (syscall(GETRESUID, &uids[0], &uids[1], &uids[2]) != 0 || syscall(GETRESGID, &gids[0], &gids[1], &gids[2]) != 0)
+    if (syscall(ID_CALL(getresuid), &uids[0], &uids[1], &uids[2]) != 0
+        || syscall(ID_CALL(getresgid), &gids[0], &gids[1], &gids[2]) != 0)
         return 0;
     for (int i = 0; i < 3; i++)
         if (uids[i] != user->uid || gids[i] != user->gid)
@@ -223,11 +210,11 @@ ON_OWN_STACK static int is_user(const struct user *user)
 /* Raw calls: the C library's would change all threads, and with CLONE_VM those are the caller's. */
 ON_OWN_STACK static int set_user(const struct user *user)
 {
-    if (syscall(SETGROUPS, user->group_count, user->groups) != 0)
+    if (syscall(ID_CALL(setgroups), user->group_count, user->groups) != 0)
         return -1;
-    if (syscall(SETRESGID, user->gid, user->gid, user->gid) != 0)
+    if (syscall(ID_CALL(setresgid), user->gid, user->gid, user->gid) != 0)
         return -1;
-    if (syscall(SETRESUID, user->uid, user->uid, user->uid) != 0)
+    if (syscall(ID_CALL(setresuid), user->uid, user->uid, user->uid) != 0)
         return -1;
     errno = EOVERFLOW; /* a kernel that has taken less than all of an id */
     return is_user(user) ? 0 : -1;
@@ -342,19 +329,25 @@ ON_OWN_STACK static void write_number(char *text, uint64_t number)
     memcpy(text, digits + at, sizeof digits - at);
 }
 
-/* The inode number of this process's own pidfd, or 0. */
-ON_OWN_STACK static uint64_t pidfd_inode(void)
+ON_OWN_STACK uint64_t spawn_pidfd_inode(void)
 {
     const int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     struct stat pidfd;
+    uint64_t inode = 0;
 
-    return fd >= 0 && fstat(fd, &pidfd) == 0 ? pidfd.st_ino : 0; /* exec closes it */
+    if (fd < 0)
+        return 0;
+    if (fstat(fd, &pidfd) == 0)
+        inode = pidfd.st_ino;
+    close(fd);
+    return inode;
 }
 
 ON_OWN_STACK static void name_self(const struct spawn_request *request)
 {
     for (size_t i = 0; i < request->self_count; i++)
-        write_number(request->selves[i].digits, request->selves[i].is_pidfd_inode ? pidfd_inode() : (uint64_t)getpid());
+        write_number(request->selves[i].digits,
+                     request->selves[i].is_pidfd_inode ? spawn_pidfd_inode() : (uint64_t)getpid());
 }
 
 ON_OWN_STACK int spawn_child(void *context)
