@@ -7,10 +7,7 @@ local virtual = require "spec.support.virtual"
 local script = require "spec.support.script".over(virtual)
 local support = require "spec.support.services"
 
-local TELL = [[
-local supervisor = require "reaper.supervisor"
-function on_service(name, state, detail) print(name .. " " .. state) end
-]]
+local TELL = support.TELL
 
 local sleeper, shell = support.sleeper, support.shell
 local _, start = support.below(TELL, virtual)

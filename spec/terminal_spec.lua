@@ -4,7 +4,6 @@ local container = require "spec.support.container"
 local screen = require "spec.support.screen"
 
 local helper, program = container.helper, container.binary
-local comm = program:match("[^/]*$"):sub(1, 15) -- as the kernel keeps it
 local PROMPT, environment = screen.prompt, screen.environment
 local CTRL_C, CTRL_Z, CTRL_D = screen.ctrl_c, screen.ctrl_z, screen.ctrl_d
 local see, type_line, has_terminal, groups_of = screen.see, screen.type_line, screen.has_terminal, screen.groups_of
@@ -47,7 +46,7 @@ end
 -- A shell may reap its job only when it shows the next prompt.
 local function wait_for_end(c)
   c:until_true(function()
-    local found = c:find(comm)
+    local found = c:find(container.comm)
     return not found or found.state == "Z"
   end, 5, "the end of reaper-lua")
 end

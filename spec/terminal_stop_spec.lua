@@ -3,7 +3,6 @@
 local container = require "spec.support.container"
 local screen = require "spec.support.screen"
 
-local comm = container.binary:match("[^/]*$"):sub(1, 15) -- of the program under test
 local helper, program = container.helper, container.binary
 local see, type_line = screen.see, screen.type_line
 local CTRL_C, CTRL_BACKSLASH = screen.ctrl_c, "\28"
@@ -140,7 +139,7 @@ describe("a COMMAND in the terminal's foreground", function()
       c:write(CTRL_C)
       see(c, screen.prompt)
       c:until_true(function()
-        return not c:find(comm)
+        return not c:find(container.comm)
       end, 10, "the end")
       assert.is_nil(c:out():find("again", 1, true))
     end)
@@ -174,7 +173,7 @@ describe("a job of a shell", function()
     see(c, "ready")
     c:write(CTRL_C)
     see(c, "got 2\r")
-    c:kill("USR1", assert(c:find(comm)).pid)
+    c:kill("USR1", assert(c:find(container.comm)).pid)
     see(c, "signal-SIGUSR1")
     see(c, "got 10\r")
     assert.is_nil(c:out():find("signal-SIGINT", 1, true))
@@ -201,7 +200,7 @@ describe("a job of a shell", function()
     c:until_true(function()
       return c:read "neighbour" == "ready\n"
     end, 10, "the neighbour")
-    c:kill("USR1", assert(c:find(comm)).pid)
+    c:kill("USR1", assert(c:find(container.comm)).pid)
     wait_for_all "got 10\n"
     type_line(c, "kill -USR2 %1") -- comes after what was on its way
     c:until_true(function()
@@ -239,15 +238,15 @@ describe("a job of a shell", function()
     type_line(c, ("%s -- %s hold &"):format(program, helper))
     wait_for_command(c, helper .. " hold")
     local function command()
-      return c:children_of(assert(c:find(comm)).nspid)[1]
+      return c:children_of(assert(c:find(container.comm)).nspid)[1]
     end
     c:kill("STOP", command().pid)
     c:until_true(function()
       return command().state == "T"
     end, 10, "COMMAND to be stopped")
-    c:kill("TERM", c:find(comm).pid) -- a stopped reaper-lua would not forward it, with the CONT behind it
+    c:kill("TERM", c:find(container.comm).pid) -- a stopped reaper-lua would not forward it, with the CONT behind it
     c:until_true(function()
-      return not c:find(comm)
+      return not c:find(container.comm)
     end, 10, "the end")
   end)
 end)

@@ -37,6 +37,7 @@ local function absolute(path)
 end
 
 container.binary = absolute(os.getenv("REAPER") or "reaper-lua")
+container.comm = container.binary:match("[^/]*$"):sub(1, 15) -- its name, as the kernel keeps it
 container.under = os.getenv("SPEC_UNDER") and absolute(os.getenv("SPEC_UNDER")) -- what runs the program under test
 container.helper = absolute(os.getenv("SPEC_HELPER") or "build/spec-helper")
 container.signal_number = signals.number

@@ -4,6 +4,12 @@ local script = require "spec.support.script"
 
 local services = {}
 
+-- The head of a script in which each change of a state is a line: name, state.
+services.TELL = [[
+local supervisor = require "reaper.supervisor"
+function on_service(name, state) print(name .. " " .. state) end
+]]
+
 -- A service that lives until it is told to end. `more`: further keys.
 function services.sleeper(name, more)
   return ('{ name = "%s", command = { "sleep", "100" }, %s },\n'):format(name, more or "")
