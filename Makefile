@@ -16,11 +16,11 @@ EXPORT ?= -Wl,-E
 LINK = $(LUA_LIBRARY) $(EXPORT) -lm -ldl
 COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
-SOURCES = $(wildcard src/*.c)
-TYPES = lua/reaper/types.lua lua/reaper/types_restart.lua lua/reaper/types_supervisor.lua
-EMBEDDED = $(filter-out lua/reaper/program.lua $(TYPES),$(wildcard lua/reaper/*.lua))
+SOURCES = $(wildcard src/*.c src/*/*.c)
+TYPES = lua/reaper/types/reaper.lua lua/reaper/types/restart.lua lua/reaper/types/supervisor.lua
+EMBEDDED = $(filter-out lua/reaper/runtime/program.lua $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua)))
 LIBRARY_ONLY = src/library.c
-BINARY_ONLY = src/main.c src/policy.c src/script.c src/pool.c src/watchdog.c src/lua_script.c src/lua_store.c src/lua_embed.c
+BINARY_ONLY = src/main.c $(addprefix src/script/,script.c load.c pool.c watchdog.c lua_script.c lua_store.c lua_embed.c)
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
@@ -87,6 +87,7 @@ $(BUILD)/flags: | $(BUILD)
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
 
 $(BUILD)/%.o: src/%.c Makefile $(BUILD)/flags | $(BUILD)
+	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
 # Lua comes with the program that loads it; all names but luaopen_reaper_core stay inside.
@@ -94,7 +95,8 @@ $(LIBRARY): $(LIBRARY_OBJECTS) | $(BUILD)/reaper
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@.new $^
 	mv $@.new $@
 
-$(BUILD)/library/%.o: src/%.c Makefile $(BUILD)/flags | $(BUILD)/library
+$(BUILD)/library/%.o: src/%.c Makefile $(BUILD)/flags | $(BUILD)
+	@mkdir -p $(@D)
 	$(COMPILE) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(BUILD)/embed: tools/embed.c $(BUILD)/flags Makefile
@@ -107,7 +109,7 @@ $(BUILD)/lua_files.c: $(EMBEDDED) $(BUILD)/embed
 $(BUILD)/lua_files.o: $(BUILD)/lua_files.c $(BUILD)/flags
 	$(COMPILE) -c -o $@ $<
 
-$(sort $(BUILD) $(BUILD)/library $(BUILD)/reaper build):
+$(sort $(BUILD) $(BUILD)/reaper build):
 	mkdir -p $@
 
 -include $(OBJECTS:.o=.d) $(LIBRARY_OBJECTS:.o=.d)
@@ -283,7 +285,7 @@ lint:
 	luacheck --quiet .
 	mandoc -T lint -W warning doc/reaper-lua.1
 
-C_FILES = $(wildcard src/*.[ch] spec/support/*.c bench/*.[ch] fuzz/*.[ch] tools/*.[ch])
+C_FILES = $(wildcard src/*.[ch] src/*/*.[ch] spec/support/*.c bench/*.[ch] fuzz/*.[ch] tools/*.[ch])
 
 format:
 	@tools/need.sh lint

@@ -63,7 +63,7 @@ static size_t read_file(const char *path, char *text, size_t room)
     return size > 0 ? (size_t)size : 0;
 }
 
-/* The policy of reaper-lua, or 0. */
+/* The script process of reaper-lua, or 0. */
 static pid_t policy(void)
 {
     char path[300];
@@ -74,7 +74,7 @@ static pid_t policy(void)
 
     while (folder && !found && (entry = readdir(folder))) {
         snprintf(path, sizeof path, "/proc/%s/comm", entry->d_name);
-        if (read_file(path, comm, sizeof comm) && strcmp(comm, "reaper-policy\n") == 0)
+        if (read_file(path, comm, sizeof comm) && strcmp(comm, "reaper-script\n") == 0)
             found = atoi(entry->d_name);
     }
     if (folder)
@@ -121,7 +121,7 @@ static int is_there(pid_t pid)
 static void wait_until_gone(pid_t pid)
 {
     while (is_there(pid))
-        nap(10); /* nothing else needs the processor that this would burn, but a policy may */
+        nap(10); /* nothing else needs the processor that this would burn, but a script process may */
 }
 
 static pid_t clone_sibling(void)
@@ -182,9 +182,9 @@ static void begin_cpu(void)
 
 static void tell_cpu(int count)
 {
-    nap(50000); /* what the policy does comes later */
+    nap(50000); /* what the script process does comes later */
     tell("engine_cpu_us", (cpu_of(1) - cpu_before[0]) / 1e3 / count);
-    tell("policy_cpu_us", (cpu_of(policy()) - cpu_before[1]) / 1e3 / count);
+    tell("script_cpu_us", (cpu_of(policy()) - cpu_before[1]) / 1e3 / count);
 }
 
 /* Deaths one after the other, as fast as one process can make them. */
@@ -269,27 +269,27 @@ static void memory(int count)
     nap(300000);
     sync();
     tell("engine_kb", number_of(1, "smaps_rollup", "Private_Dirty:"));
-    tell("policy_kb", number_of(policy(), "smaps_rollup", "Private_Dirty:"));
+    tell("script_kb", number_of(policy(), "smaps_rollup", "Private_Dirty:"));
     for (int i = 0; i < count; i++)
         last = make_dead();
     wait_until_gone(last);
     nap(300000);
     sync();
     tell("engine_later_kb", number_of(1, "smaps_rollup", "Private_Dirty:"));
-    tell("policy_later_kb", number_of(policy(), "smaps_rollup", "Private_Dirty:"));
+    tell("script_later_kb", number_of(policy(), "smaps_rollup", "Private_Dirty:"));
 }
 
 static void idle(int seconds)
 {
     double engine;
-    double of_policy;
+    double of_script;
 
     nap(500000);
     engine = switches(1);
-    of_policy = switches(policy());
+    of_script = switches(policy());
     nap(seconds * 1000000L);
     tell("engine_wakeups", switches(1) - engine);
-    tell("policy_wakeups", switches(policy()) - of_policy);
+    tell("script_wakeups", switches(policy()) - of_script);
 }
 
 /* Deaths while the script blocks; it goes on when $BENCH_GO is there, and ends everything when it has been told all. */

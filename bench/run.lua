@@ -199,7 +199,7 @@ local function ratio(scenario, init, of, base_scenario, base)
 end
 
 local function total(figures)
-  return figures.engine_cpu_us and figures.engine_cpu_us + figures.policy_cpu_us
+  return figures.engine_cpu_us and figures.engine_cpu_us + figures.script_cpu_us
 end
 
 local function best_peer(scenario, of)
@@ -221,7 +221,7 @@ end
 -- What is shown of each scenario: title, name of the figure, how many decimals, and whether ratios make sense.
 local rows = {
   { "storm", "CPU of process 1 for each reap, µs", "engine_cpu_us", 2, true },
-  { "storm", "CPU of the policy for each reap, µs", "policy_cpu_us", 2 },
+  { "storm", "CPU of the script process for each reap, µs", "script_cpu_us", 2 },
   { "latency", "zombie to reaped, p50, µs", "latency_p50_us", 1, true },
   { "crowd", "the same with 10,000 live children, p50, µs", "latency_p50_us", 1, true },
   { "crowd", "CPU of process 1 for each of these, µs", "engine_cpu_us", 1, true },
@@ -233,11 +233,11 @@ local rows = {
   { "start", "exec of the init to COMMAND's main, p50, µs", "start_us", 0, true },
   { "start", "COMMAND's end to the init's, p50, µs", "end_us", 0, true },
   { "idle", "wake-ups of process 1 in 20 s", "engine_wakeups", 0 },
-  { "idle", "wake-ups of the policy in 20 s", "policy_wakeups", 0 },
+  { "idle", "wake-ups of the script process in 20 s", "script_wakeups", 0 },
   { "memory", "private dirty of process 1, kB", "engine_kb", 0 },
   { "memory", "the same after 100,000 deaths, kB", "engine_later_kb", 0 },
-  { "memory", "private dirty of the policy, kB", "policy_kb", 0 },
-  { "memory", "the same after 100,000 deaths, kB", "policy_later_kb", 0 },
+  { "memory", "private dirty of the script process, kB", "script_kb", 0 },
+  { "memory", "the same after 100,000 deaths, kB", "script_later_kb", 0 },
 }
 
 -- Each: scenario, what, function that gives the figure, the target, and whether it is a least.
@@ -279,12 +279,12 @@ local function targets()
     end, 1 },
     compared("start", "reaper-lua", "end_us", 1.3, "end, ratio"),
     { "idle", "wake-ups of both in 20 s", function()
-      return of_script("idle", "engine_wakeups") + of_script("idle", "policy_wakeups")
+      return of_script("idle", "engine_wakeups") + of_script("idle", "script_wakeups")
     end, 0 },
     { "memory", "engine, kB", function() return of_script("memory", "engine_kb") end, 48 },
-    { "memory", "policy with a ten-line script, kB", function() return of_script("memory", "policy_kb") end, 300 },
+    { "memory", "policy with a ten-line script, kB", function() return of_script("memory", "script_kb") end, 300 },
     { "memory", "engine after 100,000 deaths: kB more", grown "engine", 16 },
-    { "memory", "policy after 100,000 deaths: kB more", grown "policy", 64 },
+    { "memory", "policy after 100,000 deaths: kB more", grown "script", 64 },
     { "size", "the binary, bytes (400 kB)", function() return file_size(reaper) end, 400 * 1024 },
   }
 end

@@ -1,7 +1,7 @@
 /*
- * Events, as the policy decodes them: lua_channel.c, events.lua and what follows. Input: the kind of script, then
- * packets of events. The engine is trusted with little: one start, for a reason that there is, and no usage
- * beyond the kernel's.
+ * Events, as the script process decodes them: lua_channel.c, events.lua and what follows. Input: the kind of script,
+ * then packets of events. The engine is trusted with little: one start, for a reason that there is, and no usage beyond
+ * the kernel's.
  */
 #include "lua_state.h"
 
@@ -45,7 +45,7 @@ static struct event read_event(struct input *input, int *has_started)
     memset(&event, 0, sizeof event);
     event.kind = (uint16_t)(input_byte(input) % (EVENT_STATS + 2));
     event.flags = (uint16_t)input_number(input);
-    event.ask = (uint32_t)input_number(input);
+    event.question = (uint32_t)input_number(input);
     event.pid = (int32_t)(uint32_t)input_number(input);
     event.status = (int32_t)(uint32_t)input_number(input);
     event.number = input_number(input);
@@ -108,9 +108,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     world_begin();
     lua_begin(&run, script);
     kind = input_byte(&input);
-    run.policy.options.command = run.policy.configured.command = kind & 1 ? command : NULL;
-    run.policy.options.restart = run.policy.configured.restart = (kind & 3) == 3 ? "always" : NULL;
-    run.policy.log.json = kind >> 2 & 1;
+    run.script.options.command = run.script.configured.command = kind & 1 ? command : NULL;
+    run.script.options.restart = run.script.configured.restart = (kind & 3) == 3 ? "always" : NULL;
+    run.script.log.json = kind >> 2 & 1;
     for (int i = 0; i < PACKETS_MAX && input.at < input.end; i++)
         send_packet(run.engine_end, &input, &has_started);
     close(run.engine_end);

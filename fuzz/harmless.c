@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "message.h"
-#include "proc.h"
-#include "spawn_plan.h"
+#include "common/messages.h"
+#include "common/proc.h"
+#include "common/spawn_plan.h"
 
 /* What is called in place of `name`, which is __real_name. */
 #define WRAP(type, name, ...)        \
@@ -100,7 +100,7 @@ size_t input_text(struct input *input, char *text, size_t size)
 
 /* ---- Processes. ---- */
 
-struct process *world_add(int is_child, int is_policy)
+struct process *world_add(int is_child, int is_script)
 {
     struct process *process;
 
@@ -109,7 +109,7 @@ struct process *world_add(int is_child, int is_policy)
     process = &world.processes[world.process_count++];
     process->state = ALIVE;
     process->is_child = is_child;
-    process->is_policy = is_policy;
+    process->is_script = is_script;
     return process;
 }
 
@@ -154,7 +154,7 @@ static int open_pidfd(pid_t pid)
     return ends[0];
 }
 
-/* What is signalled dies of KILL, and of TERM unless it is a policy. */
+/* What is signalled dies of KILL, and of TERM unless it is a script process. */
 WRAP(int, kill, pid_t pid, int number)
 {
     struct process *process;
@@ -167,7 +167,7 @@ WRAP(int, kill, pid_t pid, int number)
         if (process->state == ABSENT || (pid != -1 && (pid < 0 ? -pid : pid) != world_pid(process)))
             continue;
         found = 1;
-        if (number == SIGKILL || (number == SIGTERM && !process->is_policy))
+        if (number == SIGKILL || (number == SIGTERM && !process->is_script))
             world_die(process, number);
     }
     return found ? 0 : fail(ESRCH);
@@ -182,7 +182,7 @@ static struct process *find_waited(int is_any, pid_t pid, int flags, int *any)
         struct process *const process = &world.processes[i];
 
         if (process->state == ABSENT || !process->is_child || (!is_any && pid != world_pid(process))
-            || (process->is_policy && !(flags & __WALL)))
+            || (process->is_script && !(flags & __WALL)))
             continue;
         *any = 1;
         if (process->state == DEAD && !dead)
@@ -256,7 +256,7 @@ static void read_plan(const struct plan *plan)
     }
     for (size_t i = 0; i < request->limit_count; i++)
         sum += request->limits[i].limit.soft + request->limits[i].limit.hard;
-    sum += request->folder ? strlen(request->folder) : 0;
+    sum += request->directory ? strlen(request->directory) : 0;
     sum += request->cwd ? strlen(request->cwd) : 0;
     sum += request->name ? strlen(request->name) : 0;
     EXPECT(request->argv[0] && plan->base >= 3 && sum < SIZE_MAX);
@@ -343,7 +343,7 @@ WRAP(pid_t, setsid, void)
     return fail(EPERM);
 }
 
-static long new_policy(void)
+static long new_script(void)
 {
     struct process *const process = world.clone_error ? NULL : world_add(1, 1);
 
@@ -369,7 +369,7 @@ __attribute__((no_sanitize("address"))) WRAP(long, syscall, long which, ...)
     va_end(rest);
     switch (which) {
     case SYS_clone:
-        return new_policy();
+        return new_script();
     case SYS_pidfd_open:
         return open_pidfd((pid_t)argument[0]);
     case SYS_pidfd_send_signal:

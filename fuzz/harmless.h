@@ -15,7 +15,7 @@ enum { PROCESSES_MAX = 64, FIRST_PID = 100 };
 struct process {
     enum { ABSENT, ALIVE, DEAD } state;
     int status;    /* of a dead one */
-    int is_policy; /* waits without __WALL do not see it */
+    int is_script; /* waits without __WALL do not see it */
     int is_child;  /* of this process, which reaps it */
 };
 
@@ -40,7 +40,7 @@ void world_begin(void);
 void world_end(void);
 
 /* A new process, or NULL when there are enough. */
-struct process *world_add(int is_child, int is_policy);
+struct process *world_add(int is_child, int is_script);
 pid_t world_pid(const struct process *process);
 struct process *world_find(pid_t pid);
 void world_die(struct process *process, int status);

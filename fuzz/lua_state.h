@@ -1,8 +1,8 @@
 /*
- * lua_state.h: a policy process in the fuzzer's own: the whole of policy.c, with what the engine would say waiting in
+ * lua_state.h: a script process in the fuzzer's own: the whole of script.c, with what the engine would say waiting in
  * its socket. The file is included by the targets that run Lua.
  */
-#include "policy.c"
+#include "script/script.c"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,17 +12,17 @@
 #include "harmless.h"
 
 struct lua_run {
-    struct policy policy;
+    struct script script;
     struct options options;
     struct inherited_signals signals;
     char *argv[2];
     int engine_end;
 };
 
-/* A policy that runs `script` when run_lua is called. */
+/* A script process that runs `script` when run_lua is called. */
 static inline void lua_begin(struct lua_run *run, const char *script)
 {
-    struct policy_start start = { .argc = 1, .options = &run->options, .signals = &run->signals };
+    struct script_start start = { .argc = 1, .options = &run->options, .signals = &run->signals };
     int pair[2];
 
     memset(run, 0, sizeof *run);
@@ -35,14 +35,14 @@ static inline void lua_begin(struct lua_run *run, const char *script)
     start.channel_fd = pair[0];
     start.store_fd = memfd_create("store", MFD_CLOEXEC);
     run->engine_end = pair[1];
-    set_up(&run->policy, &start);
+    set_up(&run->script, &start);
 }
 
 /* Runs it to its end. The script and the modules may fail in no way that they do not expect. */
 static inline int lua_end(struct lua_run *run)
 {
-    const int code = run_lua(&run->policy);
+    const int code = run_lua(&run->script);
 
-    policy_drop_packets(&run->policy);
+    script_drop_packets(&run->script);
     return code;
 }

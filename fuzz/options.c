@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/options.h"
 #include "harmless.h"
-#include "options.h"
 
 enum { LINES_MAX = 64, LINE_SIZE = 512 };
 
@@ -46,7 +46,7 @@ static void check(const struct options *options)
     EXPECT(options->rewrite[9] == REWRITE_NONE && options->rewrite[19] == REWRITE_NONE);
     EXPECT(options->threshold < LOG_LEVEL_COUNT);
     EXPECT(options->parent_death >= 0 && options->parent_death <= SIGNAL_MAX);
-    EXPECT(options->grace >= 0 && options->hook_timeout >= 0 && options->policy_timeout >= 0);
+    EXPECT(options->grace >= 0 && options->hook_timeout >= 0 && options->script_timeout >= 0);
     EXPECT(memchr(options->user, '\0', sizeof options->user));
 }
 

@@ -3,7 +3,7 @@
  * turn, in the world of harmless.c. Input: how it is started, then steps. At the end everything dies and TERM comes:
  * whatever was ordered before, the engine has to end then, and no descriptor that was sent is left.
  */
-#include "engine.c"
+#include "engine/engine.c"
 
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -15,7 +15,7 @@
 enum { STEPS_MAX = 200, TURNS_MAX = 400, DESCRIPTORS_MAX = 256 };
 
 enum step {
-    STEP_POLICY,    /* an order of the policy */
+    STEP_SCRIPT,    /* an order of the script process */
     STEP_CANDIDATE, /* of the one that is being loaded */
     STEP_BYTES,     /* a packet that is no order */
     STEP_SIGNAL,
@@ -23,7 +23,7 @@ enum step {
     STEP_DEATH,
     STEP_BIRTH, /* of a process that the engine has not made */
     STEP_CLONE, /* how clones end from now on */
-    STEP_SHUT,  /* the policy shuts its socket */
+    STEP_SHUT,  /* the script process shuts its socket */
     STEP_WAIT,
     STEPS,
 };
@@ -84,7 +84,7 @@ static void send_order(struct input *input, const struct channel *channel)
     memset(&order, 0, sizeof order);
     order.kind = (uint16_t)(input_byte(input) % (ORDER_COUNT + 1));
     order.flags = (uint16_t)input_number(input);
-    order.ask = engine.last_ask - (uint32_t)input_number(input);
+    order.question = engine.last_question - (uint32_t)input_number(input);
     order.pid = (int32_t)(uint32_t)input_number(input);
     if (order.pid >= 0 && order.pid < PROCESSES_MAX)
         order.pid += FIRST_PID;
@@ -119,13 +119,14 @@ static void check(void)
         for (const struct child *child = engine.children.bucket[i]; child; child = child->next)
             count++;
     EXPECT(count == engine.children.count);
-    EXPECT(engine.asks_used >= 0 && engine.asks_used <= ASKS_MAX);
+    EXPECT(engine.questions_used >= 0 && engine.questions_used <= QUESTIONS_MAX);
     EXPECT(engine.watched_count >= 0 && engine.watched_count <= WATCHED_MAX);
-    EXPECT(engine.left_code >= 0 && engine.left_code <= 255 && engine.exit_code >= -1 && engine.exit_code <= 255);
-    EXPECT(engine.main_pid >= 0 && engine.policy.pid >= 0 && engine.candidate.pid >= 0);
-    EXPECT((engine.policy.pid == 0) == (engine.policy.state == POLICY_NONE));
-    EXPECT(engine.policy.channel.backlog <= BACKLOG_MAX + 1024);
-    EXPECT(!engine.policy.channel.head || engine.policy.channel.backlog > 0);
+    EXPECT(engine.final_code >= 0 && engine.final_code <= 255 && engine.requested_code >= -1
+           && engine.requested_code <= 255);
+    EXPECT(engine.main_pid >= 0 && engine.script.pid >= 0 && engine.candidate.pid >= 0);
+    EXPECT((engine.script.pid == 0) == (engine.script.state == SLOT_EMPTY));
+    EXPECT(engine.script.channel.backlog <= BACKLOG_MAX + 1024);
+    EXPECT(!engine.script.channel.head || engine.script.channel.backlog > 0);
 }
 
 static void take_turn(void)
@@ -141,14 +142,14 @@ static void take_step(struct input *input)
     char bytes[256];
 
     switch ((enum step)(input_byte(input) % STEPS)) {
-    case STEP_POLICY:
-        send_order(input, &engine.policy.channel);
+    case STEP_SCRIPT:
+        send_order(input, &engine.script.channel);
         break;
     case STEP_CANDIDATE:
         send_order(input, &engine.candidate.channel);
         break;
     case STEP_BYTES:
-        send_packet(&engine.policy.channel, bytes, input_text(input, bytes, sizeof bytes), input_byte(input) % 8);
+        send_packet(&engine.script.channel, bytes, input_text(input, bytes, sizeof bytes), input_byte(input) % 8);
         break;
     case STEP_SIGNAL:
         send_signal(1 + input_byte(input) % 64, (pid_t)input_byte(input), input_byte(input) & 1 ? SI_QUEUE : SI_USER);
@@ -167,8 +168,8 @@ static void take_step(struct input *input)
         world.exec_error = input_byte(input) & 1 ? ENOENT : 0;
         break;
     case STEP_SHUT:
-        if (engine.policy.channel.peer >= 0)
-            shutdown(engine.policy.channel.peer, SHUT_RDWR);
+        if (engine.script.channel.peer >= 0)
+            shutdown(engine.script.channel.peer, SHUT_RDWR);
         break;
     default:
         break;
@@ -179,8 +180,8 @@ static void take_step(struct input *input)
 static void make_impatient(void)
 {
     engine.options.hook_timeout = engine.options.grace = NANOSECONDS;
-    for (int i = 0; i < engine.asks_used; i++)
-        engine.asks[i].deadline = clock_now();
+    for (int i = 0; i < engine.questions_used; i++)
+        engine.questions[i].deadline = clock_now();
 }
 
 static void die_all(void)
@@ -221,7 +222,7 @@ static void forget_child(struct child *child, void *context)
     children_remove(&engine.children, child->pid);
 }
 
-static int never_policy(const struct engine *unused, int channel_fd)
+static int never_script(const struct engine *unused, int channel_fd)
 {
     (void)unused;
     (void)channel_fd;
@@ -238,9 +239,9 @@ static void run_engine(const struct engine_start *start, const struct options *o
     engine.log.fd = devnull;
     EXPECT(open_signals(&engine) == 0);
     if (start->program)
-        keeper_take_program(&engine);
+        scripts_take_program(&engine);
     else if (engine_has_script(&engine))
-        keeper_start_first(&engine);
+        scripts_start_first(&engine);
     else
         engine_begin(&engine);
     for (int i = 0; i < STEPS_MAX && input->at < input->end; i++) {
@@ -262,7 +263,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static char *command[] = { "sleep", "5", NULL };
     struct input input = { bytes, bytes + size };
     struct engine_program program = { .told = -1, .subreaper = 1 };
-    struct engine_start start = { 1, arguments, environment, 1, NULL, never_policy, exit };
+    struct engine_start start = { 1, arguments, environment, 1, NULL, never_script, exit };
     struct options options = options_default();
     unsigned kind;
     int program_end;

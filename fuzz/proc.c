@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/proc.h"
 #include "harmless.h"
-#include "proc.h"
 
 static void read_text(const uint8_t *bytes, size_t size)
 {

@@ -8,14 +8,14 @@
 static const char script[] =
     "local core, restart = require 'reaper.core', require 'reaper.restart'\n"
     "local text, numbers = ...\n"
-    "local policy, why = restart.parse(text)\n"
-    "assert(policy and type(policy) == 'function' or type(why) == 'string')\n"
-    "assert(not (policy and text:find ':' and not text:find '^on%-failure:%d+$'), 'a number that means nothing')\n"
-    "if policy then\n"
+    "local script, why = restart.parse(text)\n"
+    "assert(script and type(script) == 'function' or type(why) == 'string')\n"
+    "assert(not (script and text:find ':' and not text:find '^on%-failure:%d+$'), 'a number that means nothing')\n"
+    "if script then\n"
     "  local past, now = restart.past(0), 0\n"
     "  for _, number in ipairs(numbers) do\n"
     "    now = now + number / 64\n"
-    "    local delay, reason = restart.ended(past, policy, 'main', core.status(number << 8), {}, now)\n"
+    "    local delay, reason = restart.ended(past, script, 'main', core.status(number << 8), {}, now)\n"
     "    assert(delay == nil and type(reason) == 'string' and not reason:find 'has r[ae]' or\n"
     "      type(delay) == 'number' and delay == delay and delay < math.huge, reason)\n"
     "    if delay then\n"
@@ -29,7 +29,7 @@ static const char script[] =
     "if max then\n"
     "  local failed = { name = 'main', status = core.status(256), lifetime = 0, restarts = math.maxinteger,\n"
     "    history = {}, lifetimes = {}, now = 0 }\n"
-    "  assert(math.tointeger(max) == 0 or not policy(failed), 'a limit that is none')\n"
+    "  assert(math.tointeger(max) == 0 or not script(failed), 'a limit that is none')\n"
     "end\n"
     "local key, value = text:match '^([^=]*)=(.*)$'\n"
     "if key then\n"
@@ -65,8 +65,8 @@ static lua_State *state(void)
     if (L)
         return L;
     lua_begin(&run, "");
-    L = new_state(&run.policy.watchdog);
-    open_libraries(L, &run.policy);
+    L = new_state(&run.script.watchdog);
+    open_libraries(L, &run.script);
     lua_settop(L, 0);
     EXPECT(luaL_loadbufferx(L, script, sizeof script - 1, "=fuzz", "t") == LUA_OK);
     return L;

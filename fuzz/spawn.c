@@ -116,18 +116,18 @@ static int fuzz_table(lua_State *L)
     return 1;
 }
 
-/* policy.c's own, and then what only this script has. */
+/* script.c's own, and then what only this script has. */
 static int run_script(lua_State *L)
 {
     struct lua_run *run = lua_touserdata(L, 1);
 
-    open_libraries(L, &run->policy);
+    open_libraries(L, &run->script);
     lua_pushcfunction(L, fuzz_table);
     lua_setglobal(L, "fuzz_table");
     lua_settop(L, 0);
     set_arguments(L, &run->options);
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "reaper.script");
+    lua_pushliteral(L, "reaper.runtime.script");
     lua_call(L, 1, 1); // run
     EXPECT(luaL_loadbufferx(L, script, sizeof script - 1, "=fuzz", "t") == LUA_OK);
     lua_call(L, 1, 1);
@@ -144,14 +144,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     input = (struct input){ bytes, bytes + size };
     lua_begin(&run, NULL);
     shutdown(run.engine_end, SHUT_WR);
-    L = new_state(&run.policy.watchdog);
+    L = new_state(&run.script.watchdog);
     lua_pushcfunction(L, with_traceback);
     lua_pushcfunction(L, run_script);
     lua_pushlightuserdata(L, &run);
     if (lua_pcall(L, 1, 0, 1) != LUA_OK)
         world_wrong(__FILE__, __LINE__, lua_tostring(L, -1));
     lua_close(L);
-    policy_drop_packets(&run.policy);
+    script_drop_packets(&run.script);
     world_end();
     return 0;
 }

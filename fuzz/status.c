@@ -3,10 +3,10 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "engine.h"
+#include "common/status.h"
+#include "engine/engine.h"
 #include "harmless.h"
-#include "lua_values.h"
-#include "reap.h"
+#include "script/lua_values.h"
 
 static const char *text_field(lua_State *L, const char *key)
 {
@@ -32,7 +32,7 @@ static lua_Integer integer_field(lua_State *L, const char *key)
 static void check_status(lua_State *L, int raw)
 {
     const char *kind;
-    char text[64];
+    char text[STATUS_TEXT_SIZE];
 
     push_status(L, raw);
     kind = text_field(L, "kind");
@@ -40,8 +40,8 @@ static void check_status(lua_State *L, int raw)
     EXPECT(strlen(luaL_tolstring(L, 1, NULL)) > strlen(kind));
     if (strcmp(kind, "exit") == 0 || strcmp(kind, "signal") == 0) {
         EXPECT(integer_field(L, "exit_code") >= 0 && integer_field(L, "exit_code") <= 255);
-        EXPECT(integer_field(L, "exit_code") == engine_code_of(raw));
-        reap_describe(raw, text, sizeof text);
+        EXPECT(integer_field(L, "exit_code") == status_exit_code(raw));
+        status_describe(raw, text);
         EXPECT(strcmp(text, lua_tostring(L, -1)) == 0);
     } else {
         EXPECT(integer_field(L, "exit_code") == -1);

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/signals.h"
+#include "common/text.h"
 #include "harmless.h"
-#include "signals.h"
-#include "text.h"
 
 static void read_numbers(const char *text)
 {

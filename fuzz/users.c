@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/users.h"
 #include "harmless.h"
-#include "users.h"
 
 /* The text up to `end`, which is cut off; *rest is what follows. */
 static char *cut(char *text, const char *end, char **rest)

@@ -52,10 +52,10 @@ function handlers.reap(self, words)
   if name == "-" and id then
     return tell_orphan(self, tonumber(id), tonumber(raw))
   end
-  if name:find "^absent%-" then -- the engine learns of that through the policy's socket, which may be gone by then
+  if name:find "^absent%-" then -- the engine learns of that through the script's socket, which may be gone by then
     self.absent = self.absent + 1
     if self.absent >= self.starts then
-      self.violated(("%d children whose exec failed were told, with %d policies"):format(self.absent, self.starts))
+      self.violated(("%d children whose exec failed were told, with %d scripts"):format(self.absent, self.starts))
     end
   elseif name:find "^%a+%-" and self.ended[name] then
     self.violated("told twice: " .. name)
@@ -67,8 +67,8 @@ function handlers.spawned(self, words)
   self.spawned[words[1]] = true
 end
 
--- The order holds for what one policy is told. A policy that is being replaced can read one more packet while the
--- engine takes back those before it, for the next.
+-- The order holds for what one script process is told. A script process that is being replaced can read one more packet
+-- while the engine takes back those before it, for the next.
 function handlers.start(self, words)
   for _, storm in pairs(self.storms) do
     storm.last = 0
@@ -94,7 +94,7 @@ function handlers.state(self, words)
   self.states[words[1]] = { state = words[2], pid = tonumber(words[3]) }
 end
 
--- The engine's counters. What of them was not told by now was lost with a policy, where the moment was quiet.
+-- The engine's counters. What of them was not told by now was lost with a script process, where the moment was quiet.
 function handlers.stats(self, words)
   local reaped, dropped = tonumber(words[1]), tonumber(words[2])
   self.stats = {

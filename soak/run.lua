@@ -3,10 +3,11 @@
 --
 -- Time is cut into rounds. In each, random actions come as fast as they may; at its end all comes to rest, and then the
 -- books have to be right. What must be right depends on the round:
---   policy   the policy is stopped, blocked, and computes for too long; it is neither killed nor replaced: every death
+--   stuck    the script process is stopped, blocked, and computes for too long; it is neither killed nor replaced:
+-- every death
 --            is told exactly once, and every real-time signal, too
 --   reload   it is replaced, never blocked or killed: every death is told exactly once
---   crash    all of it, and it is killed: what a policy had read when it was killed is lost, one packet at most
+--   crash    all of it, and it is killed: what a script process had read when it was killed is lost, one packet at most
 
 package.path = "./?.lua;" .. package.path
 
@@ -24,14 +25,14 @@ local TICK = 0.02
 local LOOK_EVERY = 0.2 -- seconds between two looks at all processes
 local MOST_PROCESSES = 1500
 local MOST_STORMS = 6 -- at the same time
-local PACKET = 32 * 1024 // 184 -- deaths that a policy has read at most, and lost when it is killed
+local PACKET = 32 * 1024 // 184 -- deaths that a script process has read at most, and lost when it is killed
 local ZOMBIE_AGE = 1 * slow
 local COMPUTE_EVERY = 6 -- seconds at least, since each costs 2 s of CPU time
-local DOWN_AT_MOST = 10 * slow -- seconds with a policy: back-off 1 s, after web's, a hook that computes for 2 s, room
+local DOWN_AT_MOST = 10 * slow -- seconds with a script: back-off 1 s, after web's, a hook that computes for 2 s, room
 local REST_AT_MOST = 20 * slow -- seconds until all is at rest
 local END_AT_MOST = 10 * slow -- the services' grace of 5 s, and the engine's
 local ENGINE_GROWTH = 256 -- kB: a page or two for each table that grows with children, and the allocator's slack
-local POLICY_GROWTH = 4096 -- kB: the pool of small blocks is 1 MB, and malloc keeps what the text of a full pipe took
+local SCRIPT_GROWTH = 4096 -- kB: the pool of small blocks is 1 MB, and malloc keeps what the text of a full pipe took
 local HEAP_GROWTH = 128 -- kB: of the Lua state after a collection; what is held for each death would be more in a round
 local ALWAYS = { "web", "api", "chatty" }
 local GROUP = { web = true, api = true, chatty = true, once = true, extra = true }
@@ -53,11 +54,11 @@ local FILES = {
 local c, ledger, processes -- the container, what it told, what lives in it
 local round -- of now
 local began = uv.hrtime()
-local sum = { storms = 0, orphans = 0, kills = 0, policy_kills = 0, stops = 0, signals = 0, rounds = 0, lost = 0 }
-local down_for = {} -- service → seconds for which it was not there although there was a policy
+local sum = { storms = 0, orphans = 0, kills = 0, script_kills = 0, stops = 0, signals = 0, rounds = 0, lost = 0 }
+local down_for = {} -- service → seconds for which it was not there although there was a script process
 local later = {} -- what is to be done at a time: { at, f }
 local storms = 0 -- made so far
-local series = { count = 0, at = 0, reloads = 0 } -- of policies that were killed one after the other
+local series = { count = 0, at = 0, reloads = 0 } -- of script processes that were killed one after the other
 local edition = 1
 local once_since -- "once" was seen although it had ended
 local base -- what was used after the warm-up
@@ -118,10 +119,10 @@ local function check_zombies(list)
   end
 end
 
--- The time without a service counts only while there is a policy that could start it.
+-- The time without a service counts only while there is a script process that could start it.
 local function check_services(list, elapsed)
-  local policy = find_all(list, "reaper-policy")[1]
-  local works = policy and policy.state ~= "T" and ledger.is_up
+  local script_process = find_all(list, "reaper-script")[1]
+  local works = script_process and script_process.state ~= "T" and ledger.is_up
   for _, name in ipairs(ALWAYS) do
     if find_all(list, name)[1] then
       down_for[name] = 0
@@ -129,7 +130,7 @@ local function check_services(list, elapsed)
       down_for[name] = (down_for[name] or 0) + math.min(elapsed, 2 * LOOK_EVERY)
     end
     if (down_for[name] or 0) > DOWN_AT_MOST then
-      violated(("service %s has been down for %g s, and there was a policy"):format(name, down_for[name]))
+      violated(("service %s has been down for %g s, and there was a script process"):format(name, down_for[name]))
     end
   end
 end
@@ -267,12 +268,12 @@ local function kill_a_service()
 end
 
 local function policy()
-  return one_of(find_all(processes:list(), "reaper-policy"))
+  return one_of(find_all(processes:list(), "reaper-script"))
 end
 
--- The one after a policy that was lost early comes after twice as long as the one before, up to 10 s: after four the
--- series has a rest. A reload ends it.
-local function kill_policy()
+-- The one after a script process that was lost early comes after twice as long as the one before, up to 10 s: after
+-- four the series has a rest. A reload ends it.
+local function kill_script()
   if now() - series.at > 11 or series.reloads ~= ledger.reloads then
     series = { count = 0, at = 0, reloads = ledger.reloads }
   end
@@ -282,11 +283,11 @@ local function kill_policy()
   end
   series.count, series.at = series.count + 1, now()
   ledger.is_up = false
-  sum.policy_kills, round.kills = sum.policy_kills + 1, round.kills + 1
+  sum.script_kills, round.kills = sum.script_kills + 1, round.kills + 1
   kill(victim.pid, one_of { "KILL", "KILL", "SEGV" })
 end
 
-local function stop_policy()
+local function stop_script()
   local victim = policy()
   if victim then
     sum.stops = sum.stops + 1
@@ -363,12 +364,12 @@ local COMMON = {
   { 4, action(FULL) }, { 5, action(RAISE) }, { 4, action(CONFIGURE) },
 }
 local KINDS = {
-  policy = { { 4, stop_policy }, { 5, action(BLOCK) }, { 2, compute } },
+  stuck = { { 4, stop_script }, { 5, action(BLOCK) }, { 2, compute } },
   reload = { { 5, reload }, { 4, reload_changed }, { 1, reload_broken } },
-  crash = { { 12, kill_policy }, { 3, stop_policy }, { 4, action(BLOCK) }, { 2, compute }, { 3, reload },
+  crash = { { 12, kill_script }, { 3, stop_script }, { 4, action(BLOCK) }, { 2, compute }, { 3, reload },
     { 2, reload_changed } },
 }
-local ORDER = { "policy", "reload", "crash" }
+local ORDER = { "stuck", "reload", "crash" }
 
 local function choose(kind)
   local list, total = {}, 0
@@ -401,14 +402,14 @@ local function wrong_processes(list)
   end
   for _, process in ipairs(list) do
     local parent = by_pid[process.ppid]
-    local is_policy = process.comm == "reaper-policy"
-    if process.ppid == 1 and (GROUP[process.comm] or is_policy) then
+    local is_script = process.comm == "reaper-script"
+    if process.ppid == 1 and (GROUP[process.comm] or is_script) then
       count[process.comm] = (count[process.comm] or 0) + 1
     elseif process.ppid > 1 and not (parent and GROUP[parent.comm]) or process.ppid == 1 then
       return ("there is a process %d (%s, %s)"):format(process.pid, process.comm, process.state)
     end
   end
-  for _, name in ipairs { "reaper-policy", "web", "api", "chatty", "once" } do
+  for _, name in ipairs { "reaper-script", "web", "api", "chatty", "once" } do
     local expected = name == "once" and ledger.states.once.state ~= "running" and 0 or 1
     if (count[name] or 0) ~= expected then
       return ("%s lives %d times"):format(name, count[name] or 0)
@@ -423,7 +424,7 @@ local function wrong_states()
     if name == "once" and ledger.ended.once then
       expected = "failed"
     end
-    local is_lost = name == "once" and state and state.state == "failed" -- its end was read by a policy that was killed
+    local is_lost = name == "once" and state and state.state == "failed" -- a script that was killed had read its end
       and round.may_lose > 0
     if not state or state.state ~= expected and not is_lost then
       return ("service %s is %s and should be %s"):format(name, state and state.state or "not told of", expected)
@@ -431,7 +432,7 @@ local function wrong_states()
   end
 end
 
--- All that was reaped was told, dropped, or lost with a policy.
+-- All that was reaped was told, dropped, or lost with a script process.
 local function wrong_books()
   local stats = ledger.stats
   local lost = stats.lost - sum.lost
@@ -450,9 +451,9 @@ local function wrong_books()
   end
 end
 
--- Real-time signals queue, and each is asked about once where the policy is not replaced.
+-- Real-time signals queue, and each is asked about once where the script process is not replaced.
 local function wrong_signals()
-  if round.kind ~= "policy" then
+  if round.kind ~= "stuck" then
     return
   end
   for number, sent in pairs(round.sent) do
@@ -466,21 +467,21 @@ local function wrong_signals()
 end
 
 local function measure()
-  local first = find_all(processes:list(), "reaper-policy")[1] or { pid = 0 }
-  local engine_fds, policy_fds = processes:descriptors(1), processes:descriptors(first.pid)
+  local first = find_all(processes:list(), "reaper-script")[1] or { pid = 0 }
+  local engine_fds, script_fds = processes:descriptors(1), processes:descriptors(first.pid)
   return {
     engine_fds = #engine_fds, engine_memory = processes:dirty(1),
-    policy_fds = #policy_fds, policy_memory = processes:dirty(first.pid), policy_heap = ledger.heap,
-    list = "engine " .. table.concat(engine_fds, " ") .. ", policy " .. table.concat(policy_fds, " "),
+    script_fds = #script_fds, script_memory = processes:dirty(first.pid), script_heap = ledger.heap,
+    list = "engine " .. table.concat(engine_fds, " ") .. ", policy " .. table.concat(script_fds, " "),
   }
 end
 
 local LIMITS = {
-  engine_fds = 0, policy_fds = 0, engine_memory = ENGINE_GROWTH, policy_memory = POLICY_GROWTH,
-  policy_heap = HEAP_GROWTH,
+  engine_fds = 0, script_fds = 0, engine_memory = ENGINE_GROWTH, script_memory = SCRIPT_GROWTH,
+  script_heap = HEAP_GROWTH,
 }
 if container.sanitized then -- it keeps what was freed
-  LIMITS.engine_memory, LIMITS.policy_memory = math.huge, math.huge
+  LIMITS.engine_memory, LIMITS.script_memory = math.huge, math.huge
 end
 
 local function wrong_growth()
@@ -493,11 +494,11 @@ local function wrong_growth()
   end
 end
 
--- Policies end only when the driver kills them.
+-- Script processes end only when the driver kills them.
 local function wrong_ends()
-  local _, ended = c:err():gsub("reaper%-lua: the policy ended", "")
-  if ended > sum.policy_kills then
-    return ("%d policies were killed, and %d ended"):format(sum.policy_kills, ended)
+  local _, ended = c:err():gsub("reaper%-lua: the script process ended", "")
+  if ended > sum.script_kills then
+    return ("%d script processes were killed, and %d ended"):format(sum.script_kills, ended)
   end
 end
 
@@ -567,7 +568,7 @@ local function warm_up(length)
   for _, kind in ipairs(ORDER) do
     run_round(kind, length)
   end
-  begin_round "policy"
+  begin_round "stuck"
   local once = find_all(processes:list(), "once")[1]
   if once then
     kill(once.pid, "KILL")
@@ -623,13 +624,13 @@ local function main()
   local length = math.max(1, math.min(6, seconds / 10))
   warm_up(length)
   while now() < seconds - length do
-    run_round(one_of { "policy", "reload", "crash", "crash" }, length)
+    run_round(one_of { "stuck", "reload", "crash", "crash" }, length)
   end
   local how, took = finish()
   processes:leave()
-  print(("soak: %d s, seed %d: %d deaths, %d storms with %d orphans, %d services killed, %d policies killed and %d " ..
-    "stopped, %d reloads, %d signals, %d raised, %d lost with policies; %d rounds; %s took %.1f s: all invariants held")
-    :format(seconds, seed, ledger.deaths, sum.storms, sum.orphans, sum.kills, sum.policy_kills, sum.stops,
+  print(("soak: %d s, seed %d: %d deaths, %d storms with %d orphans, %d services killed, %d scripts killed and %d " ..
+    "stopped, %d reloads, %d signals, %d raised, %d lost with scripts; %d rounds; %s took %.1f s: all invariants held")
+    :format(seconds, seed, ledger.deaths, sum.storms, sum.orphans, sum.kills, sum.script_kills, sum.stops,
       ledger.reloads, sum.signals, ledger.raised, sum.lost, sum.rounds, how, took))
   container.close_all()
 end

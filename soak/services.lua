@@ -53,7 +53,7 @@ local function name_of(kind)
   return ("%s-%.6f"):format(kind, reaper.now())
 end
 
--- 32 (EPIPE) and 107 (ENOTCONN): this policy has been replaced, or lost its engine, just now.
+-- 32 (EPIPE) and 107 (ENOTCONN): this script process has been replaced, or lost its engine, just now.
 local function is_replaced(errno)
   return errno == 32 or errno == 107
 end
@@ -116,7 +116,7 @@ local function tell_stats(tries)
     elseif stats.reaped ~= before.reaped and tries > 0 then
       return tell_stats(tries - 1)
     end
-    tell("stats", stats.reaped, stats.dropped, stats.policy_restarts, stats.reaped == before.reaped)
+    tell("stats", stats.reaped, stats.dropped, stats.script_restarts, stats.reaped == before.reaped)
   end)
 end
 

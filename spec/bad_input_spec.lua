@@ -27,7 +27,7 @@ describe("a wrong option", function()
     { { "--rewrote=TERM:INT" }, { "unknown option --rewrote", "--rewrite" } },
     { { "--xyzzyplugh" }, { "unknown option --xyzzyplugh", "--help" } },
     { { "--" .. ("x"):rep(5000) }, { "unknown option --xxx" } },
-    { { "--p" }, { "--p" } }, -- parent-death, policy-timeout or pause
+    { { "--p" }, { "--p" } }, -- parent-death, script-timeout or pause
     { { "-z" }, { "unknown option -z" } },
     { { "-gz" }, { "unknown option -z" } },
     { { "-\1" }, { "unknown option" } },
@@ -84,7 +84,7 @@ end)
 describe("a wrong number", function()
   local numbers = { "", " ", "x", "0x10", "0X1p4", "inf", "Infinity", "nan", "-1", "-0", "+5", "1e3", "1.", ".",
     "1.2.3", " 5", "5 ", "5s", "1,5", "５", "99999999999999999999999" }
-  local options = { "grace", "hook-timeout", "policy-timeout" }
+  local options = { "grace", "hook-timeout", "script-timeout" }
 
   for _, number in ipairs(numbers) do
     it("is refused on the command line: '" .. number .. "'", function()
@@ -96,7 +96,7 @@ describe("a wrong number", function()
 
   for _, number in ipairs { "x", "0x10", "inf", "nan", "-1", "1e3", " 5" } do
     it("is refused in the environment: '" .. number .. "'", function()
-      for _, variable in ipairs { "REAPER_GRACE", "REAPER_HOOK_TIMEOUT", "REAPER_POLICY_TIMEOUT" } do
+      for _, variable in ipairs { "REAPER_GRACE", "REAPER_HOOK_TIMEOUT", "REAPER_SCRIPT_TIMEOUT" } do
         assert_contains(refused{ env = { [variable] = number } }, { variable, '"' .. number .. '"' })
       end
     end)

@@ -46,7 +46,7 @@ describe("a script that cannot be loaded", function()
     { "recurses for ever", "local function f() return 1 + f() end f()", "stack overflow",
       { "--hook-timeout=9" } },
     { "kills itself", "os.execute('kill -KILL $PPID')",
-      "the policy ended %(signal SIGKILL%) while it loaded the script" },
+      "the script process ended %(signal SIGKILL%) while it loaded the script" },
   }
 
   local function assert_refused(pattern, code, out, err)
@@ -107,12 +107,12 @@ describe("a script that cannot be loaded", function()
       function on_start(_, again) print("start", again) end
     ]] }
     c:expect("start\tnil\n")
-    local old = c:find("reaper-policy").pid
+    local old = c:find("reaper-script").pid
     assert(io.open(c:file("broken"), "w")):close()
     c:kill("HUP")
-    c:until_true(function() return #c:processes() == 3 end, 5, "the new policy")
-    c:until_true(function() return #c:processes() == 2 end, 5, "the end of the new policy")
-    assert.are.equal(old, c:find("reaper-policy").pid)
+    c:until_true(function() return #c:processes() == 3 end, 5, "the new script process")
+    c:until_true(function() return #c:processes() == 2 end, 5, "the end of the new script process")
+    assert.are.equal(old, c:find("reaper-script").pid)
     os.remove(c:file("broken"))
     c:kill("HUP")
     c:expect("start\treload\n")
@@ -158,7 +158,7 @@ describe("a signal while the script is loading", function()
           local c = container.start{ mode = mode, args = { "--hook-timeout=30" },
             script = "print('loading')\n" .. way[2], command = { "/bin/echo", "COMMAND ran" } }
           c:expect("loading\n")
-          c:until_true(function() return c:find(way[3] or "reaper-policy") end)
+          c:until_true(function() return c:find(way[3] or "reaper-script") end)
           c:kill(name)
           assert.are.equal(code, c:wait(5))
           assert.are.equal("loading\n", c:out())

@@ -83,7 +83,7 @@ describe("COMMAND", function()
           assert.are.same({ 0, c.folder .. "\n", "" }, { c:wait(), c:out(), c:err() })
         end)
 
-        it("gets the inherited descriptors, which the engine and the policy close", function()
+        it("gets the inherited descriptors, which the engine and the script process close", function()
           local c = container.start{ mode = mode, script = script, wrap = with_descriptors(),
             command = { "/bin/sh", "-c", "echo five >&5; echo seven >&7; echo done; exec sleep 60" } }
           c:expect("done\n")
@@ -93,9 +93,9 @@ describe("COMMAND", function()
           end, 5, "the engine to close what it has inherited")
           c:until_true(function() return c:find("sleep") end, 5, "the sleep to have its name")
           assert.matches("inherited", descriptors(c:find("sleep").pid), 1, true)
-          local policy = c:find("reaper-policy")
-          assert.are.equal(script ~= nil, policy ~= nil)
-          assert.not_matches("inherited", policy and descriptors(policy.pid) or "", 1, true)
+          local script_process = c:find("reaper-script")
+          assert.are.equal(script ~= nil, script_process ~= nil)
+          assert.not_matches("inherited", script_process and descriptors(script_process.pid) or "", 1, true)
         end)
 
         it("gets no descriptor of the engine's", function()

@@ -46,7 +46,7 @@ describe("an option without an effect", function()
     { { "--leave-orphans" }, ENDS, nil, "--leave-orphans has no effect without a command" },
     { { "--hook-timeout", "2" }, nil, { "true" }, "--hook-timeout has no effect without a script" },
     { { "--hook-memory", "64M" }, nil, { "true" }, "--hook-memory has no effect without a script" },
-    { { "--policy-timeout", "9" }, nil, { "true" }, "--policy-timeout has no effect without a script" },
+    { { "--script-timeout", "9" }, nil, { "true" }, "--script-timeout has no effect without a script" },
   }
   for _, row in ipairs(rows) do
     it("is told: " .. row[1][1], function()
@@ -160,7 +160,7 @@ describe("restart policies", function()
   it("number signals without reaper/core.so as the kernel does", function()
     local names = script.printed("for n = 1, 31 do print(require 'reaper.core'.signal(n)) end")
     local numbers = program.printed([[
-      local check = require "reaper.check"
+      local check = require "reaper.runtime.check"
       for name in io.open("names"):read("a"):gmatch "SIG%w+" do print(check.signal("", "", name) .. "\t" .. name) end
     ]], { cwd = "{folder}", files = { names = names },
       env = { LUA_CPATH_5_4 = "/does/not/exist.so", LUA_CPATH = "/does/not/exist.so" } })

@@ -146,7 +146,7 @@ describe("with a stderr that is full", function()
       assert.are.equal(0, c:wait(5))
     end)
 
-    it("the engine goes on though the policy waits for a reader", function()
+    it("the engine goes on though the script process waits for a reader", function()
       local c = container.start{ mode = mode, full_stderr = true, args = { "-vvvw" }, script = [[
         function on_reap() error("boom") end
         function on_signal() error("boom") end
@@ -289,9 +289,9 @@ describe("rubbish on the engine's socket", function()
       local c = container.start{ mode = mode, command = { helper, "signals" },
         script = script_for("printf rubbish >&3; head -c 5000 /dev/zero >&3") }
       c:expect("ready.*written\texit 0") -- in either order
-      c:err_expect("a malformed packet of 7 bytes from the policy was dropped\n")
-      c:err_expect("a malformed packet of %d+ bytes from the policy was dropped\n.*"
-        .. "a malformed packet of %d+ bytes from the policy was dropped\n")
+      c:err_expect("a malformed packet of 7 bytes from the script process was dropped\n")
+      c:err_expect("a malformed packet of %d+ bytes from the script process was dropped\n.*"
+        .. "a malformed packet of %d+ bytes from the script process was dropped\n")
       assert_goes_on(c)
     end)
 
@@ -324,7 +324,7 @@ describe("rubbish on the engine's socket", function()
       local c = container.start{ mode = mode, command = { helper, "signals" }, script = script_for(table.concat(text)) }
       c:expect("written\texit 0")
       c:expect("ready")
-      c:err_expect("malformed setting from the policy")
+      c:err_expect("malformed setting from the script process")
       assert_goes_on(c)
     end)
   end)
@@ -333,13 +333,13 @@ end)
 describe("an engine that is killed", function()
   after_each(container.close_all)
 
-  it("takes a policy with it whose script still waits while it is loaded", function()
+  it("takes a script process with it whose script still waits while it is loaded", function()
     local c = container.start{ program = { "/bin/sh", "-c", '"$@" & exec sleep 1000', "sh", container.binary },
       script = 'print("waits") reaper.sleep(1000)' }
     c:expect("waits")
     c:kill("KILL", c:children_of(1)[1].pid)
     c:until_true(function()
-      return c:find("reaper-policy").state == "Z" -- nobody reaps it here
-    end, 5, "the end of the policy")
+      return c:find("reaper-script").state == "Z" -- nobody reaps it here
+    end, 5, "the end of the script process")
   end)
 end)

@@ -14,11 +14,11 @@ describe("on_start", function()
       assert.are.same({ "2", c:find("sleep").nspid, "nil" }, { count, tonumber(pid), again })
     end)
 
-    it("gets \"crash\" and the same pid in a policy that follows a killed one", function()
+    it("gets \"crash\" and the same pid in a script process that follows a killed one", function()
       local c = script.start([[function on_start(...) print("start", ...) end]],
         { mode = mode, command = { "sleep", "1000" } })
       local pid = c:expect("start\t(%d+)\tnil\n")
-      script.kill_policy(c)
+      script.kill_script(c)
       assert.are.equal(pid, (c:expect("start\t(%d+)\tcrash\n")))
     end)
   end)

@@ -1,5 +1,5 @@
--- A policy that mistreats its engine: packets that no policy sends, replies that it does not read, a socket that it
--- shuts.
+-- A script process that mistreats its engine: packets that no script process sends, replies that it does not read, a
+-- socket that it shuts.
 
 local container = require "spec.support.container"
 local descriptors = require("spec.support.script").descriptors
@@ -65,7 +65,7 @@ describe("the engine", function()
     end)
   end
 
-  it("replaces a policy that has shut its socket, and does not spin", function()
+  it("replaces a script process that has shut its socket, and does not spin", function()
     local c = start(RAW .. [[
       function on_start(_, again) print("start", again) if not again then raw.shut() end end]])
     c:expect("start\tcrash\n")

@@ -1,4 +1,4 @@
--- System calls while a lost policy is replaced fail, one at a time (spec/support/injection.lua).
+-- System calls while a lost script process is replaced fail, one at a time (spec/support/injection.lua).
 
 local container = require "spec.support.container"
 local faults = require "spec.support.faults"
@@ -12,7 +12,7 @@ injection.define("crash", function()
     c:expect("ready\n")
     faults.attach(c, c, { name = "sendmsg", index = 1, errno = "EPIPE" })
     c:kill("WINCH")
-    c:err_expect("the policy has shut its channel: replacing it\n")
+    c:err_expect("the script process has shut its channel: replacing it\n")
     c:expect("started\tcrash\n")
     assert.is_true(faults.happened(c))
   end)

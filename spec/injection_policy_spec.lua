@@ -1,4 +1,4 @@
--- System calls which the policy process makes fail, one at a time (spec/support/injection.lua).
+-- System calls which the script process makes fail, one at a time (spec/support/injection.lua).
 
 local injection = require "spec.support.injection"
 

@@ -29,14 +29,14 @@ describe("an order that comes while its script process ends", function()
           print(again or "first", known, running)
         end]], command = { container.helper, "signals" } }
       c:expect "first\t%d\t0\n"
-      local policy, engine = c:find "reaper-policy", c.view:find(c.nspid)
-      faults.delay(c, policy, "sendmsg", 0.6) -- so much later the new process says that it is there
+      local script_process, engine = c:find "reaper-script", c.view:find(c.nspid)
+      faults.delay(c, script_process, "sendmsg", 0.6) -- so much later the new process says that it is there
       faults.delay(c, engine, "mmap", 1.5)    -- the engine takes so long over what its script process has not read
       c:kill "USR1"
       c:until_true(function()
-        return #select(2, c:find "reaper-policy") == 2 or c:find "sleep"
+        return #select(2, c:find "reaper-script") == 2 or c:find "sleep"
       end, nil, "the new process")
-      c:kill("KILL", policy.pid)
+      c:kill("KILL", script_process.pid)
       local _, known, running = c:expect "(crash)\t(%d)\t(%d)\n"
       assert.are.equal(known, running)
     end)

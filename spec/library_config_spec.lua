@@ -395,7 +395,7 @@ describe("the environment of a program", function()
   it("may have what only reaper-lua itself understands, and what is empty", function()
     assert.same("true\n", program.printed('print(require("reaper").start { enable_child_subreaper = true })', { env = {
       REAPER_EVAL = "print(1)", REAPER_CHECK = "1", REAPER_PAUSE = "1", REAPER_USER = "nobody", REAPER_SUBREAPER = "1",
-      REAPER_HOOK_MEMORY = "1M", REAPER_POLICY_TIMEOUT = "0.1", REAPER_SINGLE_CHILD = "1", REAPER_GRACE = "" } }))
+      REAPER_HOOK_MEMORY = "1M", REAPER_SCRIPT_TIMEOUT = "0.1", REAPER_SINGLE_CHILD = "1", REAPER_GRACE = "" } }))
   end)
 end)
 
@@ -463,7 +463,7 @@ describe("reaper.start raises for", function()
   local refused = {
     user = { "'nobody'", "it says as whom COMMAND runs, and this program runs already" },
     hook_memory = { "'64M'", "a program has its Lua state for itself" },
-    policy_timeout = { "1", "a program that reads nothing is not replaced" },
+    script_timeout = { "1", "a program that reads nothing is not replaced" },
     on_reload = { "print", "a program is not loaded anew" },
   }
   for key, row in pairs(refused) do

@@ -359,7 +359,7 @@ describe("a program that has called reaper.start", function()
         os.execute(helper .. " orphans 2 >/dev/null")
         repeat local stats = reaper.stats() until stats.orphans == 2
         local stats = reaper.stats()
-        print(#reaper.children(), stats.reaped, stats.orphans, stats.dropped, stats.policy_restarts,
+        print(#reaper.children(), stats.reaped, stats.orphans, stats.dropped, stats.script_restarts,
           stats.zombies_peak >= 1, stats.uptime > 0 and stats.uptime < 60)
         local b = reaper.spawn { "sleep", "1000", name = "a" }
         reaper.spawn { "sleep", "1000", name = "b" }

@@ -7,6 +7,9 @@ local script = require "spec.support.script"
 local HOSTILE = "/none\nreaper-lua: forged \27[31m\127\194\155m\255"
 local SHOWN = [[/none\nreaper-lua: forged \x1b[31m\x7f\xc2\x9bm\xff]]
 
+-- In $d as LuaRocks installs it: each init.lua is a file beside its directory, with that one's name.
+local INSTALL_IN = 'for f in $d/reaper/*/init.lua $d/reaper/init.lua; do mv $f ${f%/init.lua}.lua; done; '
+
 local function lines_of(text)
   return select(2, text:gsub("\n", ""))
 end
@@ -131,7 +134,7 @@ describe("a traceback has no lines of ours", function()
       reaper.with_reaper({ enable_child_subreaper = true }, function() wrong() end)
     ]], { wrap = { "/bin/sh", "-c",
       'd={folder}/a/folder/with/a/long/name/as/images/have/them/share/lua/5.4; mkdir -p $d; '
-      .. 'cp -R lua/reaper $d; cp lua/reaper/init.lua $d/reaper.lua; exec "$@"', "sh" } })
+      .. 'cp -R lua/reaper $d; ' .. INSTALL_IN .. 'exec "$@"', "sh" } })
     assert.matches("reaper.with_reaper: [^\n]*hooks.lua:3: bad argument", err)
     check_traceback(err, "hooks%.lua:6: in [^\n]*\n")
   end)
@@ -140,7 +143,6 @@ end)
 describe("an error of a rock", function()
   after_each(container.close_all)
 
-  -- As LuaRocks installs it: init.lua is reaper.lua, beside the folder with the rest.
   it("names the caller's line", function()
     local out = program.printed([[
       package.path = "{folder}/tree/?.lua"
@@ -160,8 +162,8 @@ describe("an error of a rock", function()
         print(ok and debug.getinfo(f, "S").linedefined .. ": no error"
           or (message:gsub("^[^:]*/hooks.lua:%d+: .*", "the caller's")))
       end
-    ]], { wrap = { "/bin/sh", "-c", 'mkdir {folder}/tree; cp -R lua/reaper {folder}/tree; '
-      .. 'mv {folder}/tree/reaper/init.lua {folder}/tree/reaper.lua; exec "$@"', "sh" } })
+    ]], { wrap = { "/bin/sh", "-c",
+      'd={folder}/tree; mkdir $d; cp -R lua/reaper $d; ' .. INSTALL_IN .. 'exec "$@"', "sh" } })
     assert.matches("^the caller's\n", out)
     assert.are.equal(out, (("the caller's\n"):rep(lines_of(out))))
     assert.are.equal(12, lines_of(out))

@@ -118,7 +118,7 @@ describe("the words behind the options", function()
   end)
 
   it("take getopt_long's abbreviations and clusters", function()
-    assert.are.equal(4, (container.run{ args = { "--map", "3:4", "-gw", "--kill", "-swt", "3", "--pol=9" },
+    assert.are.equal(4, (container.run{ args = { "--map", "3:4", "-gw", "--kill", "-swt", "3", "--scr=9" },
       command = { helper, "exit", 3 } }))
     assert.are.equal(0, (container.run{ args = { "-ge143" },
       command = { "/bin/sh", "-c", "kill -TERM $$" } }))

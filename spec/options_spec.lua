@@ -30,7 +30,7 @@ local rows = {
     observe = observe.hook_timeout, with = 0.2, without = 1 },
   { name = "hook-memory", value = "16M", configure = "hook_memory = '16M'",
     observe = observe.fits, with = false, without = true },
-  { name = "policy-timeout", value = "0.2", configure = "policy_timeout = 0.2",
+  { name = "script-timeout", value = "0.2", configure = "script_timeout = 0.2",
     observe = observe.replaced, with = true, without = false },
   { letter = "x", name = "eval", value = "os.exit(7)", observe = observe.nothing_else, with = 7, without = 125 },
   { letter = "C", name = "check", observe = observe.started, with = false, without = true },

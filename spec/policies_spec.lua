@@ -62,7 +62,7 @@ end
 
 -- Kills the policy, and waits until the next one has taken over.
 local function replace_policy(c)
-  script.kill_policy(c)
+  script.kill_script(c)
   c:err_expect "policy: crash\n"
 end
 
@@ -549,7 +549,7 @@ while :; do sleep 0.05; done]]
 
     it("promotes another one when the leader has ended without a policy", function()
       local c, order = begin(mode)
-      local policy = c:find "reaper-policy"
+      local policy = c:find "reaper-script"
       c:kill("STOP", policy.pid)
       send(c, "KILL", order[1])
       c:kill("KILL", policy.pid)

@@ -121,13 +121,13 @@ describe("reaper.main", function()
     assert.are.equal("nil\tnil\n", script.printed([[print(reaper.main, reaper.spawn{ "true" }.start)]]))
   end)
 
-  it("is the same process for a policy that follows a killed one", function()
+  it("is the same process for a script process that follows a killed one", function()
     local c = script.start([[
       function on_start(pid, again) print("main", pid == reaper.main.pid, reaper.main:alive(), again) end
       function on_signal() reaper.main:kill("KILL") return false end
     ]], { command = { "sleep", "1000" } })
     c:expect("main\ttrue\ttrue\tnil\n")
-    script.kill_policy(c)
+    script.kill_script(c)
     c:expect("main\ttrue\ttrue\tcrash\n")
     c:kill("USR1")
     assert.are.equal(137, c:wait())
@@ -194,7 +194,7 @@ describe("reaper.stats", function()
   it("counts the dead, the orphans among them, and the seconds", function()
     local out = script.printed(([[
       local first = reaper.stats()
-      assert(first.reaped == 0 and first.orphans == 0 and first.dropped == 0 and first.policy_restarts == 0)
+      assert(first.reaped == 0 and first.orphans == 0 and first.dropped == 0 and first.script_restarts == 0)
       reaper.run{ %q, "orphans", "7", stdout = "null" }
       reaper.run{ "true" }
       repeat local now = reaper.stats() reaper.sleep(0.01) until now.orphans >= 7
@@ -203,12 +203,12 @@ describe("reaper.stats", function()
       for key, value in pairs(now) do keys[#keys + 1] = key .. ":" .. math.type(value) end
       table.sort(keys)
       print(table.concat(keys, " "))
-      print(now.reaped, now.orphans, now.dropped, now.policy_restarts, now.zombies_peak >= 1)
+      print(now.reaped, now.orphans, now.dropped, now.script_restarts, now.zombies_peak >= 1)
       reaper.sleep(0.3)
       local passed = reaper.stats().uptime - first.uptime
       print(passed >= 0.3 and passed < 60)
     ]]):format(container.helper))
-    assert.are.equal("dropped:integer orphans:integer policy_restarts:integer reaped:integer uptime:float "
+    assert.are.equal("dropped:integer orphans:integer reaped:integer script_restarts:integer uptime:float "
       .. "zombies_peak:integer\n9\t7\t0\t0\ttrue\ntrue\n", out)
   end)
 
@@ -229,12 +229,12 @@ describe("reaper.stats", function()
     assert.is_true(tonumber((c:expect("peak\t(%d+)\n"))) >= 30)
   end)
 
-  it("counts the policies that followed a crash", function()
-    local c = script.start([[function on_start() print("restarts", reaper.stats().policy_restarts) end]])
+  it("counts the script processes that followed a crash", function()
+    local c = script.start([[function on_start() print("restarts", reaper.stats().script_restarts) end]])
     c:expect("restarts\t0\n")
-    script.kill_policy(c)
+    script.kill_script(c)
     c:expect("restarts\t1\n")
-    script.kill_policy(c)
+    script.kill_script(c)
     c:expect("restarts\t2\n")
   end)
 end)

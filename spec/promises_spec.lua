@@ -94,7 +94,7 @@ local deaths = {
   { "by the last instruction of C code", "os.execute('kill -ABRT $PPID')", "signal SIGABRT" },
 }
 
-describe("a policy that dies", function()
+describe("a script process that dies", function()
   after_each(container.close_all)
 
   container.each_mode(function(mode)
@@ -104,7 +104,7 @@ describe("a policy that dies", function()
         local before = survivors(c)
         orphan(c, 66)
         c:expect("started\t%d+\tcrash")
-        assert.truthy(c:err():find("the policy ended (" .. case[3], 1, true))
+        assert.truthy(c:err():find("the script process ended (" .. case[3], 1, true))
         assert.same(before, survivors(c))
         orphan(c, 7)
         c:expect("crash.*reaped\t%d+\texit 7")
@@ -113,15 +113,15 @@ describe("a policy that dies", function()
 
     it("while it is down does not lose a death", function()
       local c = start(mode, "")
-      local policy = assert(c:find("reaper-policy"))
-      c:kill("STOP", policy.pid)
+      local script_process = assert(c:find("reaper-script"))
+      c:kill("STOP", script_process.pid)
       local count = #c:processes()
       orphan(c, 31)
       c:expect("ended 31")
       c:until_true(function()
         return #c:processes() == count -- one that is ending has neither words nor is it a zombie
       end)
-      c:kill("KILL", policy.pid)
+      c:kill("KILL", script_process.pid)
       orphan(c, 32)
       c:expect("crash.*exit 31.*exit 32")
     end)

@@ -1,11 +1,11 @@
--- lua/reaper/types.lua says what there is: each public name of the code stands in it, and nothing else does.
+-- lua/reaper/types/reaper.lua says what there is: each public name of the code stands in it, and nothing else does.
 
 local annotations = dofile("tools/annotations.lua")
 local container = require "spec.support.container"
 local program = require "spec.support.program"
 local script = require "spec.support.script"
 
-local TYPES = "lua/reaper/types.lua"
+local TYPES = "lua/reaper/types/reaper.lua"
 
 local function read(path)
   return assert(container.read_file(path), path)
@@ -114,7 +114,7 @@ local function run_script()
   local out, err, code = script.run(PRINT .. [[
     put_fields("reaper", reaper)
     put("reaper.main", "main", type(reaper.main))
-    put("types", "loaded", (pcall(require, "reaper.types")))
+    put("types", "loaded", (pcall(require, "reaper.types.reaper")))
     reaper.spawn { "true", name = "early" }:wait()
 
     local function look_at_objects()
@@ -139,7 +139,7 @@ local function run_script()
       return pid
     end
 
-    -- The policy's own child is no child of the engine.
+    -- The script process's own child is no child of the engine.
     local function look_at_stops()
       local pipe = io.popen("kill -STOP $$; read line", "w")
       local pid = wait_for_status(reaper.WUNTRACED)
@@ -191,11 +191,11 @@ local function run_program()
       end
     end
 
-    for _, name in ipairs(require "reaper.hooks".names) do put("hooks", name) end
-    for _, name in ipairs(require "reaper.settings".names) do put("settings", name) end
+    for _, name in ipairs(require "reaper.runtime.hooks".names) do put("hooks", name) end
+    for _, name in ipairs(require "reaper.runtime.settings".names) do put("settings", name) end
 
     -- Each table of options is checked against a list of keys, which is told here.
-    local check = require "reaper.check"
+    local check = require "reaper.runtime.check"
     local check_keys = check.keys
     function check.keys(where, t, known, positional)
       for _, key in ipairs(known) do put("keys of " .. where, key) end
@@ -205,7 +205,7 @@ local function run_program()
     -- A userdata is no value of any key.
     local function try(f, key) return select(2, pcall(f, { [key] = io.stdout })) end
     try(reaper.start, "?")
-    for _, list in ipairs { require "reaper.hooks".names, require "reaper.settings".names,
+    for _, list in ipairs { require "reaper.runtime.hooks".names, require "reaper.runtime.settings".names,
       { "pid", "options", "debug", "disable_pid1_check", "enable_child_subreaper" } } do
       for _, key in ipairs(list) do
         local why = try(reaper.start, key)
@@ -214,7 +214,7 @@ local function run_program()
     end
 
     assert(reaper.start { enable_child_subreaper = true })
-    for _, key in ipairs(require "reaper.settings".names) do
+    for _, key in ipairs(require "reaper.runtime.settings".names) do
       local why = try(reaper.configure, key)
       if why:find(" expected, got userdata", 1, true) then put("accepted by configure", key) end
     end
@@ -267,7 +267,7 @@ end
 
 describe("the reference", function()
   it("is what the types file says (else: make reference)", function()
-    local pipe = io.popen(("lua5.4 tools/reference.lua %s lua/reaper/types_restart.lua lua/reaper/types_supervisor.lua")
+    local pipe = io.popen(("lua5.4 tools/reference.lua %s lua/reaper/types/restart.lua lua/reaper/types/supervisor.lua")
       :format(TYPES))
     local text = pipe:read("a")
     pipe:close()
@@ -339,7 +339,7 @@ for _, name in ipairs { "restart", "supervisor" } do
   describe("the module reaper." .. name, function()
     it("holds the functions that are documented, with as many parameters", function()
       local documented = {}
-      local types = read(("lua/reaper/types_%s.lua"):format(name))
+      local types = read(("lua/reaper/types/%s.lua"):format(name))
       for words, parameters in types:gmatch("\nfunction (%S-)%(([^)]*)%) end") do
         documented[words:match("%.(.+)$")] = select(2, parameters:gsub("[%w_.]+", ""))
       end

@@ -1,11 +1,11 @@
--- What can go wrong between an old policy and a new one.
+-- What can go wrong between an old script process and a new one.
 
 local container = require "spec.support.container"
 
-describe("a policy's successor", function()
+describe("a script process's successor", function()
   after_each(container.close_all)
 
-  it("hears nothing of the end of policies, however fast they are replaced", function()
+  it("hears nothing of the end of script processes, however fast they are replaced", function()
     local code, out = container.run { script = [[
       local file = io.open("{folder}/generation")
       local generation = file and file:read("n") or 0
@@ -21,7 +21,7 @@ describe("a policy's successor", function()
           reaper.after(1, function() print("orphans", reaper.stats().orphans) reaper.exit(0) end)
         end
       end
-      function on_reap(pid, _, _, info) if info.comm == "reaper-policy" then print("policy", pid) end end
+      function on_reap(pid, _, _, info) if info.comm == "reaper-script" then print("policy", pid) end end
     ]] }
     assert.equal(0, code)
     assert.is_nil(out:find("policy", 1, true), out)

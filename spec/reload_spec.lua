@@ -1,14 +1,14 @@
--- A reload, or the death of the policy, changes the script and nothing else: children and their output live on.
+-- A reload, or the death of the script process, changes the script and nothing else: children and their output live on.
 
 local container = require "spec.support.container"
 local script = require "spec.support.script"
 
 local replace = script.replace
 
-local function policy_pid(c)
+local function script_pid(c)
   return c:until_true(function()
-    return c:find("reaper-policy")
-  end, 5, "a policy").nspid
+    return c:find("reaper-script")
+  end, 5, "a script process").nspid
 end
 
 local SCRIPT = [[
@@ -40,17 +40,17 @@ describe("a reload", function()
   }
   container.each_mode(function(mode)
     for _, way in ipairs(ways) do
-      it(way[1] .. ": the new script in a new policy process, the children untouched", function()
+      it(way[1] .. ": the new script in a new script process, the children untouched", function()
         local c = script.start(SCRIPT:format("old"), { mode = mode, command = way[3] })
         c:expect("old\tlisted\n")
-        local before, pids = policy_pid(c), children(c, "old")
+        local before, pids = script_pid(c), children(c, "old")
         replace(c, SCRIPT:format("new"))
         c:kill(way[2])
         local main = c:expect("old\treload\n.*new\tstart\t(%w+)\treload\n.*new\tlisted\n")
         assert.are.equal(way[3] and tostring(c:find("sleep").nspid) or "nil", main)
         assert.are.equal(2, #pids)
         assert.are.same(pids, children(c, "new"))
-        c:until_true(function() return policy_pid(c) ~= before end, 5, "the old policy's end")
+        c:until_true(function() return script_pid(c) ~= before end, 5, "the old script process's end")
         c:kill("KILL", c:find("sleep").pid)
         if not way[3] then
           c:expect(("new\treaped\t%s\tsignal SIGKILL\n"):format(pids[1]))
@@ -107,13 +107,13 @@ describe("a reload", function()
     local c = script.start("function on_start() print('old') end", { args = { "-v" } })
     c:expect("old\n")
     replace(c, "reaper.reload() function on_start(_, again) print('new', again) end")
-    script.kill_policy(c)
+    script.kill_script(c)
     c:expect("new\tcrash\n")
     c:err_expect("a reload that the script asks for while it is being loaded is ignored\n")
     assert.is_nil(c:err():find("loading the script anew", 1, true))
   end)
 
-  it("that is asked for while one is under way follows it, although the policy is lost meanwhile", function()
+  it("that is asked for while one is under way follows it, although the script process is lost meanwhile", function()
     local c = script.start("function on_start() print('old') end", { args = { "-v" } })
     c:expect("old\n")
     replace(c, [[
@@ -125,9 +125,9 @@ describe("a reload", function()
     replace(c, "function on_start(_, again) print('third', again) end")
     c:kill("HUP")
     c:err_expect("another one follows\n")
-    local _, policies = c:find("reaper-policy")
-    table.sort(policies, function(a, b) return a.nspid < b.nspid end)
-    c:kill("KILL", policies[1].pid)
+    local _, processes = c:find("reaper-script")
+    table.sort(processes, function(a, b) return a.nspid < b.nspid end)
+    c:kill("KILL", processes[1].pid)
     c:expect("third\tcrash\n")
     io.open(c.folder .. "/go", "w"):close()
     c:expect("third\treload\n")
@@ -204,7 +204,7 @@ describe("a reload", function()
         function on_signal(name) state = state + 1 print("state", name, state) end
       ]])
       c:expect("start\tnil\n")
-      local policy = policy_pid(c)
+      local script_process = script_pid(c)
       c:kill("USR1")
       c:expect("state\tSIGUSR1\t1\n")
       if row[2] then
@@ -216,7 +216,7 @@ describe("a reload", function()
       c:err_expect(row[3]:gsub("%p", "%%%0") .. ".*the old script stays")
       c:kill("USR1")
       c:expect("state\tSIGUSR1\t3\n")
-      assert.are.equal(policy, policy_pid(c))
+      assert.are.equal(script_process, script_pid(c))
       assert.is_nil(c:out():find("reload", 1, true))
     end)
   end
@@ -237,9 +237,9 @@ describe("a reload", function()
     c:kill("USR1")
     c:expect("got 10\n")
     c:until_true(function()
-      local _, all = c:find("reaper-policy")
+      local _, all = c:find("reaper-script")
       return #all == 1
-    end, 5, "the old policy's end")
+    end, 5, "the old script process's end")
     local ticks = select(2, c:out():gsub("tick", ""))
     c:kill("USR1")
     c:expect("got 10\n.*got 10\n")
@@ -320,17 +320,17 @@ describe("a child's output", function()
       end
     end)
 
-    it("through " .. form[1] .. " goes to the next policy after a crash", function()
+    it("through " .. form[1] .. " goes to the next script process after a crash", function()
       local c = script.start(OLD:format(form[2], form[3]), { command = { "sleep", "1000" } })
       local pid = c:expect("writer\t(%d+)\n")
       c:expect("old\t30\n")
       for round = 1, 2 do
-        script.kill_policy(c)
+        script.kill_script(c)
         c:until_true(function()
           local _, starts = c:out():gsub("start\tcrash\n", "")
           local mark = c:out():match(".*()found\t" .. pid .. "\n")
           return starts == round and select(2, c:out():sub(mark or 1):gsub("new\t%d+\n", "")) > 20
-        end, 10, "lines in the next policy")
+        end, 10, "lines in the next script process")
       end
       assert.matches("start\tcrash\n.*start\tcrash\n", c:out())
     end)
@@ -353,7 +353,7 @@ describe("a child's output", function()
       c:write("1\n")
       c:expect("read\tout 1\n")
       if signal == "crash" then
-        script.kill_policy(c)
+        script.kill_script(c)
         c:expect("start\tcrash\n")
       else
         c:kill(signal)
@@ -366,7 +366,7 @@ describe("a child's output", function()
     end
   end)
 
-  it("of a child that wrote and ended while there was no policy is not lost", function()
+  it("of a child that wrote and ended while there was no script process is not lost", function()
     local c = script.start([[
       function on_start(_, again)
         print("start", again)
@@ -378,10 +378,10 @@ describe("a child's output", function()
       function on_reap(_, status) print("reaped", status) end
     ]], { command = { "sleep", "1000" } })
     c:expect("spawned\n")
-    c:kill("STOP", c:find("reaper-policy").pid)
+    c:kill("STOP", c:find("reaper-script").pid)
     c:write("x\n")
     c:until_true(function() return not c:find("sh") end, 5, "the child's end")
-    script.kill_policy(c)
+    script.kill_script(c)
     c:expect("start\tcrash\n.*last words x\n")
     c:expect("reaped\texit 9\n")
     assert.are.equal(1, select(2, c:out():gsub("reaped", "")))

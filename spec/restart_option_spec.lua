@@ -55,9 +55,9 @@ describe("--restart", function()
         return count(c:out(), "run\n")
       end
       c:until_true(function() return runs() >= 1 end, 5, "the first run")
-      local before = script.kill_policy(c)
+      local before = script.kill_script(c)
       c:until_true(function()
-        local policy = c:find("reaper-policy")
+        local policy = c:find("reaper-script")
         return policy and policy.nspid ~= before
       end, 10, "another policy")
       c:until_true(function()
@@ -81,7 +81,7 @@ describe("--restart", function()
   it("no is the default: there is no second process for it", function()
     local c = container.start { args = { "--restart", "no" }, command = { "sleep", "100" } }
     c:until_true(function() return c:find("sleep") end, 5, "COMMAND")
-    assert.is_nil((c:find("reaper-policy")))
+    assert.is_nil((c:find("reaper-script")))
   end)
 
   it("comes from REAPER_RESTART, too", function()

@@ -223,7 +223,8 @@ teardown(function()
 end)
 
 describe("a rockspec", function()
-  local released = ("rockspec/reaper-%s-1.rockspec"):format(read("src/options.h"):match('REAPER_VERSION "([^"]+)"'))
+  local version = read("src/common/options.h"):match('REAPER_VERSION "([^"]+)"')
+  local released = ("rockspec/reaper-%s-1.rockspec"):format(version)
 
   for _, path in ipairs { SCM, released } do
     it("passes luarocks lint: " .. path, function()
@@ -238,9 +239,9 @@ describe("a rockspec", function()
     it("names every Lua file but those of scripts: " .. path, function()
       local expected = { reaper = "lua/reaper/init.lua" }
       for _, file in ipairs(files_below("lua/reaper")) do
-        local name = file:match("^(.*)%.lua$")
-        if name ~= "script" and name ~= "command" and name ~= "init" then
-          expected["reaper." .. name] = "lua/reaper/" .. file
+        local name = file:match("^(.*)%.lua$"):gsub("/?init$", "")
+        if name ~= "runtime/script" and name ~= "restart/option" and name ~= "" then
+          expected["reaper." .. name:gsub("/", ".")] = "lua/reaper/" .. file
         end
       end
       assert.same(expected, rockspec(path).build.install.lua)

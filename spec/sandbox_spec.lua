@@ -73,7 +73,7 @@ local INHERITS = { "/bin/sh", "-c", 'exec 9</dev/null; exec "$0" "$@"', sandbox,
 describe("a kernel without close_range", function()
   after_each(container.close_all)
 
-  it("gives a policy and what it spawns no descriptor that is not theirs", function()
+  it("gives a script process and what it spawns no descriptor that is not theirs", function()
     assert.equal("nil\nfds 0 1 2\n", script.printed([[
       print((io.open "/proc/self/fd/9"))
       kept = assert(io.open "/dev/null")
@@ -104,7 +104,7 @@ describe("where no process can be made", function()
   it("a script is not run, and that is told", function()
     local code, out, err = container.run(refused("process", { script = "print 'here'",
       command = { "echo", "there" } }))
-    assert.equal("reaper-lua: cannot start the policy process: Resource temporarily unavailable\n", err)
+    assert.equal("reaper-lua: cannot start the script process: Resource temporarily unavailable\n", err)
     assert.equal("", out)
     assert.equal(125, code)
   end)

@@ -13,8 +13,8 @@ describe("what a signal says of its sender", function()
         function on_signal() print "asked" return false end
         function on_start(_, again) print(again or "first") end]], command = { helper, "signals" } }
       c:expect "first\n"
-      local policy = assert(c:find "reaper-policy")
-      assert.is_true(os.execute(("%s forge 27 %d 2 0 20"):format(helper, policy.pid)))
+      local script_process = assert(c:find "reaper-script")
+      assert.is_true(os.execute(("%s forge 27 %d 2 0 20"):format(helper, script_process.pid)))
       c:kill "USR1"
       c:expect "asked\n"
       assert.is_nil(c:err():match "ended")
@@ -29,11 +29,11 @@ describe("what a signal says of its sender", function()
           return false
         end]], command = { helper, "signals" } }
       c:expect "ready\n"
-      local policy = assert(c:find "reaper-policy")
+      local script_process = assert(c:find "reaper-script")
       c:kill "USR1"
       c:expect "begun\n"
       for _ = 1, 30 do
-        assert.is_true(os.execute(("%s forge 27 %d 2 0 1"):format(helper, policy.pid)))
+        assert.is_true(os.execute(("%s forge 27 %d 2 0 1"):format(helper, script_process.pid)))
       end
       assert(io.open(c:file "go", "w")):close()
       c:expect "over\n"
@@ -75,9 +75,9 @@ describe("what a signal says of its sender", function()
       command = { "/bin/sh", "-c", "while ! test -e {folder}/traced; do sleep 0.01; done; " .. helper
         .. " seize $(cat {folder}/traced)" } }
     c:expect "first\n"
-    local policy = assert(c:find "reaper-policy")
+    local script_process = assert(c:find "reaper-script")
     local file = assert(io.open(c:file "new", "w"))
-    file:write(policy.nspid):close()
+    file:write(script_process.nspid):close()
     os.rename(c:file "new", c:file "traced")
     c:expect "seized\n"
     local function ticks()
@@ -85,8 +85,8 @@ describe("what a signal says of its sender", function()
         :match("%) %S" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
       return user + system
     end
-    c:kill("KILL", policy.pid)
-    c:until_true(function() return c.view:find(policy.nspid).state == "Z" end, nil, "the script's end")
+    c:kill("KILL", script_process.pid)
+    c:until_true(function() return c.view:find(script_process.nspid).state == "Z" end, nil, "the script's end")
     local before, began = ticks(), os.time()
     c:until_true(function() return os.time() - began >= 2 end, nil, "a while")
     assert.is_true(ticks() - before < 40, "process 1 has used " .. ticks() - before .. " ticks")

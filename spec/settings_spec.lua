@@ -106,7 +106,7 @@ describe("reaper.configure", function()
     assert.matches("reaper%-lua: the main child %d+ ended: exit 0\n", err)
   end)
 
-  it("log_format: JSON from the policy and the engine", function()
+  it("log_format: JSON from the script process and the engine", function()
     local c = configured("log_format = 'json', grace = 0.1", {
       command = LEAVES_DEAF, more = "reaper.log('info', 'from the script')",
     })
@@ -144,8 +144,8 @@ describe("reaper.configure", function()
     end)
   end
 
-  it("policy_timeout: a policy that is stuck is replaced", function()
-    local c = configured("policy_timeout = 0.3", { more = [[
+  it("script_timeout: a script process that is stuck is replaced", function()
+    local c = configured("script_timeout = 0.3", { more = [[
       function on_start(_, again) print("start", again) end
       function on_signal() os.execute("sleep 1000") end
     ]] })
@@ -153,17 +153,17 @@ describe("reaper.configure", function()
     c:kill("USR1")
     c:expect("got 10\n")
     c:kill("USR1")
-    c:err_expect("the policy has read nothing for 0.3 s")
+    c:err_expect("the script process has read nothing for 0.3 s")
     c:expect("start\tcrash\n")
   end)
 
-  it("policy_timeout: without it a policy that is stuck is told after 10 s, once", function()
+  it("script_timeout: without it a script process that is stuck is told after 10 s, once", function()
     local c = configured("", { more = 'function on_signal() os.execute("sleep 1000") end' })
     for _ = 1, 2 do
       c:kill("USR1")
       c:expect("got 10\n")
     end
-    c:err_expect("the policy has read no event for 10 s", 20)
+    c:err_expect("the script process has read no event for 10 s", 20)
     c:kill("USR2")
     c:expect("got 12\n")
     assert.equal(1, select(2, c:err():gsub("has read no event", "")))
@@ -215,11 +215,11 @@ describe("a setting", function()
     c:expect("got 3\n")
   end)
 
-  it("works while the policy stands still, and while there is none", function()
+  it("works while the script process stands still, and while there is none", function()
     for _, signal in ipairs { "STOP", "KILL" } do
       local c = configured("grace = 0.4, rewrite = { USR1 = 'USR2' }, map_exit = { [0] = 77 }",
         { command = LEAVES_DEAF })
-      script.kill_policy(c, signal)
+      script.kill_script(c, signal)
       c:kill("USR1")
       c:expect("got 12\n")
       c:kill("TERM")

@@ -160,15 +160,15 @@ describe("forwarding", function()
       assert.are.equal(138, c:wait(5)) -- setsid forked, since it led a group; it dies of the signal
     end)
 
-    for _, policy in ipairs{ { "stopped", "STOP" }, { "killed", "KILL" } } do
-      it("goes on while the policy is " .. policy[1], function()
+    for _, case in ipairs{ { "stopped", "STOP" }, { "killed", "KILL" } } do
+      it("goes on while the script process is " .. case[1], function()
         local c = start(mode, { "--hook-timeout", "30" }, { script = "function on_reap() end" })
-        local process = assert(c:find("reaper-policy"))
-        c:kill(policy[2], process.pid)
+        local process = assert(c:find("reaper-script"))
+        c:kill(case[2], process.pid)
         c:until_true(function()
-          local now = c:find("reaper-policy")
+          local now = c:find("reaper-script")
           return not now or now.pid ~= process.pid or now.state == "T"
-        end, 5, "the policy " .. policy[1])
+        end, 5, "the script process " .. case[1])
         for _, number in ipairs{ 1, 10, 15, 40 } do
           c:kill(number)
           c:expect("got " .. number .. "\n", 5)

@@ -214,7 +214,7 @@ describe("reaper.spawn's result when it fails", function()
     { "the program may not be run", "'/etc/passwd'", 13, "/etc/passwd" },
     { "the program is a folder", "'/usr'", 13, "/usr" },
     { "the program's name is empty", "''", 2, "" },
-    { "its folder is not there", "'true', cwd = '/nonexistent'", 2, "folder" },
+    { "its directory is not there", "'true', cwd = '/nonexistent'", 2, "directory" },
     { "there is no such user", "'true', user = 'nobody-of-that-name'", 2, "nobody-of-that-name" },
     { "there is no such group", "'true', group = 'no-such-group'", 2, "no-such-group" },
     { "its stdin is not there", "'true', stdin = '/nonexistent'", 2, "/nonexistent" },

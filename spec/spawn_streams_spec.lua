@@ -206,7 +206,7 @@ describe("descriptors", function()
     ]],
   }
   for name, round in pairs(rounds) do
-    it(("are not left open by 100 children %s, in the policy or the engine"):format(name), function()
+    it(("are not left open by 100 children %s, in the script process or the engine"):format(name), function()
       local c = script.start(([[
         local round = 0
         function on_signal()
@@ -229,11 +229,11 @@ describe("descriptors", function()
         c:expect(("round\t%d\n"):format(number), 30)
         counts[number] = {
           engine = script.descriptors(c.pid),
-          policy = script.descriptors(c:find("reaper-policy").pid),
+          script_process = script.descriptors(c:find("reaper-script").pid),
         }
       end
       assert.are.same(counts[1], counts[2])
-      assert.is_true(counts[1].engine < 30 and counts[1].policy < 30)
+      assert.is_true(counts[1].engine < 30 and counts[1].script_process < 30)
     end)
   end
 end)

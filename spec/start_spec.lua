@@ -96,7 +96,7 @@ describe("a child of another user that somebody stops before its exec", function
       print("it ended", child:wait())
     ]]):format(NOBODY)))
     c:expect "on_start\n"
-    faults.attach(c, c:find "reaper-policy", nil, STOPPED)
+    faults.attach(c, c:find "reaper-script", nil, STOPPED)
     c:write "go\n"
     wait_until_stopped(c)
     c:expect "it ended\texit 0"

@@ -1,4 +1,4 @@
--- The end: the exit code, what a script says to it, and that the policy is the last to go.
+-- The end: the exit code, what a script says to it, and that the script process is the last to go.
 
 local uv = require "luv"
 local container = require "spec.support.container"
@@ -104,7 +104,7 @@ describe("the exit code", function()
   end)
 end)
 
-describe("the policy at the stop", function()
+describe("the script process at the stop", function()
   after_each(container.close_all)
 
   container.each_mode(function(mode)
@@ -144,7 +144,7 @@ describe("the policy at the stop", function()
       })
       assert.are.equal(4, code)
       assert.matches("stop\n.*signal SIGKILL\nexit\t3\tdaemons left\t0\n$", out)
-      assert.is_nil(err:match("the policy ended"))
+      assert.is_nil(err:match("the script process ended"))
     end)
 
     it("may run children in on_stop, which are waited for", function()
@@ -174,13 +174,13 @@ describe("the policy at the stop", function()
         helper .. " daemon --ignore-term; exit 3" },
         script = "function on_stop() print 'stop' end function on_exit(code) return code + 1 end" }
       c:expect("stop\n")
-      c:kill("KILL", c:find("reaper-policy").pid)
+      c:kill("KILL", c:find("reaper-script").pid)
       c:kill("TERM") -- the first of two
       assert.are.equal(4, c:wait(10))
     end)
   end)
 
-  it("lets a policy deal with what it was told although hooks have no time to answer", function()
+  it("lets a script process deal with what it was told although hooks have no time to answer", function()
     local code, out = container.run{ args = { "--hook-timeout", "0" }, command = exit_with(5),
       script = "function on_stop() os.execute('exec sleep 0.05') print('cleaned up') end" }
     assert.are.equal(5, code)

@@ -1,4 +1,4 @@
--- Many deaths: each is told once and in order, and a policy that does not read costs no more than its backlog.
+-- Many deaths: each is told once and in order, and a script process that does not read costs no more than its backlog.
 
 local container = require "spec.support.container"
 
@@ -54,7 +54,7 @@ describe("a storm of orphans", function()
     end)
   end)
 
-  it("does not fill the engine's memory while the policy is stopped; what is dropped is counted and told", function()
+  it("does not fill the engine's memory while the script is stopped; what is dropped is counted and told", function()
     local c = container.start { script = [[
       local calls = 0
       function on_start() print("policy up") end
@@ -63,10 +63,10 @@ describe("a storm of orphans", function()
       function on_signal() print("calls", calls, "dropped", reaper.stats().dropped) return false end
     ]], command = { "sh", "-c", "read line; $0 orphans 80000 --code 7 --each 100; sleep 1000", container.helper } }
     c:expect("policy up")
-    local policy = assert(c:find("reaper-policy"))
-    c:kill("STOP", policy.pid)
+    local script_process = assert(c:find("reaper-script"))
+    c:kill("STOP", script_process.pid)
     c:until_true(function()
-      return c:find("reaper-policy").state == "T"
+      return c:find("reaper-script").state == "T"
     end)
     c:write("go\n")
     c:expect("made 80000", 60)
@@ -76,7 +76,7 @@ describe("a storm of orphans", function()
     if not container.sanitized then -- a sanitizer's own books take more
       assert.is_true(memory_of(c) < 16 * 1024 * 1024)
     end
-    c:kill("CONT", policy.pid)
+    c:kill("CONT", script_process.pid)
     local overflow = tonumber((c:expect("overflow\t(%d+)\n", 20)))
     c:kill("USR1")
     local calls, dropped = c:expect("calls\t(%d+)\tdropped\t(%d+)")

@@ -1,4 +1,4 @@
--- The policy is lost or replaced: the services live on, and the next policy goes on with them.
+-- The script process is lost or replaced: the services live on, and the next script process goes on with them.
 -- What has no mode runs in virtual time (spec/support/virtual.lua).
 
 local container = require "spec.support.container"
@@ -48,13 +48,13 @@ local function state_of(c, name)
   return line:match("%f[%w]" .. name .. "=(%w+):(%w+):(%d+)")
 end
 
--- Kills the policy and waits for the next one.
+-- Kills the script process and waits for the next one.
 local function crash(c)
   local before = count(c:out(), "start\tcrash")
-  script.kill_policy(c)
+  script.kill_script(c)
   c:until_true(function()
     return count(c:out(), "start\tcrash[^\n]*\n") > before
-  end, 10, "the next policy")
+  end, 10, "the next script process")
   return c:out():match(".*start\tcrash\t([^\n]*)\n")
 end
 
@@ -150,10 +150,10 @@ describe("services whose policy was killed", function()
         { name = "b", command = { "sleep", "1000" } },
       ]]):format(row[1]))
       c:expect("b\trunning")
-      c:kill("STOP", c:find("reaper-policy").pid)
+      c:kill("STOP", c:find("reaper-script").pid)
       script.touch(c, "go")
       c:until_true(function() return not c:find("sh") end, 5, "the end of a")
-      script.kill_policy(c)
+      script.kill_script(c)
       c:expect("start\tcrash\t[^\n]*\na\t" .. row[3] .. "\t" .. row[2])
       assert.equal(1, count(c:out(), "a\t" .. row[3]))
       assert.equal(row[3], (state_of(c, "a")))
@@ -242,17 +242,17 @@ describe("services whose policy was killed", function()
     local service = ([[ { name = "a", command = { "sh", "-c", %q }, ready = { %s } } ]])
       :format(HELD .. row[3] .. " && touch {folder}/sent; exec sleep 1000", row[2])
 
-    it("that say " .. row[1] .. " while there is no policy are ready under the next one", function()
+    it("that say " .. row[1] .. " while there is no script process are ready under the next one", function()
       local c = start(service)
       local pid = await(c, "a", "starting")
       for _ = 1, 4 do -- the next one comes later and later
         crash(c)
       end
-      script.kill_policy(c)
-      c:until_true(function() return not c:find("reaper-policy") end, 5, "the end of the policy")
+      script.kill_script(c)
+      c:until_true(function() return not c:find("reaper-script") end, 5, "the end of the script process")
       script.touch(c, "go")
       c:until_true(function() return c:read("sent") end, 5, "the message")
-      assert.is_nil(c:find("reaper-policy"))
+      assert.is_nil(c:find("reaper-script"))
       c:expect("start\tcrash\ta=starting:[^\n]*\na\trunning")
       assert.equal(pid, (await(c, "a", "running")))
     end)
@@ -304,10 +304,10 @@ describe("services whose policy was killed", function()
     local c = start(([[ { name = "a", command = { "sh", "-c", %q }, restart = 1000 } ]]):format(HELD .. "exit 3")
       .. TWIN:format("running"))
     c:expect("twin\t%d+\n")
-    c:kill("STOP", c:find("reaper-policy").pid)
+    c:kill("STOP", c:find("reaper-script").pid)
     script.touch(c, "go")
     c:until_true(function() return not c:find("sh") end, 5, "the end of a")
-    script.kill_policy(c)
+    script.kill_script(c)
     c:expect("start\tcrash\t[^\n]*\na\tbackoff\texit 3")
     assert.equal("backoff", (state_of(c, "a")))
   end)

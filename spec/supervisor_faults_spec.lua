@@ -50,7 +50,7 @@ describe("a service that cannot be started any more", function()
       c:expect "work\tbackoff\t[^\n]*'stdout' to 'supervisor%.run work'[^\n]*got a closed file%); again in 0%.3 s\n"
       c:expect "work\tbackoff\t[^\n]*closed file.*work\tbackoff\t[^\n]*closed file"
       assert.equal(1, select(2, c:out():gsub("start\t", "")))
-      assert.is_nil(c:err():find("the policy ended", 1, true))
+      assert.is_nil(c:err():find("the script process ended", 1, true))
       c:kill "TERM"
       assert.equal(0, c:wait())
       assert.matches("other\tstopping\tnil\n.*other\tfinished\tsignal SIGTERM\n", c:out())
@@ -63,7 +63,7 @@ describe("a service that cannot be started any more", function()
       .. sleeper("needs", 'after = { "work" }, fds = { [5] = file }, restart = function() end, when_failed = "ignore"')
       .. sleeper "other" .. 'strategy = "rest_for_one"')
     c:expect "needs\tfailed\t[^\n]*'fds%[5%]' to 'supervisor%.run needs'[^\n]*closed file"
-    assert.is_nil(c:err():find("the policy ended", 1, true))
+    assert.is_nil(c:err():find("the script process ended", 1, true))
     c:kill "TERM"
     assert.equal(0, c:wait())
   end)

@@ -280,7 +280,7 @@ describe("autostart = false", function()
     local c = start(sleeper("extra", "autostart = false"), nil,
       'function by_hand() print(supervisor.start "extra") end function on_start(_, again) print("start", again) end')
     c:expect "start\tnil\n"
-    script.kill_policy(c)
+    script.kill_script(c)
     c:expect "start\tcrash\n"
     c:kill "USR1"
     c:expect "extra running\n"

@@ -176,7 +176,7 @@ describe("reaper.log.lines", function()
       local user, system = text:match("%) %S" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
       return user + system
     end
-    local before, quiet, policy = -1, 0, c:find("reaper-policy")
+    local before, quiet, script_process = -1, 0, c:find("reaper-script")
     c:until_true(function()
       local now = cpu_of(yes)
       uv.sleep(200)
@@ -184,17 +184,17 @@ describe("reaper.log.lines", function()
       before = now
       return quiet == 4
     end, 10, "the writer to wait")
-    assert.truthy(size_of(policy) < 30000 * container.slow)
-    assert.equal(policy.pid, c:find("reaper-policy").pid)
+    assert.truthy(size_of(script_process) < 30000 * container.slow)
+    assert.equal(script_process.pid, c:find("reaper-script").pid)
     assert.equal("", c:err())
   end)
 
-  it("goes on after the loss of the policy, with no line torn", function()
+  it("goes on after the loss of the script process, with no line torn", function()
     local c = start([[ { name = "web", stdout = lines "web", command = { "sh", "-c",
       "i=0; while :; do i=$((i+1)); echo $i; sleep 0.002; done" } } ]])
     for _ = 1, 2 do
       local last = c:expect(".*web: (%d+)\n")
-      script.kill_policy(c)
+      script.kill_script(c)
       c:until_true(function()
         return tonumber(c:out():match(".*web: (%d+)\n")) > tonumber(last) + 50
       end, 10, "further lines")
@@ -223,10 +223,10 @@ describe("reaper.log.lines", function()
     local c = start([[ { name = "web", stdout = lines "web", restart = "never", command = { "sh", "-c",
       "echo up; while test ! -e {folder}/go; do sleep 0.01; done; echo last; printf words" } } ]])
     c:expect("web: up\n")
-    c:kill("STOP", c:find("reaper-policy").pid)
+    c:kill("STOP", c:find("reaper-script").pid)
     assert(io.open(c:file("go"), "w")):close()
     c:until_true(function() return not c:find("sh") end, 5, "the end of web")
-    script.kill_policy(c)
+    script.kill_script(c)
     assert.equal(0, c:wait())
     assert.equal("web: up\nweb: last\nweb: words\n", c:out())
   end)

@@ -114,7 +114,7 @@ describe("readiness", function()
       c:expect "blue\n.*db running\n"
     end)
 
-    it("leaves no descriptor behind in the policy and the engine, however often it starts", function()
+    it("leaves no descriptor behind in the script process and the engine, however often it starts", function()
       local c = start(shell("db", notify .. " READY=1; exit 1", "restart = 0.01, ready = { notify = true }")
         .. shell("other", "echo >&5; exit 1", "restart = 0.01, ready = { fd = 5 }"), { mode = "init" }, [[
         local function count()

@@ -177,20 +177,20 @@ describe("redis-server, nginx and a worker", function()
       stop(c)
     end)
 
-    it("survive the kill of the policy, and then of the policy and all of them", function()
+    it("survive the kill of the script process, and then of the script process and all of them", function()
       local c, before = start()
-      script.kill_policy(c)
+      script.kill_script(c)
       c:expect("start\tcrash\n")
       local now = await_all(c)
       for name in pairs(comms) do
         assert.equal(before[name].nspid, now[name].nspid, name)
       end
       serve(c)
-      c:kill("STOP", c:find("reaper-policy").pid)
+      c:kill("STOP", c:find("reaper-script").pid)
       for _, process in pairs(now) do
         c:kill("KILL", process.pid)
       end
-      script.kill_policy(c)
+      script.kill_script(c)
       await_all(c, now)
       serve(c)
       stop(c)

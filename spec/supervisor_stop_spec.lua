@@ -267,7 +267,7 @@ describe("the stop of services goes on", function()
       c:expect "all run\n"
       c:kill "TERM"
       c:expect "web got QUIT\n"
-      script.kill_policy(c)
+      script.kill_script(c)
       assert.equal(0, c:wait())
       assert.matches("web got QUIT\n.*db got TERM\n.*db finished\n$", c:out())
       assert.is_nil(c:err():find("in time", 1, true))
@@ -277,8 +277,8 @@ describe("the stop of services goes on", function()
   it("when it is lost before", function()
     local c = start(PAIR, nil, GO)
     c:expect "all run\n"
-    script.kill_policy(c)
-    c:err_expect "the policy ended"
+    script.kill_script(c)
+    c:err_expect "the script process ended"
     c:kill "TERM"
     ends_in_order(c, 0)
   end)
@@ -319,8 +319,8 @@ describe("the stop of services goes on", function()
     local c = start(PAIR, nil, GO)
     c:expect "all run\n"
     script.replace(c, text)
-    script.kill_policy(c)
-    c:err_expect "the policy ended"
+    script.kill_script(c)
+    c:err_expect "the script process ended"
     return c
   end
 
@@ -342,7 +342,7 @@ describe("the stop of services goes on", function()
   it("without order when the script process does nothing", function()
     local c = start(PAIR, nil, GO)
     c:expect "all run\n"
-    c:kill("STOP", c:find "reaper-policy".pid)
+    c:kill("STOP", c:find "reaper-script".pid)
     ends_without_order(c, 30)
   end)
 
@@ -352,7 +352,7 @@ describe("the stop of services goes on", function()
     c:expect "up\n.*up\n"
     c:kill "TERM"
     c:expect "web stopping\n"
-    c:kill("STOP", c:find "reaper-policy".pid)
+    c:kill("STOP", c:find "reaper-script".pid)
     c:err_expect("does not stop its services in time", 30)
     assert.equal(0, c:wait(30))
     assert.is_string(c:read "asked")

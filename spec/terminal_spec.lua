@@ -94,12 +94,12 @@ describe("on a terminal", function()
 
       it("Ctrl-C at " .. shell.name .. " stops neither it nor a policy", function()
         local c = start_shell{ script = "function on_signal(name) print('signal ' .. name) end" }
-        local policy = assert(c:find("reaper-policy"))
+        local script_process = assert(c:find("reaper-script"))
         c:write "typed"
         screen.interrupt_shell(c, shell.name)
         see_prompt(c)
         check_shell(c, 50)
-        assert.are.equal(policy.pid, c:find("reaper-policy").pid)
+        assert.are.equal(script_process.pid, c:find("reaper-script").pid)
         assert.is_nil(c:out():match("signal SIG"))
         type_line(c, "exit")
         c:wait(5)
@@ -139,7 +139,7 @@ describe("on a terminal", function()
       local c = start{ mode = mode, command = { helper, "signals" }, script = "function on_reap() end" }
       see(c, "ready")
       assert.is_true(has_terminal(wait_for(c, helper .. " signals")))
-      assert.is_false(has_terminal(assert(c:find("reaper-policy"))))
+      assert.is_false(has_terminal(assert(c:find("reaper-script"))))
     end)
   end)
 end)

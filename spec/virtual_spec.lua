@@ -36,7 +36,7 @@ local function send(signal)
 end
 
 local function lose_script(c)
-  script.kill_policy(c)
+  script.kill_script(c)
 end
 
 local function touch(name)

@@ -17,12 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "descriptors.h"
-#include "engine.h"
-#include "environment.h"
-#include "lua_core.h"
-#include "lua_values.h"
-#include "policy.h"
+#include "common/descriptors.h"
+#include "common/environment.h"
+#include "engine/engine.h"
+#include "script/lua_core.h"
+#include "script/lua_values.h"
+#include "script/script.h"
 
 __attribute__((visibility("default"))) int luaopen_reaper_core(lua_State *L);
 
@@ -70,26 +70,26 @@ static void wait_for_engine(int fd)
         continue;
 }
 
-static void go_on(struct policy *policy, const struct split *split)
+static void go_on(struct script *script, const struct split *split)
 {
-    policy->fd = split->program_end;
-    policy->pid = getpid();
-    policy->signals = split->signals;
-    policy->signals.ignored &= ~SIGNAL_BIT(SIGPIPE); /* libraries ignore it for themselves, not for what is spawned */
-    policy->configured = split->options;
-    policy_apply_options(policy);
-    if (policy->epoll_fd >= 0) /* the parent's, too: what it had is watched anew */
-        close(policy->epoll_fd);
-    policy->epoll_fd = -1;
+    script->fd = split->program_end;
+    script->pid = getpid();
+    script->signals = split->signals;
+    script->signals.ignored &= ~SIGNAL_BIT(SIGPIPE); /* libraries ignore it for themselves, not for what is spawned */
+    script->configured = split->options;
+    script_apply_options(script);
+    if (script->epoll_fd >= 0) /* the parent's, too: what it had is watched anew */
+        close(script->epoll_fd);
+    script->epoll_fd = -1;
     environment_rename(&split->names);
-    wait_for_engine(policy->fd);
+    wait_for_engine(script->fd);
     signals_set_mask(split->signals.mask, NULL);
 }
 
 /* ---- The split. ---- */
 
 /* 0 in the program; -1 with errno, and nothing has changed. Does not return in the engine. */
-static int split_in_two(struct policy *policy, struct split *split)
+static int split_in_two(struct script *script, struct split *split)
 {
     int saved;
 
@@ -106,7 +106,7 @@ static int split_in_two(struct policy *policy, struct split *split)
         become_engine(split);
     channel_close(&split->program.channel);
     if (split->program.pid == 0) {
-        go_on(policy, split);
+        go_on(script, split);
         return 0;
     }
     signals_set_mask(split->signals.mask, NULL);
@@ -118,9 +118,9 @@ static int split_in_two(struct policy *policy, struct split *split)
 /* The others would end with the fork. Without /proc nobody knows. */
 static int has_threads(void)
 {
-    struct stat folder;
+    struct stat directory;
 
-    return stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 3;
+    return stat("/proc/self/task", &directory) == 0 && directory.st_nlink > 3;
 }
 
 /* What is there is what a program can use: settings, no script and no COMMAND. */
@@ -135,7 +135,7 @@ static int options_of_environment(struct options *options, char *why)
     options->check = options->pause = 0;
     options->user[0] = '\0';
     options->hook_memory = defaults.hook_memory;
-    options->policy_timeout = defaults.policy_timeout;
+    options->script_timeout = defaults.script_timeout;
     return 0;
 }
 
@@ -168,7 +168,7 @@ static int refuse(lua_State *L, const char *why)
  */
 static int core_start(lua_State *L)
 {
-    struct policy *policy = policy_of(L);
+    struct script *script = script_of(L);
     struct split split;
     char why[WHY_SIZE];
 
@@ -181,10 +181,10 @@ static int core_start(lua_State *L)
         return refuse(L, why);
     if (has_threads())
         return refuse(L, "this process has threads, which would end in the fork: call it before they are made");
-    if (split_in_two(policy, &split) != 0)
+    if (split_in_two(script, &split) != 0)
         return push_failure(L, errno, "cannot start the engine");
     lua_pushboolean(L, 1);
-    lua_pushboolean(L, policy->options.json);
+    lua_pushboolean(L, script->options.json);
     return 2;
 }
 
@@ -198,31 +198,31 @@ static int core_getpid(lua_State *L)
 /* The program ends, or at least its Lua state. */
 static int collect(lua_State *L)
 {
-    struct policy *policy = lua_touserdata(L, 1);
+    struct script *script = lua_touserdata(L, 1);
 
-    policy_drop_packets(policy);
-    if (policy->fd >= 0)
-        close(policy->fd);
-    if (policy->epoll_fd >= 0)
-        close(policy->epoll_fd);
-    if (policy->timer_fd >= 0)
-        close(policy->timer_fd);
-    policy->fd = policy->epoll_fd = policy->timer_fd = -1;
+    script_drop_packets(script);
+    if (script->fd >= 0)
+        close(script->fd);
+    if (script->epoll_fd >= 0)
+        close(script->epoll_fd);
+    if (script->timer_fd >= 0)
+        close(script->timer_fd);
+    script->fd = script->epoll_fd = script->timer_fd = -1;
     return 0;
 }
 
-static void push_policy(lua_State *L)
+static void push_script(lua_State *L)
 {
-    struct policy *policy = lua_newuserdatauv(L, sizeof *policy, 0);
+    struct script *script = lua_newuserdatauv(L, sizeof *script, 0);
 
-    memset(policy, 0, sizeof *policy);
-    policy->argc = 1;
-    policy->argv = no_arguments;
-    policy->fd = policy->epoll_fd = policy->timer_fd = -1;
-    policy->configured = options_default();
-    policy->log.patient = 1;
-    policy_apply_options(policy);
-    lua_createtable(L, 0, 1); // policy metatable
+    memset(script, 0, sizeof *script);
+    script->argc = 1;
+    script->argv = no_arguments;
+    script->fd = script->epoll_fd = script->timer_fd = -1;
+    script->configured = options_default();
+    script->log.patient = 1;
+    script_apply_options(script);
+    lua_createtable(L, 0, 1); // script metatable
     lua_pushcfunction(L, collect);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
@@ -237,9 +237,9 @@ int luaopen_reaper_core(lua_State *L)
     };
 
     luaL_checkversion(L);
-    push_policy(L);
+    push_script(L);
     lua_pushvalue(L, -1);
-    open_core(L); // policy core
+    open_core(L); // script core
     lua_insert(L, -2);
     luaL_setfuncs(L, functions, 1); // core
     return 1;

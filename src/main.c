@@ -6,10 +6,10 @@
 
 #include <lua.h>
 
-#include "engine.h"
-#include "options.h"
-#include "policy.h"
-#include "signals.h"
+#include "common/options.h"
+#include "common/signals.h"
+#include "engine/engine.h"
+#include "script/script.h"
 
 enum { FAILED = 125 };
 
@@ -20,39 +20,39 @@ static const char license[] =
     "it may be used, copied, changed and passed on by anyone, with this notice, and without any warranty.\n"
     "Lua is copyright Lua.org, PUC-Rio, under the same licence.\n";
 
-/* Runs in the new policy process, whose dispositions are still those of the engine. */
-static int become_policy(const struct engine *engine, int channel_fd)
+/* Runs in the new script process, whose dispositions are still those of the engine. */
+static int become_script(const struct engine *engine, int channel_fd)
 {
     struct inherited_signals signals = engine->signals;
-    const struct policy_start start = {
+    const struct script_start start = {
         .argc = engine->start->argc,
         .argv = engine->start->argv,
         .options = &engine->base,
         .signals = &signals,
         .channel_fd = channel_fd,
         .store_fd = engine->store_fd,
-        .folder_fd = engine->folder_fd,
-        .folder = engine->folder,
+        .directory_fd = engine->directory_fd,
+        .directory = engine->directory,
     };
 
     signals_learn_ignored(&signals);
-    return policy_run(&start);
+    return script_run(&start);
 }
 
 static int check(int argc, char **argv, const struct options *options, const struct inherited_signals *signals)
 {
-    const struct policy_start start = {
+    const struct script_start start = {
         .argc = argc,
         .argv = argv,
         .options = options,
         .signals = signals,
         .channel_fd = -1,
         .store_fd = -1,
-        .folder_fd = -1,
+        .directory_fd = -1,
     };
 
     engine_fill_standard_descriptors();
-    return policy_run(&start);
+    return script_run(&start);
 }
 
 static int complain(int json, const char *why)
@@ -80,7 +80,7 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
         .argv = argv,
         .environment = environ,
         .parent = parent,
-        .become_policy = become_policy,
+        .become_script = become_script,
         .exit = exit,
     };
     struct options options = options_default();

@@ -1,4 +1,4 @@
---- Reads a types file: the part of LuaLS's annotations that lua/reaper/types.lua uses.
+--- Reads a types file: the part of LuaLS's annotations that lua/reaper/types/reaper.lua uses.
 -- All else is an error with its line, and so are a type that nothing declares, a @param that is not the function's, and
 -- a missing description. LuaLS itself says less: it takes what it does not know for a comment.
 

@@ -10,7 +10,7 @@ local function read_info(path)
   for line in io.lines(path) do
     local key, value = line:match "^(%u+):(.*)$"
     if key == "SF" then
-      local name = value:match "/(src/[^/]+)$" -- not the system's headers
+      local name = value:match "/(src/.+)$" -- not the system's headers
       files[name or 0] = files[name or 0] or { name = name, lines = {}, branches = {} }
       file = files[name or 0]
     elseif key == "DA" then

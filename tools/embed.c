@@ -22,13 +22,27 @@ static int write_bytes(lua_State *L, const void *bytes, size_t size, void *colum
     return 0;
 }
 
-/* "lua/reaper/x.lua" without folder and end. */
-static const char *name_of(const char *path, char name[64])
-{
-    const char *slash = strrchr(path, '/');
+enum { NAME_SIZE = 64 };
 
-    snprintf(name, 64, "%s", slash ? slash + 1 : path);
-    name[strcspn(name, ".")] = '\0';
+/* "reaper/runtime/x.lua" of "lua/reaper/runtime/x.lua". */
+static const char *place_of(const char *path)
+{
+    return strncmp(path, "lua/", 4) == 0 ? path + 4 : path;
+}
+
+/* The module's name: "reaper.runtime.x"; of an init.lua that of its directory. */
+static const char *module_of(const char *path, char name[NAME_SIZE])
+{
+    size_t length;
+
+    snprintf(name, NAME_SIZE, "%s", place_of(path));
+    length = strcspn(name, ".");
+    if (length > 5 && strncmp(name + length - 5, "/init", 5) == 0)
+        length -= 5;
+    name[length] = '\0';
+    for (char *at = name; *at; at++)
+        if (*at == '/')
+            *at = '.';
     return name;
 }
 
@@ -47,20 +61,19 @@ static char *read_file(const char *path, size_t *size)
     return text;
 }
 
-static void embed(lua_State *L, const char *path, int strip)
+static void embed(lua_State *L, const char *path, int number, int strip)
 {
-    char name[64];
-    char chunk[80];
+    char chunk[NAME_SIZE];
     size_t size;
     char *text = read_file(path, &size);
     int column = 0;
 
-    snprintf(chunk, sizeof chunk, "=reaper/%s.lua", name_of(path, name));
+    snprintf(chunk, sizeof chunk, "=%s", place_of(path));
     if (luaL_loadbufferx(L, text, size, chunk, "t") != LUA_OK) {
         fprintf(stderr, "%s\n", lua_tostring(L, -1));
         exit(1);
     }
-    printf("static const unsigned char %s_lua[] = {\n", name);
+    printf("static const unsigned char file_%d[] = {\n", number);
     lua_dump(L, write_bytes, &column, strip);
     printf("};\n");
     lua_pop(L, 1);
@@ -71,19 +84,16 @@ int main(int argc, char **argv)
 {
     const int strip = argc > 1 && strcmp(argv[1], "--strip") == 0;
     lua_State *L = luaL_newstate();
-    char name[64];
+    char name[NAME_SIZE];
 
     if (!L)
         return 1;
-    printf("#include \"lua_embed.h\"\n");
+    printf("#include \"script/lua_embed.h\"\n");
     for (int i = 1 + strip; i < argc; i++)
-        embed(L, argv[i], strip);
+        embed(L, argv[i], i, strip);
     printf("const struct embedded_file embedded_files[] = {\n");
-    for (int i = 1 + strip; i < argc; i++) {
-        name_of(argv[i], name);
-        printf("    { \"%s%s\", %s_lua, sizeof %s_lua },\n", strcmp(name, "init") == 0 ? "reaper" : "reaper.",
-               strcmp(name, "init") == 0 ? "" : name, name, name);
-    }
+    for (int i = 1 + strip; i < argc; i++)
+        printf("    { \"%s\", file_%d, sizeof file_%d },\n", module_of(argv[i], name), i, i);
     printf("    { 0, 0, 0 },\n};\n");
     lua_close(L);
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;

@@ -1,5 +1,5 @@
 --- Prints the reference page that types files make; later ones use the types of earlier ones:
---   lua5.4 tools/reference.lua lua/reaper/types.lua lua/reaper/types_*.lua > doc/REFERENCE.md
+--   lua5.4 tools/reference.lua TYPES… > doc/REFERENCE.md
 
 local annotations = dofile((arg[0]:gsub("reference%.lua$", "annotations.lua")))
 

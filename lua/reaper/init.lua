@@ -1,12 +1,12 @@
 --- The table `reaper` that scripts see.
 
 local core = require "reaper.core"
-local check = require "reaper.check"
-local hooks = require "reaper.hooks"
-local log = require "reaper.log"
-local loop = require "reaper.loop"
+local check = require "reaper.runtime.check"
+local hooks = require "reaper.runtime.hooks"
+local log = require "reaper.runtime.log"
+local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
-local settings = require "reaper.settings"
+local settings = require "reaper.runtime.settings"
 
 local reaper = {
   version = core.version,
@@ -99,12 +99,12 @@ function reaper.exit(code)
   core.order(core.ORDER_EXIT, 0, 0, code or -1)
 end
 
---- Loads the script anew in a new policy process. Children live on; if it does not load, this one stays.
+--- Loads the script anew in a new script process. Children live on; if it does not load, this one stays.
 function reaper.reload()
   core.order(core.ORDER_RELOAD)
 end
 
---- Counters: reaped, orphans, dropped, policy_restarts, zombies_peak, uptime (seconds).
+--- Counters: reaped, orphans, dropped, script_restarts, zombies_peak, uptime (seconds).
 function reaper.stats()
   return core.request(core.ORDER_STATS)
 end
@@ -125,7 +125,7 @@ end
 
 -- In a program there is more, and no main child; in a script reaper.main is there when there is a COMMAND.
 if core.start then
-  return require "reaper.program"(reaper)
+  return require "reaper.runtime.program"(reaper)
 end
 return setmetatable(reaper, {
   __index = function(_, key)

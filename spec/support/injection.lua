@@ -15,10 +15,10 @@ local injection = {}
 local NEEDED = {
   { "^signalfd4%(", "cannot make a signalfd: " },
   { "^pipe2%(", 'cannot make a process for "/bin/sh": ' },
-  { "^socketpair%(", "cannot start the policy process: " },
-  { "^fcntl%(.*socket", "cannot start the policy process: " },
-  { "^mmap%(", "cannot start the policy process: " },
-  { "^clone%(", "cannot start the policy process: " },
+  { "^socketpair%(", "cannot start the script process: " },
+  { "^fcntl%(.*socket", "cannot start the script process: " },
+  { "^mmap%(", "cannot start the script process: " },
+  { "^clone%(", "cannot start the script process: " },
 }
 
 local function may_end(c, fault)

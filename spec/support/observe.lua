@@ -146,7 +146,7 @@ function observe.fits(options)
   return c:expect("fits\t(%a+)") == "true"
 end
 
---- Whether a policy that blocks while there is something to read is replaced.
+--- Whether a script process that blocks while there is something to read is replaced.
 function observe.replaced(options, given)
   local c = start(options, {
     script = [[

@@ -138,11 +138,11 @@ local scenarios = {
   },
   {
     key = "crash",
-    name = "a policy that is lost",
+    name = "a script process that is lost",
     options = { command = worker(), script = SCRIPT },
     before = first_round,
     run = function(c)
-      script.kill_policy(c)
+      script.kill_script(c)
       c:expect("started\tcrash\n")
       works_with_script(c, 2)
     end,
@@ -196,14 +196,14 @@ local scenarios = {
   },
   {
     key = "policy",
-    name = "the policy itself",
+    name = "the script process itself",
     options = { command = worker(), script = SCRIPT },
     before = first_round,
     run = function(c)
       spawns(c, 2)
       works_with_script(c, 2)
     end,
-    traced = "reaper-policy",
+    traced = "reaper-script",
     calls = "^clone ^epoll ^pipe2 ^recvmsg ^send",
   },
 }

@@ -100,13 +100,13 @@ function script.replace(c, text)
   assert(os.rename(c:file("hooks.new"), c:file("hooks.lua")))
 end
 
--- Kills the policy as a crash does, and gives its pid in the container.
-function script.kill_policy(c, signal)
-  local policy = c:until_true(function()
-    return c:find("reaper-policy")
-  end, 5, "a policy")
-  c:kill(signal or "KILL", policy.pid)
-  return policy.nspid
+-- Kills the script process as a crash does, and gives its pid in the container.
+function script.kill_script(c, signal)
+  local script_process = c:until_true(function()
+    return c:find("reaper-script")
+  end, 5, "a script process")
+  c:kill(signal or "KILL", script_process.pid)
+  return script_process.nspid
 end
 
 -- The number of open descriptors of a process of the container, given by its outer pid.

@@ -1,5 +1,5 @@
 -- reaper.core for one script process of a virtual container. What is pure comes from the library; the rest speaks with
--- the machine and the model of the engine. It gives what src/lua_*.c give.
+-- the machine and the model of the engine. It gives what src/script/lua_*.c give.
 
 local files = require "spec.support.virtual.files"
 
@@ -9,7 +9,7 @@ local real = require "reaper.core"
 local core = {}
 
 local EBADF, EAGAIN, EPIPE, ENOTCONN, ESRCH, ENOENT = 9, 11, 32, 107, 3, 2
-local EVENTS_A_PACKET = 178 -- PACKET_SIZE in src/message.h
+local EVENTS_A_PACKET = 178 -- PACKET_SIZE in src/common/messages.h
 
 -- ---- Waiting, events and orders. ----
 

@@ -1,4 +1,4 @@
--- Of the model of the engine: who has died, and who is told (src/reap.c).
+-- Of the model of the engine: who has died, and who is told (src/engine/reap.c).
 
 local core = require "spec.support.virtual.core"
 local event = require "spec.support.virtual.event"
@@ -14,16 +14,16 @@ function deaths:has(bit)
 end
 
 function deaths:put_to_listener(told)
-  if self.policy and self.policy.state == "ready" then
-    event.put(self.policy, told)
+  if self.script and self.script.state == "ready" then
+    event.put(self.script, told)
   else
     table.insert(self.collected, told)
   end
 end
 
 function deaths:put_spawned(told)
-  if self.policy and self.policy.state == "loading" and self.take_up_at == NEVER then
-    event.put(self.policy, told)
+  if self.script and self.script.state == "loading" and self.take_up_at == NEVER then
+    event.put(self.script, told)
   else
     self:put_to_listener(told)
   end
@@ -66,7 +66,7 @@ function deaths:main_ended(process, status)
     | (self.state ~= "running" and real.FLAG_IN_STOP or 0))
   self.was_asked = false
   self.main, self.main_status = nil, status
-  if self.state == "running" and self:ask_policy("main", told, 6) then
+  if self.state == "running" and self:ask_script("main", told, 6) then
     return
   end
   self:put_spawned(told)

@@ -93,7 +93,7 @@ function Engine:forward(number)
     self:interrupted()
   end
   local told = event.new(real.EVENT_SIGNAL, 0, select(2, real.signal(number)), number)
-  if not (self:has(real.HOOK_SIGNAL) and self:ask_policy("signal", told)) then
+  if not (self:has(real.HOOK_SIGNAL) and self:ask_script("signal", told)) then
     self:deliver(number)
   end
 end
@@ -119,7 +119,7 @@ end
 
 orders[real.ORDER_HOOKS] = function(self, process, order)
   process.hooks = order.number
-  if process == self.policy then
+  if process == self.script then
     self.hooks = order.number
   end
 end
@@ -153,7 +153,7 @@ orders[real.ORDER_EXIT] = function(self, process, order)
   if order.number >= 0 then
     self.exit_code, self.left_code = order.number & 255, order.number & 255
   end
-  if self.state == "loading" and process == self.policy then
+  if self.state == "loading" and process == self.script then
     self:load_failed(math.max(0, order.number) & 255)
   else
     self:begin_stop("exit")
@@ -197,7 +197,7 @@ function Engine:request(_, kind)
   if kind == real.ORDER_MAIN_START then
     return self:start_main()
   end
-  return { { reaped = 0, orphans = 0, dropped = 0, policy_restarts = self.restarts, zombies_peak = 0,
+  return { { reaped = 0, orphans = 0, dropped = 0, script_restarts = self.restarts, zombies_peak = 0,
     uptime = self.machine:seconds() } }
 end
 

@@ -1,4 +1,5 @@
--- Of the model of the engine: questions to the script process, their deadlines, and what follows (src/verdict.c).
+-- Of the model of the engine: questions to the script process, their deadlines, and what follows
+-- (src/engine/questions.c).
 
 local core = require "spec.support.virtual.core"
 local event = require "spec.support.virtual.event"
@@ -24,9 +25,9 @@ function questions:forget_kind(kind)
 end
 
 function questions:put_ask(ask)
-  if ask.asked ~= self.policy then
-    ask.asked = self.policy
-    event.put(self.policy, ask.event)
+  if ask.asked ~= self.script then
+    ask.asked = self.script
+    event.put(self.script, ask.event)
   end
 end
 
@@ -37,7 +38,7 @@ function questions:time_for(kind)
 end
 
 -- `told` gets the number of the question as its second value, or where `index` says.
-function questions:ask_policy(kind, told, index)
+function questions:ask_script(kind, told, index)
   if self.settings.hook_timeout == 0 and kind ~= "services" then
     return false
   end
@@ -47,7 +48,7 @@ function questions:ask_policy(kind, told, index)
     kind = kind, serial = self.last_ask, event = told, deadline = self:after(self:time_for(kind)), losses = 0,
   }
   table.insert(self.asks, ask)
-  if self.policy and self.policy.state == "ready" then
+  if self.script and self.script.state == "ready" then
     self:put_ask(ask)
   end
   return ask
@@ -80,7 +81,7 @@ function questions:expire()
   end
 end
 
-function questions:policy_has_gone()
+function questions:script_has_gone()
   for _, ask in ipairs(self.asks) do
     ask.losses = ask.losses + 1
     if ask.kind == "services" and ask.losses > SERVICES_LOSSES_MAX then
@@ -97,7 +98,7 @@ function questions:services_turn()
     if ask.kind == "services" and not ask.event[4] then
       ask.event[4], ask.is_waiting, ask.asked = true, false, nil
       ask.deadline = self:after(SERVICES_PATIENCE)
-      if self.policy and self.policy.state == "ready" then
+      if self.script and self.script.state == "ready" then
         self:put_ask(ask)
       end
     end
@@ -113,7 +114,7 @@ questions.answered = {
   end,
   main = function(self, ask)
     ask.event[6] = 0
-    if not self.policy or self.policy.state ~= "ready" then
+    if not self.script or self.script.state ~= "ready" then
       self:put_spawned(ask.event)
     end
     if not self.main then

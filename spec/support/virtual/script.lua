@@ -16,7 +16,7 @@ local SURVIVED = { [0] = true, [13] = true, [15] = true, [17] = true, [23] = tru
 -- `engine` is told what it orders and when it ends; `settings`: hook_timeout and the like.
 function script.new(machine, engine, options)
   local self = setmetatable({
-    machine = machine, engine = engine, pid = machine:new_pid(), comm = "reaper-policy", argv = { "reaper-lua" },
+    machine = machine, engine = engine, pid = machine:new_pid(), comm = "reaper-script", argv = { "reaper-lua" },
     descriptors = machine.descriptors:copy(), queue = {}, inbox = {}, watched = {}, options = options,
     deadline = machine.now, settings = {}, zombies = {},
   }, Script)

@@ -1,4 +1,4 @@
--- Of the model of the engine: the life of the script processes (src/keeper.c, src/handover.c, src/leaving.c).
+-- Of the model of the engine: the life of the script processes (src/engine/scripts.c, handover.c, dismissed.c).
 
 local core = require "spec.support.virtual.core"
 local event = require "spec.support.virtual.event"
@@ -50,7 +50,7 @@ function scripts:start(reason)
 end
 
 function scripts:start_first()
-  self.policy = self:start(nil)
+  self.script = self:start(nil)
 end
 
 function scripts:next_delay()
@@ -64,7 +64,7 @@ end
 
 function scripts:start_again()
   self.start_at = NEVER
-  self.policy = self:start("crash")
+  self.script = self:start("crash")
   self.restarts = self.restarts + 1
 end
 
@@ -90,7 +90,7 @@ end
 
 function scripts:reload_again()
   if self.is_to_reload and self.state == "running" and not self:reload_is_under_way()
-    and not self:is_asked("signal", self.policy) then
+    and not self:is_asked("signal", self.script) then
     self:reload()
   end
 end
@@ -170,11 +170,11 @@ end
 
 function scripts:promoted()
   self.take_up_at = NEVER
-  if not self.policy or self.policy.state ~= "loading" then
+  if not self.script or self.script.state ~= "loading" then
     return
   end
-  self:hand_over_children(self.policy, true)
-  self:take_up(self.policy)
+  self:hand_over_children(self.script, true)
+  self:take_up(self.script)
   self:log("info", "the script was reloaded")
   self:reload_again()
 end
@@ -183,14 +183,14 @@ function scripts:promote()
   if not self.candidate then
     return
   end
-  if self.policy then
-    self:salvage(self.policy)
-    self:leave(self.policy)
-    self:policy_has_gone()
+  if self.script then
+    self:salvage(self.script)
+    self:leave(self.script)
+    self:script_has_gone()
   end
   self.start_at = NEVER
-  self.policy, self.candidate, self.delay = self.candidate, nil, 0
-  self.hooks = self.policy.hooks
+  self.script, self.candidate, self.delay = self.candidate, nil, 0
+  self.hooks = self.script.hooks
   self.take_up_at = self:after(self:patience() + 1)
   if not next(self.leaving) then
     self:promoted()
@@ -204,8 +204,8 @@ function scripts:ready(process, order)
   process.hooks = order.number
   if process == self.candidate then
     process.ready_at = self.machine.now
-    if not (self.policy and self.policy.state == "ready" and self:has(real.HOOK_RELOAD)
-      and self:ask_policy("reload", event.new(real.EVENT_RELOAD, 0))) then
+    if not (self.script and self.script.state == "ready" and self:has(real.HOOK_RELOAD)
+      and self:ask_script("reload", event.new(real.EVENT_RELOAD, 0))) then
       self:promote()
     end
     return
@@ -228,9 +228,9 @@ end
 function scripts:load_failed(code)
   if self.state == "loading" or self.state == "running" then
     self.exit_code = code
-    if self.policy then
-      self.policy:signal(KILL)
-      self.policy = nil
+    if self.script then
+      self.script:signal(KILL)
+      self.script = nil
     end
     self:enter "stopping"
   end
@@ -242,15 +242,15 @@ function scripts:policy_lost(process, how)
   end
   self.take_up_at = NEVER
   self:salvage(process)
-  self.policy = nil
-  self:policy_has_gone()
+  self.script = nil
+  self:script_has_gone()
   if self.state == "loading" then
     if not process.has_failed then
-      self:log("error", ("the policy ended (%s) while it loaded the script"):format(how))
+      self:log("error", ("the script process ended (%s) while it loaded the script"):format(how))
     end
     return self:load_failed(LOAD_FAILED)
   end
-  self:log("error", ("the policy %s (%s); starting it again in %g s"):format(
+  self:log("error", ("the script process %s (%s); starting it again in %g s"):format(
     process.has_failed and "could not load the script" or "ended", how, self:next_delay()))
   self:schedule_start()
   if self.candidate and self.candidate.ready_at then
@@ -270,7 +270,7 @@ function scripts:script_ended(process, status)
         self:promoted()
       end
     end
-  elseif process == self.policy then
+  elseif process == self.script then
     self:policy_lost(process, describe(status))
   elseif process == self.candidate then
     self.candidate = nil

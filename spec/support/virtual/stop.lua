@@ -1,4 +1,4 @@
--- Of the model of the engine: from the first TERM to the exit code (src/stop.c).
+-- Of the model of the engine: from the first TERM to the exit code (src/engine/stop.c).
 
 local core = require "spec.support.virtual.core"
 local event = require "spec.support.virtual.event"
@@ -65,8 +65,8 @@ function entries.leaving(self)
   self.left_code = self:code_to_leave_with()
   self.has_died = true
   local told = event.new(real.EVENT_EXIT, 0, self.left_code, self.main_status and real.status(self.main_status))
-  if not self:has(real.HOOK_EXIT) or (not self.policy and self.start_at == NEVER)
-    or not self:ask_policy("exit", told) then
+  if not self:has(real.HOOK_EXIT) or (not self.script and self.start_at == NEVER)
+    or not self:ask_script("exit", told) then
     self:dismiss()
   end
 end
@@ -76,12 +76,12 @@ local function tell_stop(self)
     return
   end
   local told = event.new(real.EVENT_STOP, 0, self.stop_reason)
-  local ask = self.state == "stopping" and self.policy and self.policy.state == "ready"
-    and self:ask_policy("stop", told)
+  local ask = self.state == "stopping" and self.script and self.script.state == "ready"
+    and self:ask_script("stop", told)
   if ask then
     ask.deadline, ask.is_waiting = NEVER, true
-  elseif self.policy and self.policy.state == "ready" then
-    event.put(self.policy, told)
+  elseif self.script and self.script.state == "ready" then
+    event.put(self.script, told)
   end
 end
 
@@ -117,7 +117,7 @@ end
 
 function entries.orderly(self)
   self:services_stop()
-  self:ask_policy("services", event.new(real.EVENT_SERVICES, 0, self.stop_reason, self.main == nil))
+  self:ask_script("services", event.new(real.EVENT_SERVICES, 0, self.stop_reason, self.main == nil))
   if not self.main then
     return
   end
@@ -152,9 +152,9 @@ function stop:dismiss()
   if self.candidate then
     self.candidate:signal(KILL)
   end
-  if self.policy then
-    self:leave(self.policy)
-    self.policy = nil
+  if self.script then
+    self:leave(self.script)
+    self.script = nil
   end
 end
 

@@ -322,7 +322,7 @@ function World:run(options)
   end
   env.reaper = env.require "reaper"
   local chunk, message = load(options.text, "@" .. options.path, "t", env)
-  local code = env.require "reaper.script"(chunk, message)
+  local code = env.require "reaper.runtime.script"(chunk, message)
   for i = #self.finalized, 1, -1 do
     local object = self.finalized[i]
     getmetatable(object).__gc(object)

@@ -1,0 +1,31 @@
+/* clock.h: the one clock of the program, monotonic nanoseconds. */
+#ifndef REAPER_COMMON_CLOCK_H
+#define REAPER_COMMON_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define NANOSECONDS INT64_C(1000000000)
+#define MILLISECOND INT64_C(1000000)
+
+/* A deadline that never comes. */
+#define NEVER INT64_MAX
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+static inline int64_t clock_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+/* The moment `delay` nanoseconds from now; NEVER when that lies beyond the clock's range. */
+static inline int64_t clock_after(int64_t delay)
+{
+    const int64_t now = clock_now();
+
+    return delay >= NEVER - now ? NEVER : now + delay;
+}
+
+#endif

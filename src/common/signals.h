@@ -1,0 +1,59 @@
+/*
+ * signals.h: signal numbers, names and sets.
+ *
+ * Sets are the kernel's own 64-bit masks and go to the kernel by raw system calls: the C library hides signals 32
+ * and 33 from its own functions, but they can be sent, so an init has to forward them too.
+ */
+#ifndef REAPER_COMMON_SIGNALS_H
+#define REAPER_COMMON_SIGNALS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+
+enum {
+    SIGNAL_MAX = 64,   /* the highest signal of every Linux but MIPS */
+    SIGNAL_RTMIN = 34, /* what users know as SIGRTMIN: 32 and 33 belong to the C library */
+    SIGNAL_NAME_SIZE = 16,
+};
+
+/* Bit n - 1 stands for signal n, as in the kernel. */
+typedef uint64_t signal_set;
+
+#define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
+
+/* What the program was started with, and what its command gets back. */
+struct inherited_signals {
+    signal_set mask;    /* blocked */
+    signal_set ignored; /* disposition SIG_IGN; SIGCHLD is never in it */
+    int is_known;       /* `ignored` has been asked for; until then the dispositions are still those */
+};
+
+/* 1–64 for "TERM", "SIGTERM", "sigterm", "15", "RTMIN+3", "RTMAX-1"; 0 for "0"; -1 when it names no signal. */
+int signal_from_text(const char *text);
+
+/* "SIGTERM", "SIGRTMIN+3"; "SIG32" for the two that have no name. `buffer` holds names that are made up here. */
+const char *signal_name(int number, char buffer[SIGNAL_NAME_SIZE]);
+
+/* The known signal name nearest to `text`, or NULL. */
+const char *signal_nearest(const char *text);
+
+/* Saves the inherited mask, sets an ignored SIGCHLD to its default and blocks every signal. */
+void signals_take(struct inherited_signals *inherited);
+
+/* Asks which signals are ignored, for a process that may change that: one call each, so the engine does without. */
+void signals_learn_ignored(struct inherited_signals *inherited);
+
+/* Blocks exactly `mask`, and puts the mask before it into *old unless that is NULL. Async-signal-safe. */
+void signals_set_mask(signal_set mask, signal_set *old);
+
+/* Gives `inherited` back, in a new process before exec. Async-signal-safe. */
+void signals_restore(const struct inherited_signals *inherited);
+
+/* A close-on-exec signalfd for all 64 signals, with more flags (SFD_NONBLOCK); or -1 with errno. */
+int signals_fd(int flags);
+
+/* Sends `number` with the value that came with `record` when it was queued with one. 0, or -1 with errno. */
+int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * spawn.h: one new process, from clone to exec.
+ *
+ * Used by the engine for COMMAND and by the script process for what scripts spawn. A script process makes a *sibling*:
+ * a child of its own parent, the engine (CLONE_PARENT), which therefore outlives the script process and is reaped by
+ * the engine.
+ */
+#ifndef REAPER_COMMON_SPAWN_H
+#define REAPER_COMMON_SPAWN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "common/messages.h"
+#include "common/signals.h"
+#include "common/users.h"
+
+enum spawn_stage {
+    SPAWN_FORK, /* the clone itself: EAGAIN under a pids limit, ENOMEM */
+    SPAWN_SESSION,
+    SPAWN_DESCRIPTORS,
+    SPAWN_LIMITS,
+    SPAWN_NICE,
+    SPAWN_OOM_SCORE,
+    SPAWN_USER,
+    SPAWN_DIRECTORY,
+    SPAWN_EXEC,
+    SPAWN_STAGE_COUNT,
+};
+
+/* Descriptor `source` of the caller becomes `target` in the new process. */
+struct spawn_fd {
+    int target;
+    int source;
+};
+
+/* As prlimit64 takes it, whose numbers have 64 bits on every machine. UINT64_MAX: no limit. */
+struct spawn_limit {
+    int resource;
+    struct {
+        uint64_t soft, hard;
+    } limit;
+};
+
+/* A text that names the new process; needs copies_memory. */
+struct spawn_self {
+    char *digits;       /* room for 21 characters */
+    int is_pidfd_inode; /* the inode number of its pidfd, not its pid */
+};
+
+enum { SELVES_MAX = 4 };
+
+/* All zero but argv, envp and signals is a valid request; a descriptor that is not used is -1. */
+struct spawn_request {
+    char *const *argv;
+    char **envp; /* the texts in it that `selves` names are set anew */
+    const struct inherited_signals *signals;
+    struct spawn_self selves[SELVES_MAX];
+    size_t self_count;
+
+    int copies_memory;      /* the caller goes on at once; without it, the caller is suspended until the exec */
+    int sibling;            /* a child of the caller's parent */
+    int session;            /* setsid, otherwise a process group of its own */
+    int keep_group;         /* or that of the caller */
+    int terminal_fd;        /* hand this terminal's foreground to the new group, or -1 */
+    int notify_fd;          /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
+    const char *name;       /* for ORDER_SPAWNED */
+    int tell_fds[HELD_MAX]; /* what goes with ORDER_SPAWNED to be kept, or -1 */
+
+    const struct spawn_fd *fds;
+    size_t fd_count;
+    int close_others; /* close all descriptors above 2 that `fds` does not name */
+
+    const struct user *user; /* or NULL */
+    int directory_fd;        /* go there before it becomes the user, or -1 */
+    const char *directory;   /* the same as a path, or NULL */
+    const char *cwd;         /* then there as the user, or NULL */
+    int has_umask, has_nice, has_oom_score;
+    mode_t umask;
+    int nice;
+    int oom_score;
+    const struct spawn_limit *limits;
+    size_t limit_count;
+};
+
+enum spawn_progress {
+    SPAWN_PENDING, /* its exec is not known yet */
+    SPAWN_RUNNING,
+    SPAWN_FAILED,
+};
+
+struct spawn_result {
+    pid_t pid;
+    int pidfd;     /* -1 where the kernel has none */
+    int report_fd; /* becomes readable when it runs or has failed; -1 once that is known */
+    int64_t due;   /* when to look at the latest; NEVER once that is known */
+    int hurried;   /* how often it was late */
+    enum spawn_stage stage;
+    int error;       /* errno of the stage that failed; ETIMEDOUT when it had to be given up */
+    int interpreter; /* ENOENT although the file exists: its interpreter is missing */
+};
+
+/* The request with every descriptor set to -1 and everything else zero. */
+struct spawn_request spawn_request_empty(void);
+
+/* The result of no start: nothing to look at. */
+struct spawn_result spawn_result_empty(void);
+
+/*
+ * Makes the new process. 0, or -1 with stage and error set in *result. A request that copies memory does not wait for
+ * the exec: then spawn_look() has to be called until it says how the start has come out.
+ */
+int spawn_begin(const struct spawn_request *request, struct spawn_result *result);
+
+/*
+ * How the start has come out so far, without waiting. Anybody with the new process's user id may stop it before its
+ * exec. So one that is late gets CONT after a second, KILL ten seconds later, and is given up after one more.
+ */
+enum spawn_progress spawn_look(struct spawn_result *result);
+
+/* Both, with the wait between them. 0, or -1 with stage and error set in *result. */
+int spawn(const struct spawn_request *request, struct spawn_result *result);
+
+/* The inode number of this process's own pidfd; 0 where the kernel has no pidfds. Async-signal-safe. */
+uint64_t spawn_pidfd_inode(void);
+
+/* True when the start has failed for want of a process or of memory, which passes. */
+int spawn_was_shortage(const struct spawn_result *result);
+
+/* One sentence about a failure: `cannot run "x": No such file or directory`. */
+void spawn_describe(const struct spawn_result *result, const char *command, char *text, size_t size);
+
+/* What a shell would exit with: 127 not found, 126 cannot be executed, 125 when it did not come to that. */
+int spawn_exit_code(const struct spawn_result *result);
+
+#endif

@@ -1,0 +1,307 @@
+#define _GNU_SOURCE
+#include "engine/census.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/proc.h"
+#include "engine/dismissed.h"
+#include "engine/scripts.h"
+
+enum {
+    CENSUS_TRIES = 3,
+    SEARCH_SLICE = 32768, /* about 8 ms */
+    FIRST_PID = 2,
+};
+
+static const int64_t search_rest = NANOSECONDS / 20; /* at least, between two passes */
+
+/* ---- The list. ---- */
+
+static int add_entry(struct census *census, const struct entry *entry)
+{
+    const size_t room = census->room ? 2 * census->room : 256;
+    struct entry *grown;
+
+    if (census->count == census->room) {
+        grown = realloc(census->list, room * sizeof *grown);
+        census->cut = !grown;
+        if (!grown)
+            return -1;
+        census->list = grown;
+        census->room = room;
+    }
+    census->list[census->count++] = *entry;
+    return 0;
+}
+
+static int count_in(const struct proc_stat *stat, void *context)
+{
+    const struct entry entry = { stat->pid, stat->ppid, stat->state, proc_is_dead(stat), 0, stat->start_time };
+
+    return proc_is_kernel_thread(stat) ? 0 : add_entry(context, &entry);
+}
+
+static int compare_pids(const void *left, const void *right)
+{
+    const struct entry *const a = left;
+    const struct entry *const b = right;
+
+    return a->pid < b->pid ? -1 : a->pid > b->pid;
+}
+
+const struct entry *census_find(const struct census *census, pid_t pid)
+{
+    const struct entry key = { .pid = pid };
+
+    return census->count > 0 ? bsearch(&key, census->list, census->count, sizeof key, compare_pids) : NULL;
+}
+
+void census_free(struct census *census)
+{
+    free(census->list);
+    *census = (struct census){ .list = NULL };
+}
+
+/* ---- Who is hidden. ---- */
+
+/* A dead process can still be waited for or signalled. Where there are no pidfds it is taken for alive. */
+static int is_dead(pid_t pid)
+{
+    struct pollfd entry = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+    int dead;
+
+    if (entry.fd < 0)
+        return errno == ESRCH;
+    dead = poll(&entry, 1, 0) == 1;
+    close(entry.fd);
+    return dead;
+}
+
+/* Nobody can look at its parent. As process 1 it does not matter who that is, and otherwise it is this process. */
+static int add_hidden(struct census *census, pid_t pid)
+{
+    const struct entry entry = { pid, getpid(), STATE_UNKNOWN, is_dead(pid), 0, 0 };
+    struct proc_stat stat;
+
+    if (proc_usable() && proc_read(pid, &stat) == 0) /* it has only just begun */
+        return count_in(&stat, census);
+    return add_entry(census, &entry);
+}
+
+/*
+ * As process 1 each process is ours, otherwise each child; our children are not recycled, since only we reap them. With
+ * pid for the group, too, tgkill(2) finds processes and passes over their other threads.
+ */
+static int is_there(const struct engine *engine, pid_t pid)
+{
+    siginfo_t child;
+
+    if (engine->is_init)
+        return syscall(SYS_tgkill, pid, pid, 0) == 0 || errno != ESRCH;
+    return waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+}
+
+static void remember_hidden(struct engine *engine, pid_t pid)
+{
+    const size_t room = engine->hidden_room ? 2 * engine->hidden_room : 64;
+    pid_t *grown = engine->hidden;
+
+    if (engine->hidden_count == engine->hidden_room) {
+        grown = realloc(grown, room * sizeof *grown);
+        if (!grown)
+            return; /* the next look finds it again */
+        engine->hidden = grown;
+        engine->hidden_room = room;
+    }
+    engine->hidden[engine->hidden_count++] = pid;
+}
+
+/* What the visit of a child needs. */
+struct look {
+    struct engine *engine;
+    const struct census *census;
+};
+
+static int remember_if_hidden(int pid, void *context)
+{
+    const struct look *const look = context;
+
+    for (size_t i = 0; i < look->engine->hidden_count; i++)
+        if (look->engine->hidden[i] == pid)
+            return 0;
+    if (!census_find(look->census, pid))
+        remember_hidden(look->engine, pid);
+    return 0;
+}
+
+/* Whoever has gone, or is listed by now, is not hidden any more. */
+static void add_all_hidden(struct engine *engine, struct census *census)
+{
+    const struct census listed = *census;
+    size_t left = 0;
+
+    for (size_t i = 0; i < engine->hidden_count; i++)
+        if (!census_find(&listed, engine->hidden[i]) && is_there(engine, engine->hidden[i]))
+            engine->hidden[left++] = engine->hidden[i];
+    engine->hidden_count = left;
+    for (size_t i = 0; i < left; i++)
+        add_hidden(census, engine->hidden[i]);
+    if (left > 0)
+        qsort(census->list, census->count, sizeof *census->list, compare_pids);
+}
+
+/* ---- Taking it. ---- */
+
+/* As process 1 all that can be seen is ours; otherwise what descends from this process. */
+static void mark_ours(const struct engine *engine, struct census *census)
+{
+    const pid_t self = getpid();
+    const struct entry *parent;
+    int more = 1;
+
+    for (size_t i = 0; i < census->count; i++)
+        census->list[i].ours = engine->is_init ? census->list[i].pid != self : census->list[i].ppid == self;
+    while (more && !engine->is_init) {
+        more = 0;
+        for (size_t i = 0; i < census->count; i++) {
+            parent = census->list[i].ours ? NULL : census_find(census, census->list[i].ppid);
+            if (parent && parent->ours)
+                more = census->list[i].ours = 1;
+        }
+    }
+}
+
+/* /proc lists processes by ascending pid. Whoever is missed is taken for gone, so a shortage is tried again at once. */
+int census_take(struct engine *engine, struct census *census)
+{
+    int tries = CENSUS_TRIES;
+    int result;
+
+    *census = (struct census){ .list = NULL };
+    while ((result = proc_each(count_in, census)) != 0 && !census->cut && --tries > 0)
+        census_free(census);
+    if (result >= 0)
+        proc_children(remember_if_hidden, &(struct look){ engine, census });
+    if (!census->cut)
+        add_all_hidden(engine, census);
+    mark_ours(engine, census);
+    return census->cut || (result < 0 && proc_usable()) ? -1 : 0; /* without /proc there is nothing to wait for */
+}
+
+int census_signal_everybody(const struct engine *engine, int number)
+{
+    if (!engine->is_init || getpid() != 1) {
+        errno = EPERM;
+        return -1;
+    }
+    return kill(-1, number);
+}
+
+/* ---- What it says. ---- */
+
+static void say_denied(struct engine *engine, pid_t pid)
+{
+    struct proc_stat stat = { .comm = "?" };
+
+    for (int i = 0; i < engine->denied_count; i++)
+        if (engine->denied[i] == pid)
+            return;
+    if (engine->denied_count == DENIED_MAX)
+        return;
+    engine->denied[engine->denied_count++] = pid;
+    proc_read(pid, &stat);
+    log_line(&engine->log, LOG_LEVEL_WARNING,
+             "reaper-lua may not signal process %d (%s), so it is not stopped and not waited for%s", (int)pid,
+             stat.comm, engine->denied_count == DENIED_MAX ? "; further ones are not named" : "");
+}
+
+/* EPERM is the kernel's own answer, EACCES that of AppArmor, for one (security_task_kill). */
+static int may_signal(struct engine *engine, pid_t pid)
+{
+    if (kill(pid, 0) == 0 || (errno != EPERM && errno != EACCES))
+        return 1;
+    say_denied(engine, pid);
+    return 0;
+}
+
+int census_counts(struct engine *engine, const struct entry *entry)
+{
+    return entry->ours && !entry->dead && !scripts_has(engine, entry->pid) && may_signal(engine, entry->pid);
+}
+
+static int has_child(const struct engine *engine, const struct census *census)
+{
+    for (size_t i = 0; i < census->count; i++)
+        if (census->list[i].ppid == getpid() && !scripts_has(engine, census->list[i].pid))
+            return 1;
+    return 0;
+}
+
+static int has_script(const struct engine *engine)
+{
+    return engine->script.pid > 0 || engine->candidate.pid > 0 || dismissed_any(engine);
+}
+
+/*
+ * Without __WALL the wait does not see script processes (SCRIPT_SIGNAL). A program it does see, so then only a missing
+ * /proc is known to hide somebody. kill(-1, 0) succeeds when there is any other process, also one that may not be
+ * signalled (kill_something_info of kernel/signal.c).
+ */
+int census_misses_somebody(const struct engine *engine, const struct census *census)
+{
+    siginfo_t child;
+
+    if (engine_has_program(engine))
+        return !proc_usable() && !has_child(engine, census);
+    if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0)
+        return !has_child(engine, census);
+    return engine->is_init && !has_script(engine) && census_signal_everybody(engine, 0) == 0
+           && census->count <= (census_find(census, getpid()) != NULL);
+}
+
+/* ---- The search. ---- */
+
+static void search_slice(struct engine *engine, const struct census *census, pid_t end)
+{
+    for (pid_t pid = engine->search_next; pid < end; pid++)
+        if (pid != getpid() && is_there(engine, pid) && !scripts_has(engine, pid) && !census_find(census, pid))
+            remember_hidden(engine, pid);
+}
+
+int census_search(struct engine *engine, const struct census *census)
+{
+    const int64_t now = clock_now();
+    const pid_t highest = proc_highest_pid();
+    int64_t rest;
+
+    if (engine->search_next == 0) {
+        if (now < engine->search_from)
+            return 0;
+        engine->search_from = now;
+        engine->search_next = FIRST_PID;
+    }
+    search_slice(engine, census,
+                 highest - engine->search_next < SEARCH_SLICE ? highest + 1 : engine->search_next + SEARCH_SLICE);
+    engine->search_next += SEARCH_SLICE;
+    if (engine->search_next <= highest)
+        return 1;
+    rest = clock_now() - engine->search_from;
+    engine->search_from = clock_after(rest > search_rest ? rest : search_rest);
+    engine->search_next = 0;
+    engine->searched = 1;
+    return 0;
+}
+
+void census_forget(struct engine *engine)
+{
+    free(engine->hidden);
+    engine->hidden = NULL;
+    engine->hidden_count = engine->hidden_room = 0;
+    engine->search_next = 0;
+}

@@ -1,0 +1,250 @@
+/*
+ * engine.h: process 1, or the subreaper. Reaps, forwards, stops, exits; never runs Lua.
+ *
+ * One struct engine is passed along; each concern has a file of its own that works on it:
+ *
+ *     engine.c    the loop, the states and their deadlines
+ *     reap.c      who died
+ *     forward.c   signals that come in
+ *     main_child.cthe main child
+ *     scripts.c   the life of the script process, and its orders
+ *     questions.c questions to the script process, with their deadlines
+ *     stop.c      from the first TERM to the exit code
+ *     remains.c   every process that is left
+ *     census.c    who they are
+ *     terminal.c  the controlling terminal, and who has its foreground
+ */
+#ifndef REAPER_ENGINE_ENGINE_H
+#define REAPER_ENGINE_ENGINE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/messages.h"
+#include "common/options.h"
+#include "common/signals.h"
+#include "common/spawn.h"
+#include "engine/cgroup.h"
+#include "engine/channel.h"
+#include "engine/children.h"
+
+enum engine_state {
+    ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
+    ENGINE_STARTING, /* COMMAND is being started for the first time, or waits until a process is to be had */
+    ENGINE_RUNNING,  /* the long time in between */
+    ENGINE_ORDERLY,  /* COMMAND is stopped, then the script stops its services; nothing else is signalled */
+    ENGINE_STOPPING, /* everything got TERM; the grace period runs */
+    ENGINE_KILLING,  /* everything but the script process got KILL */
+    ENGINE_LEAVING,  /* nothing is left but the script process, which may still name the exit code */
+    ENGINE_DONE,
+    ENGINE_STATES,
+};
+
+/*
+ * The exit signal of a script process, in place of SIGCHLD. Waits without __WALL then see every child but the script
+ * process, which answers "is anything else left?" in one call. Its records carry a CLD_… code, as those of SIGCHLD do,
+ * by which they are told from one that somebody sent (reap_is_about_a_child). Spawned siblings inherit it, until exec
+ * sets it to SIGCHLD.
+ */
+enum { SCRIPT_SIGNAL = SIGNAL_MAX - 1 }; /* valgrind keeps the last one for itself */
+
+struct engine;
+struct deaths;
+
+/* A Lua program that has loaded the library: main child and script in one. It was forked before the engine runs. */
+struct engine_program {
+    pid_t pid;
+    struct channel channel;
+    unsigned hooks;
+    pid_t told;    /* whose deaths are told, as wait4(2) takes it; all are reaped */
+    int subreaper; /* become one, where this is not process 1 */
+};
+
+/* What main.c or library.c gives; outlives the engine. */
+struct engine_start {
+    int argc;
+    char **argv;
+    char **environment;
+    pid_t parent;                         /* getppid() of the first moment */
+    const struct engine_program *program; /* or NULL */
+    /* Runs in the new script process and gives its exit code, with which that process ends. */
+    int (*become_script)(const struct engine *engine, int channel_fd);
+    void (*exit)(int code);
+};
+
+enum slot_state {
+    SLOT_EMPTY,
+    SLOT_LOADING,
+    SLOT_READY,
+};
+
+/* One script process, or the place for one. */
+struct slot {
+    enum slot_state state;
+    pid_t pid;
+    int pidfd; /* its end is seen even when its exit signal is lost for want of memory; -1 where there is none */
+    struct channel channel;
+    unsigned hooks;         /* enum hook_bit; those of the last script process while it is down */
+    struct options options; /* defaults, environment, then what its script configured */
+    enum start_reason reason;
+    int failed;       /* the script did not load, which it has said itself */
+    int64_t ready_at; /* when it was loaded */
+    int64_t look_at;  /* when to look whether it reads its events */
+    int64_t unread_since;
+    int told_stuck, told_shut;
+    unsigned late_replies; /* that stand in the backlog although it is full */
+};
+
+enum question_kind {
+    QUESTION_NONE,
+    QUESTION_SIGNAL,
+    QUESTION_MAIN_END,
+    QUESTION_SERVICES,
+    QUESTION_STOP,
+    QUESTION_EXIT,
+    QUESTION_RELOAD
+};
+
+enum { QUESTIONS_MAX = 64 }; /* questions at once; beyond that the default is taken at once */
+
+struct question {
+    enum question_kind kind;
+    uint32_t serial;
+    int waiting; /* the hook yielded: no deadline until it returns */
+    pid_t asked; /* the script process that has been asked, or 0 */
+    int losses;  /* script processes that were lost while they were asked */
+    int64_t deadline;
+    struct event event; /* as it is sent, to be sent again to a script process that takes the place of a lost one */
+    int32_t code;       /* of a signal's record: SI_QUEUE has a value */
+    uint64_t value;
+};
+
+/* The script's order to start COMMAND again, while that is under way. */
+struct main_order {
+    pid_t by; /* the script process; 0: there is none */
+    uint32_t serial;
+};
+
+/* A script process that was dismissed and has not ended yet. */
+struct dismissed {
+    pid_t pid; /* 0: none */
+    int pidfd;
+};
+
+enum { WATCHED_MAX = 64, DISMISSED_MAX = 4, DENIED_MAX = 16 };
+
+struct engine {
+    const struct engine_start *start;
+    struct options base;    /* defaults and environment, what and how to run */
+    struct options options; /* in force */
+    struct log log;
+    struct inherited_signals signals;
+    int is_init;    /* process 1 of a PID namespace: decided by getpid() == 1, here only */
+    int signal_fd;  /* for poll */
+    int waiting_fd; /* the same, but a read waits; -1: there is none */
+
+    enum engine_state state;
+    int64_t state_deadline;
+    signal_set early;       /* signals that came while the script was loading */
+    int interrupts;         /* TERM and INT received; from the beginning of the stop only those of this stop */
+    int64_t interrupted_at; /* when the last of them came */
+
+    /* The main child. */
+    pid_t main_pid; /* 0 when it is not alive */
+    int main_pidfd;
+    int main_status;              /* wait status of the last one; -1: there was none */
+    int main_code;                /* exit code when it could not be run: 126, 127; otherwise -1 */
+    struct spawn_result starting; /* of the start that is under way, or of the last one */
+    struct main_order main_order;
+    int64_t main_retry_at, main_retry_delay;
+    int directory_fd; /* where reaper-lua was started, for the first children; -1: it is still there, or `directory` */
+    char *directory;  /* the same as a path, or NULL */
+    int terminal_fd;  /* the controlling terminal, or -1 */
+
+    struct children children; /* spawned by script processes */
+
+    /* The script process. */
+    struct slot script, candidate;
+    struct channel collected; /* deaths that the next script process is told when it is loaded */
+    int64_t script_start_at;  /* when to start it again; NEVER */
+    int64_t script_delay;
+    int reload_again;   /* was asked for when it could not begin */
+    int64_t take_up_at; /* when a reloaded script begins at the latest; NEVER */
+    int store_fd;       /* what the script processes keep for each other (lua_store.c), or -1 */
+    struct dismissed dismissed[DISMISSED_MAX];
+    int64_t dismissed_deadline;
+
+    struct question questions[QUESTIONS_MAX];
+    int questions_used; /* none beyond: each turn looks through them */
+    uint32_t last_question;
+
+    /* Reaping. */
+    int64_t sweep_at;          /* when to sweep; NEVER */
+    int64_t sweep_allowed;     /* not before this moment, to keep sweeping below its share of the time */
+    int64_t ends_at;           /* when to look again at the pidfd of a script process that could not be reaped; NEVER */
+    int64_t sweep_cost;        /* nanoseconds of a walk over all children */
+    unsigned pids_like_events; /* reap_expect: bits of codes whose poll events have been such a pid */
+    const struct deaths *telling; /* those that are being told, or NULL */
+    struct oom_watch oom;
+
+    /* The stop. */
+    char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal */
+    int main_asked;                     /* the main child was sent TERM, INT or QUIT */
+    int main_killed;                    /* it was sent KILL, since its grace was over */
+    int requested_code;                 /* asked for by the script, or -1 */
+    int final_code;                     /* what reaper-lua ends with */
+    int final_named;                    /* on_exit has named it */
+    int check_remains;                  /* something has changed: see what is left */
+    int64_t check_at;                   /* when to look again at what cannot be watched; NEVER */
+    int watched[WATCHED_MAX];           /* pidfds of processes that are left and not our children */
+    int watched_count;
+    pid_t denied[DENIED_MAX]; /* that may not be signalled, as has been said */
+    int denied_count;
+    pid_t *hidden; /* processes that /proc does not show and a search by pid has found (census.c) */
+    size_t hidden_count, hidden_room;
+    pid_t search_next;   /* the pid at which the search goes on; 0: there is none */
+    int64_t search_from; /* when it has begun, or when the next one may begin */
+    int searched;        /* one has been completed since KILL began */
+    signal_set owed;     /* what those get that the search finds */
+
+    struct statistics statistics;
+    int64_t started_at;
+};
+
+/*
+ * Runs the engine to its end and gives the exit code. After it has started nothing can make it return early; memory
+ * or descriptors that are missing cost a feature and a line on stderr.
+ */
+int engine_run(const struct engine_start *start, const struct options *options,
+               const struct inherited_signals *signals);
+
+/*
+ * Opens /dev/null where 0, 1 or 2 is closed: it would be taken by the next file that is opened, and log lines would go
+ * into that.
+ */
+void engine_fill_standard_descriptors(void);
+
+/* Changes the state; the new state's entry action runs. */
+void engine_enter(struct engine *engine, enum engine_state state);
+
+/* Puts the settings in force: those of the script process's script under those of the command line. */
+void engine_apply_options(struct engine *engine);
+
+/* The script has been loaded, or there is none: begins to start COMMAND and leaves ENGINE_LOADING. */
+void engine_begin(struct engine *engine);
+
+/* COMMAND runs, or there is none: tells the script, and what has come meanwhile. */
+void engine_runs(struct engine *engine);
+
+/* True when there is a script, so that there is or will be a script process. */
+int engine_has_script(const struct engine *engine);
+
+/* True when there is a script process, or a program that takes its place. */
+int engine_has_listener(const struct engine *engine);
+
+/* True while a program lives. It is an ordinary child, so other children cannot be told from it without their pids. */
+int engine_has_program(const struct engine *engine);
+
+#endif

@@ -1,0 +1,183 @@
+#define _GNU_SOURCE
+#include "engine/forward.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/proc.h"
+#include "engine/main_child.h"
+#include "engine/questions.h"
+#include "engine/scripts.h"
+#include "engine/stop.h"
+#include "engine/terminal.h"
+
+static int begins_stop(int number)
+{
+    return number == SIGTERM || number == SIGINT || number == SIGQUIT;
+}
+
+static int suspends(int number)
+{
+    return number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
+}
+
+/* Without /proc the kernel tells of a stop once only, and terminal.c may have asked. */
+static int is_stopped(pid_t pid)
+{
+    siginfo_t child = { .si_pid = 0 };
+    struct proc_stat stat;
+
+    if (proc_usable() && proc_read(pid, &stat) == 0)
+        return stat.state == 'T';
+    return waitid(P_PID, (id_t)pid, &child, WSTOPPED | WNOHANG | WNOWAIT) == 0 && child.si_pid == pid;
+}
+
+static void send_to_main(struct engine *engine, int number, const struct signalfd_siginfo *record)
+{
+    char name[SIGNAL_NAME_SIZE];
+    int result;
+
+    log_line(&engine->log, LOG_LEVEL_TRACE, "forwarding %s to %s %d", signal_name(number, name),
+             engine->options.kill_group ? "process group" : "the main child", (int)engine->main_pid);
+    result = main_child_signal(engine, number, record);
+    if (result == 0 && begins_stop(number) && is_stopped(engine->main_pid))
+        main_child_signal(engine, SIGCONT, NULL); /* it acts on the signal when it goes on */
+    if (result != 0)
+        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot forward %s to %d: %s", signal_name(number, name),
+                 (int)engine->main_pid, strerror(errno));
+}
+
+/* Nobody to forward to: a script without COMMAND, a pause container, or a main child that has ended. */
+static void act_alone(struct engine *engine, int number)
+{
+    char name[SIGNAL_NAME_SIZE];
+
+    if (begins_stop(number) && engine->state == ENGINE_RUNNING)
+        stop_begin(engine, signal_name(number, name));
+    else if (number == SIGHUP && engine_has_script(engine) && engine->state == ENGINE_RUNNING)
+        scripts_reload(engine);
+    else
+        log_line(&engine->log, LOG_LEVEL_TRACE, "%s dropped: there is no main child", signal_name(number, name));
+}
+
+/* A program that has services lives on to stop them. */
+static int is_for_services(const struct engine *engine, int number)
+{
+    return engine_has_program(engine) && begins_stop(number) && (engine->script.hooks & HOOK_SERVICES)
+           && engine->state < ENGINE_STOPPING;
+}
+
+static void deliver(struct engine *engine, int number, const struct signalfd_siginfo *record)
+{
+    char name[SIGNAL_NAME_SIZE];
+
+    if (number == 0)
+        return;
+    if (engine->main_pid <= 0 || is_for_services(engine, number)) {
+        act_alone(engine, number);
+        return;
+    }
+    send_to_main(engine, number, record);
+    if (begins_stop(number))
+        stop_main_asked(engine, signal_name(number, name));
+}
+
+static int rewritten(const struct engine *engine, int number)
+{
+    const int to = engine->options.rewrite[number];
+
+    return to == REWRITE_NONE ? number : to;
+}
+
+/*
+ * A shell's job control: when the terminal's stop characters reach reaper-lua it has to stop as well, with SIGSTOP
+ * because it blocks the others. Process 1 cannot be stopped by its own kind.
+ */
+static void suspend(struct engine *engine, int number)
+{
+    if (suspends(number) && !engine->is_init)
+        terminal_suspend(engine);
+}
+
+void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
+{
+    struct signalfd_siginfo record;
+    const int original = (int)question->event.number;
+
+    memset(&record, 0, sizeof record);
+    record.ssi_signo = (uint32_t)original;
+    record.ssi_code = question->code;
+    record.ssi_ptr = question->value;
+    if (answer == ANSWER_DROP)
+        return;
+    deliver(engine, answer == ANSWER_SIGNAL ? number : rewritten(engine, original), &record);
+    suspend(engine, original);
+}
+
+/* While the script loads there is no main child yet; while COMMAND is being started, a script is not told yet. */
+static int is_early(const struct engine *engine)
+{
+    return engine->state == ENGINE_LOADING
+           || (engine->state == ENGINE_STARTING && (engine->main_pid == 0 || (engine->script.hooks & HOOK_SIGNAL)));
+}
+
+static void keep_early(struct engine *engine, int number)
+{
+    if (begins_stop(number) && engine->main_pid == 0)
+        stop_before_start(engine, number);
+    else
+        engine->early |= SIGNAL_BIT(number);
+}
+
+void forward_early_stop(struct engine *engine)
+{
+    for (int number = 1; number <= SIGNAL_MAX; number++)
+        if ((engine->early & SIGNAL_BIT(number)) && begins_stop(number))
+            stop_before_start(engine, number);
+}
+
+void forward_signal(struct engine *engine, const struct signalfd_siginfo *record)
+{
+    const int number = (int)record->ssi_signo;
+    struct question question;
+
+    /* Made by a write of our own to a pipe that nobody reads. With another code the pid is the sender's invention. */
+    if (number == SIGPIPE && record->ssi_code == SI_USER && record->ssi_pid == (uint32_t)getpid())
+        return;
+    main_child_look(engine); /* it may run by now */
+    if (is_early(engine)) {
+        if (!terminal_has_told_main(engine, record)) /* also before its exec */
+            keep_early(engine, number);
+        return;
+    }
+    if (number == SIGTERM || number == SIGINT)
+        stop_interrupted(engine);
+    if (terminal_has_told_main(engine, record))
+        return;
+    memset(&question, 0, sizeof question);
+    question.kind = QUESTION_SIGNAL;
+    question.event.kind = EVENT_SIGNAL;
+    question.event.number = number;
+    question.code = record->ssi_code;
+    question.value = record->ssi_ptr;
+    if (!(engine->script.hooks & HOOK_SIGNAL) || questions_ask(engine, &question) != 0)
+        forward_answered(engine, &question, ANSWER_DEFAULT, 0);
+}
+
+void forward_early(struct engine *engine)
+{
+    const signal_set early = engine->early;
+    struct signalfd_siginfo record;
+
+    engine->early = 0;
+    memset(&record, 0, sizeof record);
+    for (int number = 1; number <= SIGNAL_MAX; number++) {
+        if (!(early & SIGNAL_BIT(number)))
+            continue;
+        record.ssi_signo = (uint32_t)number;
+        forward_signal(engine, &record);
+    }
+}

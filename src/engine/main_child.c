@@ -1,0 +1,287 @@
+#define _GNU_SOURCE
+#include "engine/main_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/environment.h"
+#include "common/proc.h"
+#include "common/text.h"
+#include "engine/forward.h"
+#include "engine/orders.h"
+#include "engine/questions.h"
+#include "engine/remains.h"
+#include "engine/stop.h"
+#include "engine/terminal.h"
+
+enum { DESCRIPTORS_MAX = 1 << 16 }; /* where /proc does not list them */
+
+static const int64_t retry_first = NANOSECONDS / 10;
+static const int64_t retry_max = 10 * NANOSECONDS;
+
+/* Begins the start. 0, or -1 with the reason in engine->starting and in `why`. */
+static int begin(struct engine *engine, char *why, size_t size)
+{
+    static struct environment environment; /* static: large, and mostly not touched */
+    static struct user user;
+    struct spawn_request request = spawn_request_empty();
+    struct spawn_result *const result = &engine->starting;
+
+    *result = spawn_result_empty();
+    if (engine->options.user[0]) {
+        if (user_find(engine->options.user, &user, why, size) != 0) {
+            result->stage = SPAWN_USER;
+            result->error = errno;
+            return -1;
+        }
+        request.user = &user;
+    }
+    if (environment_make(&environment, engine->start->environment, request.user) == 0) {
+        request.argv = engine->base.command;
+        request.envp = environment.list;
+        memcpy(request.selves, environment.selves, sizeof request.selves);
+        request.self_count = environment.self_count;
+        request.signals = &engine->signals;
+        request.copies_memory = 1;
+        request.keep_group = terminal_shares_group(engine);
+        request.terminal_fd = terminal_to_give(engine);
+        request.directory_fd = engine->directory_fd;
+        request.directory = engine->directory_fd < 0 ? engine->directory : NULL;
+        spawn_begin(&request, result);
+    } else {
+        result->error = errno;
+    }
+    environment_free(&environment);
+    if (result->error == 0) {
+        engine->main_pid = result->pid;
+        return 0;
+    }
+    spawn_describe(result, engine->base.command[0], why, size);
+    return -1;
+}
+
+/*
+ * A directory that is held open cannot be unmounted, so the descriptor goes once the first child is there; a script may
+ * start COMMAND again, by the directory's path then.
+ */
+static void drop_folder(struct engine *engine)
+{
+    if (engine->directory_fd < 0)
+        return;
+    close(engine->directory_fd);
+    engine->directory_fd = -1;
+}
+
+/* Sockets that were meant for COMMAND stay open for its next start, which only a script can ask for. */
+static int first_to_close(void)
+{
+    const char *pid_text = getenv("LISTEN_PID");
+    const char *count_text = getenv("LISTEN_FDS");
+    int64_t pid;
+    int64_t count;
+
+    if (!pid_text || !count_text || text_number(pid_text, INT32_MAX, &pid) != 0 || pid != getpid()
+        || text_number(count_text, DESCRIPTORS_MAX, &count) != 0)
+        return 3;
+    return 3 + (int)count;
+}
+
+/* All that the engine opens itself is close-on-exec; what came through an exec is not. */
+static int close_inherited(int fd, void *first)
+{
+    const int flags = fd < *(const int *)first ? -1 : fcntl(fd, F_GETFD);
+
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        close(fd);
+    return 0;
+}
+
+static void close_from(int first)
+{
+    struct rlimit limit;
+
+    if (proc_numbers("/proc/self/fd", close_inherited, &first) == 0)
+        return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > DESCRIPTORS_MAX)
+        limit.rlim_cur = DESCRIPTORS_MAX;
+    for (int fd = first; (rlim_t)fd < limit.rlim_cur; fd++)
+        close_inherited(fd, &first);
+}
+
+void main_child_close_inherited(void)
+{
+    close_from(3);
+}
+
+/* What only COMMAND's first start needed. */
+static void release(struct engine *engine)
+{
+    drop_folder(engine);
+    close_from(engine_has_script(engine) ? first_to_close() : 3);
+}
+
+/* ---- How a start comes out. ---- */
+
+/* A process whose exec failed was never COMMAND: its death is not told. */
+static void forget_process(struct engine *engine)
+{
+    struct child *child = engine->main_pid > 0 ? children_add(&engine->children, engine->main_pid) : NULL;
+
+    if (child)
+        child->exec_failed = 1;
+    engine->main_pid = 0;
+    stop_main_gone(engine);
+}
+
+static void retry_later(struct engine *engine, const char *why)
+{
+    int64_t *delay = &engine->main_retry_delay;
+
+    *delay = *delay == 0 ? retry_first : *delay * 2 < retry_max ? *delay * 2 : retry_max;
+    engine->main_retry_at = clock_after(*delay);
+    log_line(&engine->log, LOG_LEVEL_WARNING, "%s; trying again in %g s", why, (double)*delay / (double)NANOSECONDS);
+    forward_early_stop(engine);
+}
+
+static void first_failed(struct engine *engine, const char *why)
+{
+    if (spawn_was_shortage(&engine->starting) && engine->state == ENGINE_STARTING) {
+        retry_later(engine, why);
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_ERROR, "%s", why);
+    engine->main_code = spawn_exit_code(&engine->starting);
+    release(engine);
+    stop_begin(engine, "main");
+}
+
+/*
+ * The script is told why. When it has been lost meanwhile its successor takes the process for COMMAND, so that
+ * process's end is told as COMMAND's.
+ */
+static void restart_failed(struct engine *engine, const char *why)
+{
+    const struct main_order order = engine->main_order;
+
+    engine->main_order.by = 0;
+    if (orders_main_failed(engine, &order, engine->starting.error, why) != 0)
+        return;
+    forget_process(engine);
+    if (engine->state == ENGINE_RUNNING && !questions_is_open(engine, QUESTION_MAIN_END))
+        stop_begin(engine, "main");
+}
+
+static void failed(struct engine *engine)
+{
+    char why[WHY_SIZE];
+
+    spawn_describe(&engine->starting, engine->base.command[0], why, sizeof why);
+    if (engine->main_order.by > 0) {
+        restart_failed(engine, why);
+        return;
+    }
+    forget_process(engine);
+    first_failed(engine, why);
+}
+
+static void started(struct engine *engine)
+{
+    const struct main_order order = engine->main_order;
+
+    engine->main_pidfd = engine->starting.pidfd;
+    engine->main_code = -1;
+    engine->main_retry_delay = 0;
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)engine->main_pid,
+             engine->base.command[0]);
+    if (order.by > 0) {
+        engine->main_order.by = 0;
+        questions_forget(engine, QUESTION_MAIN_END);
+        orders_main_started(engine, &order);
+        return;
+    }
+    release(engine);
+    if (engine->state == ENGINE_STARTING)
+        engine_runs(engine);
+}
+
+void main_child_look(struct engine *engine)
+{
+    if (engine->starting.report_fd < 0)
+        return;
+    switch (spawn_look(&engine->starting)) {
+    case SPAWN_PENDING:
+        break;
+    case SPAWN_RUNNING:
+        started(engine);
+        break;
+    case SPAWN_FAILED:
+        failed(engine);
+        break;
+    }
+}
+
+/* ---- Signals. ---- */
+
+/* In a job of a shell others may be in the group, too, who are not ours to signal. */
+static int signal_group(struct engine *engine, int number)
+{
+    if (terminal_is_with_main(engine))
+        return remains_signal_group(engine, number);
+    return kill(-engine->main_pid, number);
+}
+
+/* Without such a group, between clone and setpgid or after the main child has left it, the main child alone. */
+int main_child_signal(struct engine *engine, int number, const struct signalfd_siginfo *record)
+{
+    if (engine->options.kill_group && signal_group(engine, number) == 0)
+        return 0;
+    return signal_pass_on(engine->main_pid, number, record);
+}
+
+/* ---- Starts. ---- */
+
+void main_child_start(struct engine *engine)
+{
+    char why[WHY_SIZE];
+
+    engine->main_retry_at = NEVER;
+    if (engine->state == ENGINE_STARTING && begin(engine, why, sizeof why) != 0)
+        first_failed(engine, why);
+}
+
+/* Why COMMAND cannot be started now, or NULL. */
+static const char *obstacle(const struct engine *engine)
+{
+    if (!engine->base.command)
+        return "there is no COMMAND to start";
+    if (engine->state == ENGINE_LOADING)
+        return "the script is still being loaded: COMMAND is started then";
+    if (engine->state == ENGINE_STARTING || engine->starting.report_fd >= 0)
+        return "COMMAND is being started already";
+    if (engine->main_pid > 0)
+        return "the main child is still alive";
+    return engine->state != ENGINE_RUNNING ? "reaper-lua is stopping" : NULL;
+}
+
+int main_child_start_again(struct engine *engine, const struct main_order *order, char *why, size_t size)
+{
+    const char *const why_not = obstacle(engine);
+
+    if (why_not) {
+        snprintf(why, size, "%s", why_not);
+        errno = engine->base.command ? EBUSY : EINVAL;
+        return -1;
+    }
+    if (begin(engine, why, size) != 0) {
+        errno = engine->starting.error;
+        return -1;
+    }
+    engine->main_order = *order;
+    return 0;
+}

@@ -1,0 +1,243 @@
+#include "engine/orders.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/dismissed.h"
+#include "engine/main_child.h"
+#include "engine/questions.h"
+#include "engine/reap.h"
+#include "engine/scripts.h"
+#include "engine/stop.h"
+
+enum { LATE_REPLIES_MAX = 64 }; /* past the backlog's end */
+
+/* One order on its way. Descriptors that are taken over are set to -1 in `fds`. */
+struct delivery {
+    struct slot *slot;
+    const struct order *order;
+    int *fds;
+    int fd_count;
+};
+
+typedef void order_function(struct engine *engine, struct delivery *delivery);
+
+/* One that has ended, or is dismissed, cannot begin its work. */
+static void ready(struct engine *engine, struct delivery *delivery)
+{
+    if (!delivery->slot->told_shut)
+        scripts_slot_ready(engine, delivery->slot, (unsigned)delivery->order->number);
+}
+
+/* It will say why and end by itself, unless nobody reads stderr. */
+static void failed(struct engine *engine, struct delivery *delivery)
+{
+    if (delivery->slot->state != SLOT_LOADING)
+        return;
+    delivery->slot->failed = 1;
+    delivery->slot->look_at = clock_after(dismissed_patience(engine));
+}
+
+static void hooks(struct engine *engine, struct delivery *delivery)
+{
+    scripts_slot_listens(engine, delivery->slot, (unsigned)delivery->order->number);
+}
+
+static void answer(struct engine *engine, struct delivery *delivery)
+{
+    questions_answer(engine, delivery->order);
+}
+
+static void wait_for(struct engine *engine, struct delivery *delivery)
+{
+    questions_wait(engine, delivery->order->question, delivery->order->number);
+}
+
+static void spawned(struct engine *engine, struct delivery *delivery)
+{
+    const struct order *const order = delivery->order;
+    struct child *child = NULL;
+    int next = 0;
+
+    if (reap_is_ours(engine, order->pid))
+        child = children_add(&engine->children, order->pid);
+    else
+        log_line(&engine->log, LOG_LEVEL_ERROR, "the script process says that it has spawned %d, which is no child",
+                 order->pid);
+    if (!child)
+        return;
+    reap_expect(engine, order->pid); /* until its exec, which may fail */
+    snprintf(child->name, sizeof child->name, "%.*s", NAME_SIZE - 1, order->text);
+    for (int i = 0; i < HELD_MAX; i++) {
+        if (!(order->flags & EVENT_HAS_HELD(i)) || next == delivery->fd_count || child->held[i] >= 0)
+            continue;
+        child->held[i] = delivery->fds[next];
+        delivery->fds[next++] = -1;
+    }
+}
+
+static void exec_failed(struct engine *engine, struct delivery *delivery)
+{
+    struct child *child = children_find(&engine->children, delivery->order->pid);
+
+    if (!child)
+        return;
+    child->exec_failed = 1;
+    for (int i = 0; i < 2; i++) /* nobody will ever read them */
+        children_output_closed(&engine->children, delivery->order->pid, i);
+}
+
+static void output_closed(struct engine *engine, struct delivery *delivery)
+{
+    const int number = delivery->order->number;
+
+    if (number == 1 || number == 2)
+        children_output_closed(&engine->children, delivery->order->pid, number - 1);
+}
+
+static void exit_with(struct engine *engine, struct delivery *delivery)
+{
+    const int code = delivery->order->number;
+
+    if (engine->state == ENGINE_LOADING && engine->requested_code >= 0)
+        return; /* it is being ended already */
+    if (code >= 0)
+        engine->requested_code = code & 0xff;
+    if (code >= 0 && !engine->final_named) /* on_exit may ask for it, too */
+        engine->final_code = code & 0xff;
+    if (engine->state == ENGINE_LOADING && delivery->slot == &engine->script)
+        stop_load_failed(engine, code < 0 ? 0 : code & 0xff);
+    else
+        stop_begin(engine, "exit");
+}
+
+static void reload(struct engine *engine, struct delivery *delivery)
+{
+    const struct slot *const slot = delivery->slot;
+
+    if (engine->state > ENGINE_RUNNING || !engine_has_script(engine))
+        return;
+    if (slot->state == SLOT_LOADING && !slot->ready_at) /* it would go on for ever */
+        log_line(&engine->log, LOG_LEVEL_WARNING,
+                 "a reload that the script asks for while it is being loaded is ignored");
+    else if (engine->state != ENGINE_RUNNING || questions_is_asked(engine, slot->pid))
+        engine->reload_again = 1; /* who takes its place would be asked again, and reload again */
+    else
+        scripts_reload(engine);
+}
+
+/* The script process has checked the value with the same code, so a complaint here means a malformed packet. */
+static void configure(struct engine *engine, struct delivery *delivery)
+{
+    const char *const key = delivery->order->text;
+    const size_t length = strlen(key);
+    char why[WHY_SIZE];
+
+    if (length + 1 >= ORDER_TEXT_SIZE || options_set(&delivery->slot->options, key, key + length + 1, why) != 0) {
+        log_line(&engine->log, LOG_LEVEL_ERROR, "malformed setting from the script process: %s", key);
+        return;
+    }
+    if (delivery->slot == &engine->script)
+        engine_apply_options(engine);
+}
+
+static struct event reply_to(uint32_t serial)
+{
+    struct event event;
+
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_REPLY;
+    event.question = serial;
+    return event;
+}
+
+/*
+ * Who asks waits for it, so it has to come where the backlog is full of deaths that have not been read. Replies that
+ * nobody reads are another matter.
+ */
+static void put_reply(struct slot *slot, const struct event *event)
+{
+    slot->late_replies = slot->channel.backlog < BACKLOG_MAX ? 0 : slot->late_replies + 1;
+    channel_put(&slot->channel, event, slot->late_replies < LATE_REPLIES_MAX ? MUST_KEEP : MAY_DROP);
+}
+
+/* The slot of the script process that has given the order, or NULL when that has gone. */
+static struct slot *slot_of(struct engine *engine, const struct main_order *order)
+{
+    if (order->by == engine->script.pid)
+        return &engine->script;
+    return order->by == engine->candidate.pid ? &engine->candidate : NULL;
+}
+
+void orders_main_started(struct engine *engine, const struct main_order *order)
+{
+    struct slot *const slot = slot_of(engine, order);
+    struct event event = reply_to(order->serial);
+
+    event.pid = engine->main_pid;
+    event.flags = EVENT_HAS_PIDFD;
+    if (slot)
+        channel_put_fds(&slot->channel, &event, &engine->main_pidfd, engine->main_pidfd >= 0);
+}
+
+int orders_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why)
+{
+    struct slot *const slot = slot_of(engine, order);
+    struct event event = reply_to(order->serial);
+
+    if (!slot)
+        return -1;
+    event.pid = -1;
+    event.status = error;
+    snprintf(event.of.text, sizeof event.of.text, "%s", why);
+    put_reply(slot, &event);
+    return 0;
+}
+
+static void main_start(struct engine *engine, struct delivery *delivery)
+{
+    const struct main_order order = { delivery->slot->pid, delivery->order->question };
+    char why[WHY_SIZE];
+
+    if (main_child_start_again(engine, &order, why, sizeof why) != 0)
+        orders_main_failed(engine, &order, errno, why);
+}
+
+static void stats(struct engine *engine, struct delivery *delivery)
+{
+    struct event event = reply_to(delivery->order->question);
+
+    event.kind = EVENT_STATS;
+    event.of.statistics = engine->statistics;
+    event.of.statistics.uptime_ns = clock_now() - engine->started_at;
+    event.of.statistics.dropped = (int64_t)(engine->script.channel.dropped_ever + engine->collected.dropped_ever);
+    put_reply(delivery->slot, &event);
+}
+
+static order_function *const functions[ORDER_COUNT] = {
+    [ORDER_READY] = ready,
+    [ORDER_FAILED] = failed,
+    [ORDER_HOOKS] = hooks,
+    [ORDER_ANSWER] = answer,
+    [ORDER_WAIT] = wait_for,
+    [ORDER_SPAWNED] = spawned,
+    [ORDER_EXEC_FAILED] = exec_failed,
+    [ORDER_OUTPUT_CLOSED] = output_closed,
+    [ORDER_EXIT] = exit_with,
+    [ORDER_RELOAD] = reload,
+    [ORDER_CONFIGURE] = configure,
+    [ORDER_MAIN_START] = main_start,
+    [ORDER_STATS] = stats,
+};
+
+void orders_carry_out(struct engine *engine, struct slot *slot, const struct order *order, int *fds, int fd_count)
+{
+    struct delivery delivery = { slot, order, fds, fd_count };
+
+    functions[order->kind](engine, &delivery);
+    for (int i = 0; i < fd_count; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}

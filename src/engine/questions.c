@@ -1,0 +1,226 @@
+#include "engine/questions.h"
+
+#include <stddef.h>
+
+#include "engine/forward.h"
+#include "engine/scripts.h"
+#include "engine/stop.h"
+
+typedef void answered_function(struct engine *engine, const struct question *question, enum answer answer, int number);
+
+/* What follows an answer, and the hook's name for a message. */
+static const struct {
+    answered_function *answered;
+    const char *hook;
+} kinds[] = {
+    [QUESTION_SIGNAL] = { forward_answered, "on_signal" },
+    [QUESTION_MAIN_END] = { stop_main_answered, "on_reap" },
+    [QUESTION_SERVICES] = { stop_services_answered, "the script" },
+    [QUESTION_STOP] = { stop_answered, "on_stop" },
+    [QUESTION_EXIT] = { stop_exit_answered, "on_exit" },
+    [QUESTION_RELOAD] = { scripts_reload_answered, "on_reload" },
+};
+
+enum { SERVICES_LOSSES_MAX = 5 };
+
+/* What a script has to stop its services, or to say how long it takes. */
+static const int64_t services_patience = 10 * NANOSECONDS;
+
+static int64_t time_for(const struct engine *engine, enum question_kind kind)
+{
+    const int64_t timeout = engine->options.hook_timeout;
+
+    return kind == QUESTION_SERVICES && timeout < services_patience ? services_patience : timeout;
+}
+
+static void put(struct engine *engine, struct question *question)
+{
+    if (question->asked == engine->script.pid)
+        return;
+    question->asked = engine->script.pid;
+    channel_put(&engine->script.channel, &question->event, MUST_KEEP);
+}
+
+/* Services are stopped in order whatever else is being asked: one place is theirs. */
+static int may_ask(const struct engine *engine, enum question_kind kind)
+{
+    return engine_has_listener(engine)
+           && (kind == QUESTION_SERVICES
+               || (engine->options.hook_timeout > 0 && engine->script.channel.backlog < BACKLOG_MAX));
+}
+
+int questions_ask(struct engine *engine, struct question *question)
+{
+    const int places = question->kind == QUESTION_SERVICES ? QUESTIONS_MAX : QUESTIONS_MAX - 1;
+    struct question *place = NULL;
+
+    if (!may_ask(engine, question->kind))
+        return -1;
+    for (int i = 0; i < places && !place; i++) {
+        if (engine->questions[i].kind != QUESTION_NONE)
+            continue;
+        place = &engine->questions[i];
+        if (i >= engine->questions_used)
+            engine->questions_used = i + 1;
+    }
+    if (!place)
+        return -1;
+    if (++engine->last_question == 0)
+        engine->last_question = 1;
+    question->serial = question->event.question = engine->last_question;
+    question->deadline = clock_after(time_for(engine, question->kind));
+    question->waiting = 0;
+    question->asked = 0;
+    question->losses = 0;
+    *place = *question;
+    if (engine->script.state == SLOT_READY)
+        put(engine, place);
+    return 0;
+}
+
+static struct question *find(struct engine *engine, uint32_t serial)
+{
+    for (int i = 0; i < engine->questions_used; i++)
+        if (engine->questions[i].kind != QUESTION_NONE && engine->questions[i].serial == serial)
+            return &engine->questions[i];
+    return NULL;
+}
+
+static void forget(struct engine *engine, struct question *question)
+{
+    question->kind = QUESTION_NONE;
+    while (engine->questions_used > 0 && engine->questions[engine->questions_used - 1].kind == QUESTION_NONE)
+        engine->questions_used--;
+}
+
+static void resolve(struct engine *engine, struct question *question, enum answer answer, int number)
+{
+    const struct question copy = *question;
+
+    forget(engine, question);
+    kinds[copy.kind].answered(engine, &copy, answer, number);
+    scripts_reload_again(engine);
+}
+
+void questions_answer(struct engine *engine, const struct order *order)
+{
+    struct question *question = find(engine, order->question);
+    const int signal = order->flags == ANSWER_SIGNAL;
+
+    if (!question)
+        return;
+    if (order->flags > ANSWER_CODE || (signal && (order->number < 0 || order->number > SIGNAL_MAX))) {
+        log_line(&engine->log, LOG_LEVEL_ERROR, "malformed answer from the script process: %d, %d", order->flags,
+                 order->number);
+        return;
+    }
+    resolve(engine, question, (enum answer)order->flags, order->number);
+}
+
+void questions_wait(struct engine *engine, uint32_t serial, int32_t seconds)
+{
+    struct question *question = find(engine, serial);
+
+    if (!question)
+        return;
+    question->waiting = 1;
+    question->deadline = seconds > 0 ? clock_after(seconds * NANOSECONDS) : NEVER;
+}
+
+void questions_services_turn(struct engine *engine)
+{
+    for (int i = 0; i < engine->questions_used; i++) {
+        struct question *question = &engine->questions[i];
+
+        if (question->kind != QUESTION_SERVICES || question->event.number != 0)
+            continue;
+        question->event.number = 1;
+        question->waiting = 0;
+        question->asked = 0;
+        question->deadline = clock_after(services_patience);
+        if (engine->script.state == SLOT_READY)
+            put(engine, question);
+    }
+}
+
+void questions_expire(struct engine *engine)
+{
+    const int64_t now = clock_now();
+
+    for (int i = 0; i < engine->questions_used; i++) {
+        struct question *question = &engine->questions[i];
+
+        if (question->kind == QUESTION_NONE || question->deadline > now)
+            continue;
+        if (question->kind == QUESTION_SERVICES)
+            log_line(&engine->log, LOG_LEVEL_WARNING,
+                     "the script does not stop its services in time: stopping all that is left at once");
+        else
+            log_line(&engine->log, LOG_LEVEL_WARNING, "%s has not answered within %g s: taking the default",
+                     kinds[question->kind].hook, (double)engine->options.hook_timeout / (double)NANOSECONDS);
+        resolve(engine, question, ANSWER_DEFAULT, 0);
+    }
+}
+
+int64_t questions_deadline(const struct engine *engine)
+{
+    int64_t nearest = NEVER;
+
+    for (int i = 0; i < engine->questions_used; i++)
+        if (engine->questions[i].kind != QUESTION_NONE && engine->questions[i].deadline < nearest)
+            nearest = engine->questions[i].deadline;
+    return nearest;
+}
+
+/* A hook that was waited for gets a new deadline. A stop that takes one script process after the other does not go on
+ * so. */
+void questions_script_lost(struct engine *engine)
+{
+    for (int i = 0; i < engine->questions_used; i++) {
+        struct question *question = &engine->questions[i];
+
+        if (question->kind == QUESTION_SERVICES && ++question->losses > SERVICES_LOSSES_MAX) {
+            question->deadline = clock_now();
+            continue;
+        }
+        if (question->kind == QUESTION_NONE || !question->waiting)
+            continue;
+        question->waiting = 0;
+        question->deadline = clock_after(time_for(engine, question->kind));
+    }
+}
+
+void questions_repeat(struct engine *engine)
+{
+    for (int i = 0; i < engine->questions_used; i++)
+        if (engine->questions[i].kind != QUESTION_NONE && engine->questions[i].kind != QUESTION_RELOAD)
+            put(engine, &engine->questions[i]);
+}
+
+void questions_forget(struct engine *engine, enum question_kind kind)
+{
+    for (int i = 0; i < engine->questions_used; i++)
+        if (engine->questions[i].kind == kind)
+            forget(engine, &engine->questions[i]);
+}
+
+int questions_is_open(const struct engine *engine, enum question_kind kind)
+{
+    for (int i = 0; i < engine->questions_used; i++)
+        if (engine->questions[i].kind == kind)
+            return 1;
+    return 0;
+}
+
+int questions_is_asked(const struct engine *engine, pid_t pid)
+{
+    for (int i = 0; i < engine->questions_used; i++)
+        if (engine->questions[i].kind == QUESTION_SIGNAL && pid > 0 && engine->questions[i].asked == pid)
+            return 1;
+    return 0;
+}
+
+int questions_serial_is_open(const void *engine, uint32_t serial)
+{
+    return find((struct engine *)engine, serial) != NULL;
+}

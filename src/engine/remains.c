@@ -1,0 +1,258 @@
+#define _GNU_SOURCE
+#include "engine/remains.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/proc.h"
+#include "engine/census.h"
+
+enum { CENSUS_ROUNDS = 10 };
+
+static const int64_t unwatched_again = NANOSECONDS / 20; /* where there are no pidfds */
+
+/* True when its pid has become another's since, or nobody's. What cannot be read is taken for the same. */
+static int is_gone(const struct entry *entry)
+{
+    struct proc_stat now;
+
+    if (entry->start_time == 0) /* nobody can look at it */
+        return 0;
+    return proc_read(entry->pid, &now) == 0 ? now.start_time != entry->start_time : errno == ENOENT || errno == ESRCH;
+}
+
+/* Signals the process of the census. Where there are no pidfds, or none to spare, by its pid. */
+static void signal_entry(const struct entry *entry, int number)
+{
+    const int pidfd = (int)syscall(SYS_pidfd_open, entry->pid, 0);
+
+    if (pidfd < 0) {
+        if (errno != ESRCH)
+            kill(entry->pid, number);
+        return;
+    }
+    if (!is_gone(entry) && syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) != 0 && errno != ESRCH)
+        kill(entry->pid, number);
+    close(pidfd);
+}
+
+static int may_be_stopped(const struct entry *entry)
+{
+    return entry->state == 'T' || entry->state == 't' || entry->state == STATE_UNKNOWN;
+}
+
+/* As process 1 it is enough that somebody cannot be looked at: who is not stopped takes no notice of CONT. */
+static int wakes_everybody(const struct engine *engine, const struct census *census)
+{
+    int unknown = census_misses_somebody(engine, census);
+
+    for (size_t i = 0; !unknown && i < census->count; i++)
+        unknown = census->list[i].state == STATE_UNKNOWN;
+    return unknown && !engine_has_program(engine) && census_signal_everybody(engine, SIGCONT) == 0;
+}
+
+/* CONT to what is stopped, TERM being delivered before: a stopped process acts on TERM only when it goes on. */
+static void wake_stopped(struct engine *engine)
+{
+    struct census census;
+
+    if (census_take(engine, &census) != 0 && census_signal_everybody(engine, SIGCONT) == 0) {
+        census_free(&census);
+        return;
+    }
+    wakes_everybody(engine, &census);
+    for (size_t i = 0; i < census.count; i++)
+        if (census_counts(engine, &census.list[i]) && may_be_stopped(&census.list[i]))
+            signal_entry(&census.list[i], SIGCONT);
+    census_free(&census);
+}
+
+/* Signals those that are not in the census before, and have started before `tick`. True when there was one. */
+static int signal_fresh(struct engine *engine, const struct census *census, const struct census *before, int number,
+                        uint64_t tick)
+{
+    int fresh = 0;
+
+    for (size_t i = 0; i < census->count; i++) {
+        const struct entry *const entry = &census->list[i];
+
+        if (!census_counts(engine, entry) || census_find(before, entry->pid) || entry->start_time >= tick)
+            continue;
+        signal_entry(entry, number);
+        fresh = 1;
+    }
+    return fresh;
+}
+
+/*
+ * Searches on, and sends what it finds the signals that it has missed: KILL, or TERM and the CONT after it. True when
+ * something was found, or may still be. Only a whole pass could prove that a program is the last one, since it is a
+ * child itself; it goes on after the first slice, and when it has ended the kernel tells whether another child is left.
+ */
+static int search(struct engine *engine, const struct census *census)
+{
+    const size_t known = engine->hidden_count;
+    const int more = census_search(engine, census);
+    const int64_t again = more ? clock_now() : engine->search_from;
+
+    for (size_t i = known; i < engine->hidden_count; i++)
+        for (int number = 1; number <= SIGNAL_MAX; number++)
+            if (engine->owed & SIGNAL_BIT(number))
+                kill(engine->hidden[i], number);
+    if (again < engine->check_at)
+        engine->check_at = again;
+    return engine->hidden_count > known || (more && !engine_has_program(engine));
+}
+
+/*
+ * A process that forks between the census and its signal leaves a child that nobody has signalled, so there is another
+ * census, until one finds nobody new. In those that follow only what has started before `tick` is signalled. Somebody
+ * who is still missing then is searched for. kill(-1) needs none: the kernel lets no fork slip through.
+ */
+static void signal_census(struct engine *engine, int number, uint64_t tick)
+{
+    struct census before = { .count = 0 };
+    struct census census;
+    int fresh = 1;
+
+    for (int round = 0; round < CENSUS_ROUNDS && fresh; round++) {
+        census_take(engine, &census); /* what it lists is to be signalled even where it is not complete */
+        fresh = signal_fresh(engine, &census, &before, number, round > 0 ? tick : UINT64_MAX);
+        census_free(&before);
+        before = census;
+    }
+    if (census_misses_somebody(engine, &before)) {
+        engine->owed = SIGNAL_BIT(number) | (number == SIGTERM ? SIGNAL_BIT(SIGCONT) : 0);
+        search(engine, &before);
+    }
+    census_free(&before);
+}
+
+/*
+ * A program that stops everything by itself is spared, and kill(-1) spares nobody. The TERM is for what runs now: what
+ * is made because of it, such as the clean-up of a trap, is left to its work.
+ */
+void remains_terminate(struct engine *engine)
+{
+    if (engine_has_program(engine) || census_signal_everybody(engine, SIGTERM) != 0)
+        signal_census(engine, SIGTERM, proc_ticks());
+    wake_stopped(engine);
+}
+
+int remains_signal_group(struct engine *engine, int number)
+{
+    struct census census;
+    int result = -1;
+
+    census_take(engine, &census); /* what it lists is signalled even where it is not complete */
+    for (size_t i = 0; i < census.count; i++) {
+        if (!census_counts(engine, &census.list[i]) || getpgid(census.list[i].pid) != getpgrp())
+            continue;
+        signal_entry(&census.list[i], number);
+        result = 0;
+    }
+    census_free(&census);
+    return result;
+}
+
+void remains_kill(struct engine *engine)
+{
+    signal_census(engine, SIGKILL, UINT64_MAX);
+}
+
+void remains_unwatch(struct engine *engine)
+{
+    while (engine->watched_count > 0)
+        close(engine->watched[--engine->watched_count]);
+}
+
+static int watch_all(struct engine *engine, const struct census *census)
+{
+    int left = 0;
+
+    for (size_t i = 0; i < census->count && engine->watched_count < WATCHED_MAX; i++) {
+        int pidfd;
+
+        if (!census_counts(engine, &census->list[i]))
+            continue;
+        pidfd = (int)syscall(SYS_pidfd_open, census->list[i].pid, 0);
+        if (pidfd >= 0)
+            engine->watched[engine->watched_count++] = pidfd;
+        else if (errno != ESRCH)
+            engine->check_at = clock_after(unwatched_again);
+        left |= pidfd >= 0 || errno != ESRCH;
+    }
+    return left;
+}
+
+/* Without __WALL the wait does not see script processes (SCRIPT_SIGNAL). A program it does see, so then the census
+ * tells. */
+static int has_children(const struct engine *engine)
+{
+    siginfo_t child;
+
+    return !engine_has_program(engine) && waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* The census leaves out the dead, but those that have not been reaped have not been told either. */
+static int has_unreaped(void)
+{
+    siginfo_t child = { .si_pid = 0 };
+
+    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && child.si_pid != 0;
+}
+
+/* A cheap look first, since mostly nothing is left: without a child there is nobody who descends from us. */
+static int is_alone(const struct engine *engine)
+{
+    siginfo_t child;
+
+    if (engine->is_init)
+        return census_signal_everybody(engine, 0) != 0 && errno == ESRCH;
+    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD;
+}
+
+static int search_is_of_use(const struct engine *engine)
+{
+    return engine->search_next > 0 && (has_children(engine) || engine_has_program(engine));
+}
+
+/*
+ * Watches what the census has found. Where the kernel says that it misses somebody, a search goes on until a whole pass
+ * has found nobody.
+ */
+static int watch_others(struct engine *engine)
+{
+    struct census census;
+    int left;
+
+    if (census_take(engine, &census) != 0) {
+        census_free(&census);
+        engine->check_at = clock_after(unwatched_again); /* a shortage passes */
+        return 1;
+    }
+    left = watch_all(engine, &census);
+    if (search_is_of_use(engine) || census_misses_somebody(engine, &census))
+        left |= search(engine, &census) || has_children(engine);
+    else
+        engine->search_next = 0;
+    census_free(&census);
+    return left;
+}
+
+/* A child is enough, unless it may be one that nobody can signal or that has to be found first. */
+int remains_any(struct engine *engine)
+{
+    remains_unwatch(engine);
+    if (is_alone(engine)) {
+        census_forget(engine);
+        return 0;
+    }
+    if (engine->denied_count == 0 && engine->hidden_count == 0 && engine->search_next == 0 && has_children(engine))
+        return 1;
+    return watch_others(engine) || has_unreaped();
+}

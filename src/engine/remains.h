@@ -1,0 +1,31 @@
+/* remains.h: every process that is left: signal them, see whether there are any. */
+#ifndef REAPER_ENGINE_REMAINS_H
+#define REAPER_ENGINE_REMAINS_H
+
+#include "engine/engine.h"
+
+/*
+ * Sends TERM to all that is left, and CONT after it to those that are stopped. As process 1 that is every process of
+ * the PID namespace; otherwise the descendants, each through a pidfd, so that no stranger with a recycled pid is hit.
+ */
+void remains_terminate(struct engine *engine);
+
+/*
+ * Sends a signal to those of our own process group whom a stop would signal: others of a shell's job are spared. -1
+ * when there is nobody, or no /proc.
+ */
+int remains_signal_group(struct engine *engine, int number);
+
+/* Sends KILL to all that is left but script processes. */
+void remains_kill(struct engine *engine);
+
+/*
+ * True while anything but script processes is left. Children report their end by themselves; of others (what somebody
+ * else has put into the namespace, what a script process has started) pidfds are put into engine->watched.
+ */
+int remains_any(struct engine *engine);
+
+/* Closes the pidfds of the last remains_any(). */
+void remains_unwatch(struct engine *engine);
+
+#endif

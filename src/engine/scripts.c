@@ -1,0 +1,569 @@
+#define _GNU_SOURCE
+#include "engine/scripts.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/status.h"
+#include "engine/dismissed.h"
+#include "engine/forward.h"
+#include "engine/handover.h"
+#include "engine/orders.h"
+#include "engine/questions.h"
+#include "engine/reap.h"
+#include "engine/stop.h"
+#include "engine/terminal.h"
+
+static const int64_t delay_first = NANOSECONDS / 10;
+static const int64_t delay_max = 10 * NANOSECONDS;
+static const int64_t stable_after =
+    10 * NANOSECONDS; /* a script process that ran so long starts a new series of delays */
+static const int64_t stuck_after = 10 * NANOSECONDS;
+static const int64_t killed_ends = NANOSECONDS; /* what KILL does not end by then is in uninterruptible sleep */
+
+enum { ORDERS_A_TURN = 64, ORDERS_AT_MOST = 4096 };
+
+/* ---- Starting. ---- */
+
+/* Like fork(), but with an exit signal of our own (see SCRIPT_SIGNAL). */
+static pid_t fork_script(void)
+{
+    return (pid_t)syscall(SYS_clone, (unsigned long)SCRIPT_SIGNAL, NULL, NULL, NULL, NULL);
+}
+
+static int start_script(struct engine *engine, struct slot *slot, enum start_reason reason)
+{
+    int script_end;
+
+    memset(slot, 0, sizeof *slot);
+    slot->pidfd = -1;
+    slot->options = engine->base;
+    slot->reason = reason;
+    slot->look_at = NEVER;
+    if (channel_open(&slot->channel, &script_end) != 0)
+        return -1;
+    slot->pid = fork_script();
+    if (slot->pid == 0)
+        engine->start->exit(engine->start->become_script(engine, script_end));
+    close(script_end);
+    if (slot->pid < 0) {
+        const int saved = errno;
+
+        slot->pid = 0;
+        channel_close(&slot->channel);
+        errno = saved;
+        return -1;
+    }
+    reap_expect(engine, slot->pid);
+    slot->state = SLOT_LOADING;
+    slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "script %d started", (int)slot->pid);
+    hand_over_children(engine, slot, reason != START_RELOAD);
+    return 0;
+}
+
+/* The next start is due after a delay that doubles up to ten seconds. */
+static void schedule_start(struct engine *engine)
+{
+    if (engine->script_delay == 0)
+        engine->script_delay = delay_first;
+    engine->script_start_at = clock_after(engine->script_delay);
+    engine->script_delay = engine->script_delay * 2 < delay_max ? engine->script_delay * 2 : delay_max;
+}
+
+static double next_delay(const struct engine *engine)
+{
+    return (double)(engine->script_delay ? engine->script_delay : delay_first) / (double)NANOSECONDS;
+}
+
+void scripts_start_first(struct engine *engine)
+{
+    engine->store_fd = memfd_create("reaper-store", MFD_CLOEXEC);
+    if (start_script(engine, &engine->script, START_FIRST) == 0)
+        return;
+    log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s", strerror(errno));
+    stop_load_failed(engine, 125);
+}
+
+/* As COMMAND does, it gets a process group of its own and the terminal's foreground, or stays in the shell's job. */
+static void take_terminal(struct engine *engine, pid_t pid)
+{
+    const int terminal = terminal_to_give(engine);
+
+    if (!terminal_shares_group(engine))
+        setpgid(pid, pid);
+    if (terminal >= 0)
+        tcsetpgrp(terminal, pid);
+}
+
+void scripts_take_program(struct engine *engine)
+{
+    const struct engine_program *const program = engine->start->program;
+    struct slot *slot = &engine->script;
+
+    slot->state = SLOT_READY;
+    slot->pid = engine->main_pid = program->pid;
+    slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
+    slot->channel = program->channel;
+    slot->ready_at = clock_now();
+    scripts_slot_listens(engine, slot, program->hooks);
+    take_terminal(engine, slot->pid);
+    engine_begin(engine);
+    engine->sweep_at = clock_now(); /* what has died before has sent its signal before */
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
+    hand_over_start(engine, slot);
+    channel_flush(&slot->channel);
+}
+
+void scripts_start_again(struct engine *engine)
+{
+    const unsigned hooks = engine->script.hooks;
+
+    engine->script_start_at = NEVER;
+    if (start_script(engine, &engine->script, START_CRASH) == 0) {
+        engine->script.hooks = hooks;
+        engine->statistics.script_restarts++;
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s; trying again in %g s",
+             strerror(errno), next_delay(engine));
+    engine->script.hooks = hooks;
+    schedule_start(engine);
+}
+
+/* A script process that waits for the old one to go counts, too: another reload would kill that in the midst of its
+ * work. */
+static int reload_is_under_way(const struct engine *engine)
+{
+    return engine->candidate.state != SLOT_EMPTY || engine->take_up_at != NEVER
+           || questions_is_open(engine, QUESTION_RELOAD);
+}
+
+void scripts_reload(struct engine *engine)
+{
+    if (reload_is_under_way(engine)) {
+        engine->reload_again = 1;
+        log_line(&engine->log, LOG_LEVEL_DEBUG, "a reload is under way already: another one follows");
+        return;
+    }
+    engine->reload_again = 0;
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "loading the script anew");
+    if (start_script(engine, &engine->candidate, START_RELOAD) != 0)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "cannot reload: %s; the old script stays", strerror(errno));
+}
+
+void scripts_reload_again(struct engine *engine)
+{
+    if (engine->reload_again && engine->state == ENGINE_RUNNING && !reload_is_under_way(engine)
+        && !questions_is_asked(engine, engine->script.pid))
+        scripts_reload(engine);
+}
+
+/* ---- Orders. ---- */
+
+/* A script process that has shut its socket, by mistake of some C module, can neither be told anything nor order
+ * anything. */
+static void replace_shut(struct engine *engine, struct slot *slot)
+{
+    if (!slot->channel.shut || slot->told_shut || slot->pid == 0)
+        return;
+    slot->told_shut = 1;
+    if (engine->start->program) { /* it lives on, and listens to nothing */
+        slot->hooks = 0;
+        questions_script_lost(engine);
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_ERROR, "the script process has shut its channel: replacing it");
+    kill(slot->pid, SIGKILL);
+}
+
+static void read_orders_of(struct engine *engine, struct slot *slot, enum orders_amount amount)
+{
+    const int limit = amount == ALL_ORDERS ? ORDERS_AT_MOST : ORDERS_A_TURN;
+    struct order order;
+    int fds[MESSAGE_FDS_MAX];
+    int fd_count;
+
+    for (int i = 0; i < limit; i++) {
+        const pid_t pid = slot->pid;
+        const int got = channel_receive(&slot->channel, &order, fds, &fd_count);
+
+        if (got == 0) {
+            replace_shut(engine, slot);
+            return;
+        }
+        if (got < 0)
+            log_line(&engine->log, LOG_LEVEL_ERROR,
+                     "a malformed packet of %d bytes from the script process was dropped", order.number);
+        else
+            orders_carry_out(engine, slot, &order, fds, fd_count);
+        if (slot->pid != pid) /* the candidate was promoted: its slot is empty now */
+            return;
+    }
+}
+
+/*
+ * The one way in which a slot ends. Nobody can send an order any more: a new process that tries ends instead of running
+ * its command. What has been sent is carried out, which may end the slot at once, or put another one in its place.
+ */
+static void hear_out(struct engine *engine, struct slot *slot)
+{
+    channel_refuse(&slot->channel);
+    slot->told_shut = 1; /* by us */
+    slot->channel.shut = 0;
+    read_orders_of(engine, slot, ALL_ORDERS);
+}
+
+/* It is of no use any more. */
+static void drop_candidate(struct engine *engine)
+{
+    kill(engine->candidate.pid, SIGKILL);
+    hear_out(engine, &engine->candidate);
+    channel_close(&engine->candidate.channel);
+}
+
+void scripts_services_stop(struct engine *engine)
+{
+    engine->script_delay = 0;
+    if (engine->script_start_at != NEVER)
+        engine->script_start_at = clock_now();
+    if (engine->candidate.pid == 0 || engine->script.told_shut)
+        return;
+    questions_forget(engine, QUESTION_RELOAD);
+    drop_candidate(engine);
+    engine->candidate.ready_at = 0; /* should the script process be lost now */
+}
+
+/* ---- Loaded. ---- */
+
+/* From here on the script process is told everything, first what happened while there was none. */
+static void take_up(struct engine *engine, struct slot *slot)
+{
+    slot->state = SLOT_READY;
+    slot->ready_at = clock_now();
+    engine_apply_options(engine);
+    hand_over_start(engine, slot);
+    questions_repeat(engine);
+    channel_splice(&slot->channel, &engine->collected);
+}
+
+void scripts_empty_slot(struct slot *slot, const struct options *options)
+{
+    memset(slot, 0, sizeof *slot);
+    slot->channel.fd = slot->channel.peer = slot->pidfd = -1;
+    slot->channel.flush_at = NEVER;
+    slot->look_at = NEVER;
+    slot->options = *options;
+}
+
+/* The old script process leaves; what it has not read is told to the new one. */
+static void dismiss_old(struct engine *engine)
+{
+    struct slot *old = &engine->script;
+
+    dismissed_kill(engine);
+    hear_out(engine, old);
+    if (old->state != SLOT_EMPTY) {
+        channel_salvage(&old->channel, &engine->collected, questions_serial_is_open, engine);
+        channel_close(&old->channel);
+        dismissed_add(engine, old);
+        questions_script_lost(engine);
+    }
+    engine->script_start_at = NEVER;
+}
+
+void scripts_promoted(struct engine *engine)
+{
+    engine->take_up_at = NEVER;
+    if (engine->script.state != SLOT_LOADING)
+        return;
+    hand_over_children(engine, &engine->script, 1);
+    take_up(engine, &engine->script);
+    log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
+    scripts_reload_again(engine);
+}
+
+/*
+ * The old script process still deals with what it has read, and keeps the outcome for the new one, which is told its
+ * start when the old one has gone.
+ */
+static void promote(struct engine *engine)
+{
+    if (engine->candidate.state == SLOT_EMPTY)
+        return;
+    dismiss_old(engine);
+    if (engine->candidate.state == SLOT_EMPTY || engine->candidate.channel.fd < 0)
+        return; /* an order of the old one has ended everything */
+    engine->script = engine->candidate;
+    scripts_empty_slot(&engine->candidate, &engine->base);
+    engine->script_delay = 0;
+    engine->take_up_at = clock_after(dismissed_patience(engine) + killed_ends);
+    if (!dismissed_any(engine))
+        scripts_promoted(engine);
+}
+
+void scripts_reload_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
+{
+    (void)question;
+    (void)answer;
+    (void)number;
+    promote(engine);
+}
+
+static void candidate_ready(struct engine *engine)
+{
+    struct question question;
+
+    memset(&question, 0, sizeof question);
+    question.kind = QUESTION_RELOAD;
+    question.event.kind = EVENT_RELOAD;
+    if (engine->script.state != SLOT_READY || !(engine->script.hooks & HOOK_RELOAD)
+        || questions_ask(engine, &question) != 0)
+        promote(engine);
+}
+
+void scripts_slot_listens(struct engine *engine, struct slot *slot, unsigned hooks)
+{
+    slot->hooks = hooks;
+    if (hooks & HOOK_REAP_INFO)
+        oom_watch_open(&engine->oom);
+    if (hooks & HOOK_REAP && engine_has_program(engine))
+        channel_splice(&slot->channel, &engine->collected);
+}
+
+void scripts_slot_ready(struct engine *engine, struct slot *slot, unsigned hooks)
+{
+    if (slot->state != SLOT_LOADING || slot->ready_at)
+        return;
+    scripts_slot_listens(engine, slot, hooks);
+    if (slot == &engine->candidate) {
+        slot->ready_at = clock_now();
+        candidate_ready(engine);
+        return;
+    }
+    /* COMMAND starts now, under the settings of the script, which is told when it runs. */
+    slot->ready_at = clock_now();
+    engine_apply_options(engine);
+    engine_begin(engine);
+    if (engine->state != ENGINE_STARTING)
+        scripts_take_up(engine);
+}
+
+void scripts_take_up(struct engine *engine)
+{
+    struct slot *slot = &engine->script;
+
+    /* With take_up_at it waits for its predecessor to go (promote). */
+    if (slot->state == SLOT_LOADING && slot->ready_at && engine->take_up_at == NEVER)
+        take_up(engine, slot);
+}
+
+/* ---- Ended. ---- */
+
+static void forget_slot(struct slot *slot)
+{
+    channel_close(&slot->channel);
+    if (slot->pidfd >= 0)
+        close(slot->pidfd);
+    slot->pidfd = -1;
+    slot->state = SLOT_EMPTY;
+    slot->pid = 0;
+    slot->look_at = NEVER;
+}
+
+static void script_lost(struct engine *engine, const char *how)
+{
+    struct slot *slot = &engine->script;
+
+    if (slot->ready_at && clock_now() - slot->ready_at > stable_after)
+        engine->script_delay = 0;
+    engine->take_up_at = NEVER; /* it may have waited for its predecessor: its successor does not */
+    channel_salvage(&slot->channel, &engine->collected, questions_serial_is_open, engine);
+    forget_slot(slot);
+    questions_script_lost(engine);
+    if (engine->state == ENGINE_LOADING) {
+        if (!slot->failed)
+            log_line(&engine->log, LOG_LEVEL_ERROR, "the script process ended (%s) while it loaded the script", how);
+        stop_load_failed(engine, 125);
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_ERROR, "the script process %s (%s); starting it again in %g s",
+             slot->failed ? "could not load the script" : "ended", how, next_delay(engine));
+    schedule_start(engine);
+    if (engine->candidate.state == SLOT_LOADING && engine->candidate.ready_at) {
+        questions_forget(engine, QUESTION_RELOAD);
+        promote(engine);
+    }
+}
+
+static void candidate_lost(struct engine *engine, const char *how)
+{
+    forget_slot(&engine->candidate);
+    questions_forget(engine, QUESTION_RELOAD);
+    if (engine->state == ENGINE_RUNNING)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
+    scripts_reload_again(engine);
+}
+
+/* There will be no other one: nobody listens any more, nobody answers. */
+static void program_ended(struct engine *engine)
+{
+    forget_slot(&engine->script);
+    engine->script.hooks = 0;
+    questions_forget(engine, QUESTION_SIGNAL);
+    questions_forget(engine, QUESTION_SERVICES);
+    questions_forget(engine, QUESTION_STOP);
+    questions_forget(engine, QUESTION_EXIT);
+}
+
+int scripts_ended(struct engine *engine, pid_t pid, int status)
+{
+    char how[STATUS_TEXT_SIZE];
+
+    if (!scripts_has(engine, pid))
+        return 0;
+    if (pid == engine->script.pid)
+        hear_out(engine, &engine->script);
+    else if (pid == engine->candidate.pid)
+        hear_out(engine, &engine->candidate);
+    status_describe(status, how);
+    if (dismissed_ended(engine, pid)) {
+        if (engine->take_up_at != NEVER && !dismissed_any(engine))
+            scripts_promoted(engine);
+        return pid != engine->main_pid;
+    }
+    if (pid == engine->main_pid && pid == engine->script.pid) {
+        program_ended(engine);
+        return 0;
+    }
+    if (pid == engine->script.pid)
+        script_lost(engine, how);
+    else if (pid == engine->candidate.pid)
+        candidate_lost(engine, how);
+    return 1;
+}
+
+int scripts_has(const struct engine *engine, pid_t pid)
+{
+    return pid > 0 && (pid == engine->script.pid || pid == engine->candidate.pid || dismissed_is(engine, pid));
+}
+
+void scripts_dismiss(struct engine *engine)
+{
+    engine->script_start_at = NEVER;
+    if (engine->candidate.pid > 0)
+        drop_candidate(engine);
+    if (engine->script.pid == 0)
+        return;
+    dismissed_kill(engine);
+    channel_flush(&engine->script.channel);
+    hear_out(engine, &engine->script);
+    if (engine->script.pid == 0)
+        return; /* an order has done it */
+    dismissed_add(engine, &engine->script);
+    forget_slot(&engine->script);
+    questions_forget(engine, QUESTION_SIGNAL); /* nobody can answer any more */
+    if (engine_has_program(engine))
+        engine->script.hooks = 0; /* signals go to it unasked */
+}
+
+/* ---- Talking. ---- */
+
+void scripts_read_orders(struct engine *engine, enum orders_amount amount)
+{
+    read_orders_of(engine, &engine->script, amount);
+    read_orders_of(engine, &engine->candidate, amount);
+}
+
+/* Where the next script process is told when there is none that is loaded. */
+static struct channel *listener(struct engine *engine)
+{
+    return engine->script.state == SLOT_READY ? &engine->script.channel : &engine->collected;
+}
+
+void scripts_put_orphan(struct engine *engine, const struct event *event)
+{
+    if (engine->script.hooks & HOOK_REAP || engine->state == ENGINE_LOADING)
+        channel_put(listener(engine), event, MAY_DROP);
+    else if (engine_has_program(engine) && !engine->script.channel.shut)
+        channel_put(&engine->collected, event, MAY_DROP); /* until it asks for them */
+}
+
+void scripts_put_spawned(struct engine *engine, const struct event *event)
+{
+    struct event told = *event;
+
+    if (!engine_has_listener(engine) || (engine_has_program(engine) && engine->script.channel.shut))
+        return;
+    if (engine_has_program(engine) && !(engine->script.hooks & HOOK_REAP)) {
+        told.flags &= (uint16_t)~EVENT_SPAWNED; /* for on_reap alone: by then the pid may be another child's */
+        if (!(event->flags & EVENT_TOLD))
+            channel_put(&engine->collected, &told, MUST_KEEP);
+        told.flags = event->flags | EVENT_TOLD;
+        channel_put(&engine->script.channel, &told, MUST_KEEP);
+        return;
+    }
+    /* A script that is still being loaded may wait for a child that it has spawned. */
+    channel_put(engine->script.state == SLOT_LOADING && engine->take_up_at == NEVER ? &engine->script.channel
+                                                                                    : listener(engine),
+                event, MUST_KEEP);
+    if (engine->candidate.state == SLOT_EMPTY)
+        return;
+    told.flags |= EVENT_TOLD;
+    channel_put(&engine->candidate.channel, &told, MUST_KEEP);
+}
+
+void scripts_put(struct engine *engine, const struct event *event, enum hook_bit bit)
+{
+    if (engine->script.state == SLOT_READY && (engine->script.hooks & bit))
+        channel_put(&engine->script.channel, event, MUST_KEEP);
+}
+
+/* ---- Stuck. ---- */
+
+static void replace_stuck(struct engine *engine, struct slot *slot)
+{
+    log_line(&engine->log, LOG_LEVEL_ERROR,
+             "the script process has read nothing for %g s (--script-timeout): replacing it",
+             (double)engine->options.script_timeout / (double)NANOSECONDS);
+    kill(slot->pid, SIGKILL);
+    slot->look_at = NEVER;
+}
+
+void scripts_look(struct engine *engine, struct slot *slot)
+{
+    const int64_t timeout = engine->options.script_timeout;
+    const int64_t now = clock_now();
+    const int64_t due = slot->unread_since + stuck_after;
+
+    slot->look_at = NEVER;
+    if (slot->failed) {
+        kill(slot->pid, SIGKILL);
+        return;
+    }
+    if (!channel_unread(&slot->channel) || !channel_stalled(&slot->channel)) {
+        slot->unread_since = now;
+        slot->told_stuck = 0;
+        return; /* the loop looks again while something is unread */
+    }
+    if (timeout > 0 && now - slot->unread_since >= timeout) {
+        replace_stuck(engine, slot);
+        return;
+    }
+    if (!slot->told_stuck && now >= due) {
+        log_line(&engine->log, LOG_LEVEL_WARNING,
+                 "the script process has read no event for 10 s: it blocks, or computes in C (--script-timeout "
+                 "replaces it)");
+        slot->told_stuck = 1;
+    }
+    if (timeout > 0)
+        slot->look_at = slot->unread_since + timeout;
+    if (!slot->told_stuck && due < slot->look_at)
+        slot->look_at = due;
+}

@@ -1,0 +1,218 @@
+/* Waiting: for events, watched descriptors and time. All of them are behind one epoll descriptor. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <lauxlib.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "script/lua_core.h"
+#include "script/lua_values.h"
+#include "script/script.h"
+
+enum { READY_MAX = 64 };
+
+static int add(int epoll_fd, int fd, uint32_t events)
+{
+    struct epoll_event event = { .events = events, .data.fd = fd };
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* The epoll descriptor, with the channel in it. -1 with errno. */
+static int open_epoll(struct script *script)
+{
+    if (script->epoll_fd >= 0)
+        return script->epoll_fd;
+    script->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (script->epoll_fd >= 0 && script->fd >= 0 && add(script->epoll_fd, script->fd, EPOLLIN) != 0) {
+        close(script->epoll_fd);
+        script->epoll_fd = -1;
+    }
+    return script->epoll_fd;
+}
+
+/* lua(1) answers a Ctrl-C with this hook of the main thread, which raises at that thread's next instruction. */
+static int is_interrupted(lua_State *L)
+{
+    static const int all = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+    lua_State *main_thread;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    main_thread = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    return lua_gethookmask(main_thread) == all && lua_gethookcount(main_thread) == 1;
+}
+
+/*
+ * Waits until the epoll descriptor is readable; epoll_wait counts in milliseconds. Negative: for ever. With
+ * `interruptible`, a Ctrl-C that came just before is not waited over: signals are let in by the wait itself only.
+ */
+static void wait_for_any(lua_State *L, int epoll_fd, lua_Number seconds, int interruptible)
+{
+    static const lua_Number most = 1e9; /* some thirty years */
+    struct pollfd entry = { .fd = epoll_fd, .events = POLLIN };
+    struct timespec time;
+    sigset_t all;
+    sigset_t before;
+
+    if (seconds > most)
+        seconds = most;
+    time.tv_sec = (time_t)seconds;
+    time.tv_nsec = (long)((seconds - (lua_Number)time.tv_sec) * 1e9);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, interruptible ? &all : NULL, &before);
+    if (!interruptible || !is_interrupted(L))
+        ppoll(&entry, 1, seconds < 0 ? NULL : &time, &before);
+    if (interruptible)
+        sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The ready descriptors but the channel and the timer. Reads a packet when there is one; -1 when the engine has gone.
+ */
+static int sort_out(struct script *script, const struct epoll_event *ready, int count, int *fds)
+{
+    int left = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (ready[i].data.fd == script->fd) {
+            if (script_read_packet(script) || script->first)
+                continue;
+            epoll_ctl(script->epoll_fd, EPOLL_CTL_DEL, script->fd, NULL);
+            return -1;
+        }
+        if (ready[i].data.fd != script->timer_fd)
+            fds[left++] = ready[i].data.fd;
+    }
+    return left;
+}
+
+/* The epoll descriptor and the timer are the ones of the process that this one was forked from. */
+static int is_forked(const struct script *script)
+{
+    return script->fd >= 0 && !script_is_connected(script);
+}
+
+/* Without a place, which would be one of our own lines. */
+static int raise_plain(lua_State *L, const char *message)
+{
+    lua_pushstring(L, message);
+    return lua_error(L);
+}
+
+/*
+ * core.poll([timeout[, interruptible]]): waits until an event, a watched descriptor or the timeout (seconds; none: for
+ * ever) comes, or a Ctrl-C for the main thread, when `interruptible` says that this runs on afterwards. Gives a list of
+ * ready descriptors, true when there is none, or false, once, when the engine has gone.
+ */
+int core_poll(lua_State *L)
+{
+    struct script *script = script_of(L);
+    const lua_Number timeout = luaL_optnumber(L, 1, -1);
+    struct epoll_event ready[READY_MAX];
+    int fds[READY_MAX];
+    int count;
+
+    if (is_forked(script))
+        return raise_plain(L, "this process was forked from the one that the engine tells of events");
+    if (open_epoll(script) < 0)
+        return raise_plain(L, lua_pushfstring(L, "cannot wait for anything: %s", strerror(errno)));
+    if (!script->first)
+        wait_for_any(L, script->epoll_fd, timeout, lua_toboolean(L, 2));
+    count = epoll_wait(script->epoll_fd, ready, READY_MAX, 0);
+    count = sort_out(script, ready, count, fds);
+    if (count <= 0) {
+        lua_pushboolean(L, count == 0);
+        return 1;
+    }
+    lua_createtable(L, count, 0); // list
+    for (int i = 0; i < count; i++) {
+        lua_pushinteger(L, fds[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/*
+ * core.watch(fd, "r" | "w" | nil): from now on core.poll waits for it to be readable, writable, or no more. Gives what
+ * is wrong, if anything is.
+ */
+int core_watch(lua_State *L)
+{
+    struct script *script = script_of(L);
+    const int fd = (int)luaL_checkinteger(L, 1);
+    const char *mode = luaL_optstring(L, 2, NULL);
+
+    if (is_forked(script) && mode) {
+        lua_pushliteral(L, "this process was forked from the one that the engine tells of events");
+        return 1;
+    }
+    if (!mode) {
+        if (script->epoll_fd >= 0 && !is_forked(script))
+            epoll_ctl(script->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        return 0;
+    }
+    if (open_epoll(script) >= 0 && add(script->epoll_fd, fd, *mode == 'r' ? EPOLLIN : EPOLLOUT) == 0)
+        return 0;
+    lua_pushfstring(L, "cannot wait for descriptor %d: %s", fd, strerror(errno));
+    return 1;
+}
+
+/* ---- For other event loops. ---- */
+
+void script_set_timer(const struct script *script, int64_t delay)
+{
+    struct itimerspec time = { .it_value = { 0, 0 } };
+
+    if (script->timer_fd < 0 || is_forked(script))
+        return;
+    if (delay <= 0)
+        delay = 1; /* zero would disarm it */
+    if (delay != NEVER) {
+        time.it_value.tv_sec = (time_t)(delay / NANOSECONDS);
+        time.it_value.tv_nsec = (long)(delay % NANOSECONDS);
+    }
+    timerfd_settime(script->timer_fd, 0, &time, NULL);
+}
+
+/* core.set_timer(seconds or nil): see script_set_timer. */
+int core_set_timer(lua_State *L)
+{
+    const lua_Number seconds = luaL_optnumber(L, 1, -1);
+    const lua_Number most = 1e9; /* some thirty years */
+    struct script *script = script_of(L);
+
+    if (script->first)
+        script_set_timer(script, 0);
+    else if (seconds < 0)
+        script_set_timer(script, NEVER);
+    else
+        script_set_timer(script, (int64_t)((seconds < most ? seconds : most) * (lua_Number)NANOSECONDS));
+    return 0;
+}
+
+/* core.fd(): the descriptor that is readable when core.poll would not wait; or nil, message, errno. */
+int core_fd(lua_State *L)
+{
+    struct script *script = script_of(L);
+    int timer_fd;
+
+    if (open_epoll(script) < 0)
+        return push_failure(L, errno, "epoll_create1");
+    if (script->timer_fd < 0) {
+        timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (timer_fd < 0)
+            return push_failure(L, errno, "timerfd_create");
+        if (add(script->epoll_fd, timer_fd, EPOLLIN) != 0) {
+            close(timer_fd);
+            return push_failure(L, errno, "epoll_ctl");
+        }
+        script->timer_fd = timer_fd;
+    }
+    lua_pushinteger(L, script->epoll_fd);
+    return 1;
+}

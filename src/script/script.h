@@ -1,0 +1,96 @@
+/*
+ * script.h: the process that holds the Lua state: the script process, which runs the user's script, or a program that
+ * has loaded the library.
+ *
+ *     script.c        a script process: descriptors, signals, the Lua state, loading the script
+ *     lua_script.c    reaper.core, what only a script process has
+ *     watchdog.c      hooks that compute or eat too much
+ *     library.c       a program: luaopen_reaper_core, and the split into engine and program
+ *     lua_core.c      the module reaper.core: registration tables only
+ *     lua_channel.c   events and orders
+ *     lua_poll.c      waiting
+ *     lua_process.c   processes: spawn, kill, wait, look
+ *     lua_system.c    log, signals, settings, clock, descriptors
+ *     lua_values.c    C value to Lua value
+ *
+ * What scripts and programs see is written in Lua, in lua/reaper/, on top of reaper.core.
+ */
+#ifndef REAPER_SCRIPT_SCRIPT_H
+#define REAPER_SCRIPT_SCRIPT_H
+
+#include <lua.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/log.h"
+#include "common/messages.h"
+#include "common/options.h"
+#include "common/signals.h"
+#include "script/watchdog.h"
+
+/* A packet of events that has been read and not yet been dispatched. */
+struct packet {
+    struct packet *next;
+    size_t count, at;
+    int fds[MESSAGE_FDS_MAX];
+    int fd_count;
+    struct event events[];
+};
+
+struct script {
+    int argc;
+    char **argv;
+    pid_t pid;                 /* of this process: what forks from it must not touch the channel */
+    int fd;                    /* the channel; -1 with --check, and before reaper.start */
+    int checking;              /* --check */
+    int store_fd;              /* what one script process keeps for the next, or -1 */
+    struct options configured; /* what the script has set, over defaults and environment */
+    struct options options;    /* in force: those under the command line */
+    struct inherited_signals signals;
+    struct log log;
+    struct watchdog watchdog;                       /* of a script process; the hooks of a program are its own affair */
+    void (*options_changed)(struct script *script); /* or NULL */
+    struct packet *first, *last;
+    uint32_t last_request;
+    int wants_info;
+    int epoll_fd; /* the channel, the watched descriptors and the timer; -1 until it is needed */
+    int timer_fd; /* readable when the loop is to run again; -1 unless reaper.fd() was called */
+};
+
+struct script_start {
+    int argc;
+    char **argv;
+    const struct options *options;
+    const struct inherited_signals *signals;
+    int channel_fd;   /* -1: only check the script */
+    int store_fd;     /* what earlier script processes have kept (lua_store.c), or -1 */
+    int directory_fd; /* where to run, or -1 */
+    const char *directory;
+};
+
+/* Runs the script process until its channel is closed. The exit code of its process: 0, or 125 when the script did not
+ * load. */
+int script_run(const struct script_start *start);
+
+/* Puts in force what the script has configured, under the command line. */
+void script_apply_options(struct script *script);
+
+/* True when there is an engine to speak to: not with --check, not before reaper.start, not in a forked process. */
+int script_is_connected(const struct script *script);
+
+/* Sends an order, when connected. An engine that has gone is noticed by the next poll. */
+void script_send(const struct script *script, const struct order *order);
+
+/* Reads one packet into the queue; waits for it. 1, 0 when the engine has closed the channel. */
+int script_read_packet(struct script *script);
+
+/* Makes the descriptor that reaper.fd() gave readable after `delay` (nanoseconds); NEVER: not for the time's sake. */
+void script_set_timer(const struct script *script, int64_t delay);
+
+/* Frees the packets that have not been dispatched. */
+void script_drop_packets(struct script *script);
+
+/* The script process behind a function of reaper.core (its first upvalue). */
+struct script *script_of(lua_State *L);
+
+#endif
