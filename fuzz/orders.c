@@ -84,7 +84,7 @@ static void send_order(struct input *input, const struct channel *channel)
     memset(&order, 0, sizeof order);
     order.kind = (uint16_t)(input_byte(input) % (ORDER_COUNT + 1));
     order.flags = (uint16_t)input_number(input);
-    order.question = engine.last_question - (uint32_t)input_number(input);
+    order.question = engine.questions.last - (uint32_t)input_number(input);
     order.pid = (int32_t)(uint32_t)input_number(input);
     if (order.pid >= 0 && order.pid < PROCESSES_MAX)
         order.pid += FIRST_PID;
@@ -119,19 +119,19 @@ static void check(void)
         for (const struct child *child = engine.children.bucket[i]; child; child = child->next)
             count++;
     EXPECT(count == engine.children.count);
-    EXPECT(engine.questions_used >= 0 && engine.questions_used <= QUESTIONS_MAX);
-    EXPECT(engine.watched_count >= 0 && engine.watched_count <= WATCHED_MAX);
-    EXPECT(engine.final_code >= 0 && engine.final_code <= 255 && engine.requested_code >= -1
-           && engine.requested_code <= 255);
-    EXPECT(engine.main_pid >= 0 && engine.script.pid >= 0 && engine.candidate.pid >= 0);
-    EXPECT((engine.script.pid == 0) == (engine.script.state == SLOT_EMPTY));
-    EXPECT(engine.script.channel.backlog <= BACKLOG_MAX + 1024);
-    EXPECT(!engine.script.channel.head || engine.script.channel.backlog > 0);
+    EXPECT(engine.questions.used >= 0 && engine.questions.used <= QUESTIONS_MAX);
+    EXPECT(engine.remains.watched_count >= 0 && engine.remains.watched_count <= WATCHED_MAX);
+    EXPECT(engine.life.final_code >= 0 && engine.life.final_code <= 255 && engine.life.requested_code >= -1
+           && engine.life.requested_code <= 255);
+    EXPECT(engine.main_child.pid >= 0 && engine.scripts.current.pid >= 0 && engine.scripts.candidate.pid >= 0);
+    EXPECT((engine.scripts.current.pid == 0) == (engine.scripts.current.state == SLOT_EMPTY));
+    EXPECT(engine.scripts.current.channel.backlog <= BACKLOG_MAX + 1024);
+    EXPECT(!engine.scripts.current.channel.head || engine.scripts.current.channel.backlog > 0);
 }
 
 static void take_turn(void)
 {
-    if (engine.state == ENGINE_DONE)
+    if (engine.life.state == ENGINE_DONE)
         return;
     turn(&engine);
     check();
@@ -143,13 +143,14 @@ static void take_step(struct input *input)
 
     switch ((enum step)(input_byte(input) % STEPS)) {
     case STEP_SCRIPT:
-        send_order(input, &engine.script.channel);
+        send_order(input, &engine.scripts.current.channel);
         break;
     case STEP_CANDIDATE:
-        send_order(input, &engine.candidate.channel);
+        send_order(input, &engine.scripts.candidate.channel);
         break;
     case STEP_BYTES:
-        send_packet(&engine.script.channel, bytes, input_text(input, bytes, sizeof bytes), input_byte(input) % 8);
+        send_packet(&engine.scripts.current.channel, bytes, input_text(input, bytes, sizeof bytes),
+                    input_byte(input) % 8);
         break;
     case STEP_SIGNAL:
         send_signal(1 + input_byte(input) % 64, (pid_t)input_byte(input), input_byte(input) & 1 ? SI_QUEUE : SI_USER);
@@ -168,8 +169,8 @@ static void take_step(struct input *input)
         world.exec_error = input_byte(input) & 1 ? ENOENT : 0;
         break;
     case STEP_SHUT:
-        if (engine.script.channel.peer >= 0)
-            shutdown(engine.script.channel.peer, SHUT_RDWR);
+        if (engine.scripts.current.channel.peer >= 0)
+            shutdown(engine.scripts.current.channel.peer, SHUT_RDWR);
         break;
     default:
         break;
@@ -180,8 +181,8 @@ static void take_step(struct input *input)
 static void make_impatient(void)
 {
     engine.options.hook_timeout = engine.options.grace = NANOSECONDS;
-    for (int i = 0; i < engine.questions_used; i++)
-        engine.questions[i].deadline = clock_now();
+    for (int i = 0; i < engine.questions.used; i++)
+        engine.questions.list[i].deadline = clock_now();
 }
 
 static void die_all(void)
@@ -194,7 +195,7 @@ static void die_all(void)
 static void come_to_an_end(void)
 {
     world.clone_error = EAGAIN;
-    for (int i = 0; i < TURNS_MAX && engine.state != ENGINE_DONE; i++) {
+    for (int i = 0; i < TURNS_MAX && engine.life.state != ENGINE_DONE; i++) {
         make_impatient();
         if (i % 4 == 0)
             die_all();
@@ -202,7 +203,7 @@ static void come_to_an_end(void)
             send_signal(SIGTERM, 1, SI_USER);
         take_turn();
     }
-    EXPECT(engine.state == ENGINE_DONE);
+    EXPECT(engine.life.state == ENGINE_DONE);
 }
 
 /* Of the descriptors that were sent, which are the only ones here of a regular file. */
@@ -252,7 +253,7 @@ static void run_engine(const struct engine_start *start, const struct options *o
     come_to_an_end();
     tear_down(&engine);
     children_each(&engine.children, forget_child, NULL);
-    close(engine.store_fd);
+    close(engine.scripts.store_fd);
     EXPECT(!any_is_left());
 }
 

@@ -23,16 +23,16 @@ static const char license[] =
 /* Runs in the new script process, whose dispositions are still those of the engine. */
 static int become_script(const struct engine *engine, int channel_fd)
 {
-    struct inherited_signals signals = engine->signals;
+    struct inherited_signals signals = engine->origin.signals;
     const struct script_start start = {
-        .argc = engine->start->argc,
-        .argv = engine->start->argv,
-        .options = &engine->base,
+        .argc = engine->origin.start->argc,
+        .argv = engine->origin.start->argv,
+        .options = &engine->origin.base,
         .signals = &signals,
         .channel_fd = channel_fd,
-        .store_fd = engine->store_fd,
-        .directory_fd = engine->directory_fd,
-        .directory = engine->directory,
+        .store_fd = engine->scripts.store_fd,
+        .directory_fd = engine->main_child.directory_fd,
+        .directory = engine->main_child.directory,
     };
 
     signals_learn_ignored(&signals);

@@ -102,24 +102,24 @@ static int is_there(const struct engine *engine, pid_t pid)
 {
     siginfo_t child;
 
-    if (engine->is_init)
+    if (engine->origin.is_init)
         return syscall(SYS_tgkill, pid, pid, 0) == 0 || errno != ESRCH;
     return waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
 static void remember_hidden(struct engine *engine, pid_t pid)
 {
-    const size_t room = engine->hidden_room ? 2 * engine->hidden_room : 64;
-    pid_t *grown = engine->hidden;
+    const size_t room = engine->remains.hidden_room ? 2 * engine->remains.hidden_room : 64;
+    pid_t *grown = engine->remains.hidden;
 
-    if (engine->hidden_count == engine->hidden_room) {
+    if (engine->remains.hidden_count == engine->remains.hidden_room) {
         grown = realloc(grown, room * sizeof *grown);
         if (!grown)
             return; /* the next look finds it again */
-        engine->hidden = grown;
-        engine->hidden_room = room;
+        engine->remains.hidden = grown;
+        engine->remains.hidden_room = room;
     }
-    engine->hidden[engine->hidden_count++] = pid;
+    engine->remains.hidden[engine->remains.hidden_count++] = pid;
 }
 
 /* What the visit of a child needs. */
@@ -132,8 +132,8 @@ static int remember_if_hidden(int pid, void *context)
 {
     const struct look *const look = context;
 
-    for (size_t i = 0; i < look->engine->hidden_count; i++)
-        if (look->engine->hidden[i] == pid)
+    for (size_t i = 0; i < look->engine->remains.hidden_count; i++)
+        if (look->engine->remains.hidden[i] == pid)
             return 0;
     if (!census_find(look->census, pid))
         remember_hidden(look->engine, pid);
@@ -146,12 +146,12 @@ static void add_all_hidden(struct engine *engine, struct census *census)
     const struct census listed = *census;
     size_t left = 0;
 
-    for (size_t i = 0; i < engine->hidden_count; i++)
-        if (!census_find(&listed, engine->hidden[i]) && is_there(engine, engine->hidden[i]))
-            engine->hidden[left++] = engine->hidden[i];
-    engine->hidden_count = left;
+    for (size_t i = 0; i < engine->remains.hidden_count; i++)
+        if (!census_find(&listed, engine->remains.hidden[i]) && is_there(engine, engine->remains.hidden[i]))
+            engine->remains.hidden[left++] = engine->remains.hidden[i];
+    engine->remains.hidden_count = left;
     for (size_t i = 0; i < left; i++)
-        add_hidden(census, engine->hidden[i]);
+        add_hidden(census, engine->remains.hidden[i]);
     if (left > 0)
         qsort(census->list, census->count, sizeof *census->list, compare_pids);
 }
@@ -166,8 +166,8 @@ static void mark_ours(const struct engine *engine, struct census *census)
     int more = 1;
 
     for (size_t i = 0; i < census->count; i++)
-        census->list[i].ours = engine->is_init ? census->list[i].pid != self : census->list[i].ppid == self;
-    while (more && !engine->is_init) {
+        census->list[i].ours = engine->origin.is_init ? census->list[i].pid != self : census->list[i].ppid == self;
+    while (more && !engine->origin.is_init) {
         more = 0;
         for (size_t i = 0; i < census->count; i++) {
             parent = census->list[i].ours ? NULL : census_find(census, census->list[i].ppid);
@@ -196,7 +196,7 @@ int census_take(struct engine *engine, struct census *census)
 
 int census_signal_everybody(const struct engine *engine, int number)
 {
-    if (!engine->is_init || getpid() != 1) {
+    if (!engine->origin.is_init || getpid() != 1) {
         errno = EPERM;
         return -1;
     }
@@ -209,16 +209,16 @@ static void say_denied(struct engine *engine, pid_t pid)
 {
     struct proc_stat stat = { .comm = "?" };
 
-    for (int i = 0; i < engine->denied_count; i++)
-        if (engine->denied[i] == pid)
+    for (int i = 0; i < engine->remains.denied_count; i++)
+        if (engine->remains.denied[i] == pid)
             return;
-    if (engine->denied_count == DENIED_MAX)
+    if (engine->remains.denied_count == DENIED_MAX)
         return;
-    engine->denied[engine->denied_count++] = pid;
+    engine->remains.denied[engine->remains.denied_count++] = pid;
     proc_read(pid, &stat);
     log_line(&engine->log, LOG_LEVEL_WARNING,
              "reaper-lua may not signal process %d (%s), so it is not stopped and not waited for%s", (int)pid,
-             stat.comm, engine->denied_count == DENIED_MAX ? "; further ones are not named" : "");
+             stat.comm, engine->remains.denied_count == DENIED_MAX ? "; further ones are not named" : "");
 }
 
 /* EPERM is the kernel's own answer, EACCES that of AppArmor, for one (security_task_kill). */
@@ -245,7 +245,7 @@ static int has_child(const struct engine *engine, const struct census *census)
 
 static int has_script(const struct engine *engine)
 {
-    return engine->script.pid > 0 || engine->candidate.pid > 0 || dismissed_any(engine);
+    return engine->scripts.current.pid > 0 || engine->scripts.candidate.pid > 0 || dismissed_any(engine);
 }
 
 /*
@@ -261,7 +261,7 @@ int census_misses_somebody(const struct engine *engine, const struct census *cen
         return !proc_usable() && !has_child(engine, census);
     if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0)
         return !has_child(engine, census);
-    return engine->is_init && !has_script(engine) && census_signal_everybody(engine, 0) == 0
+    return engine->origin.is_init && !has_script(engine) && census_signal_everybody(engine, 0) == 0
            && census->count <= (census_find(census, getpid()) != NULL);
 }
 
@@ -269,7 +269,7 @@ int census_misses_somebody(const struct engine *engine, const struct census *cen
 
 static void search_slice(struct engine *engine, const struct census *census, pid_t end)
 {
-    for (pid_t pid = engine->search_next; pid < end; pid++)
+    for (pid_t pid = engine->remains.search_next; pid < end; pid++)
         if (pid != getpid() && is_there(engine, pid) && !scripts_has(engine, pid) && !census_find(census, pid))
             remember_hidden(engine, pid);
 }
@@ -280,28 +280,29 @@ int census_search(struct engine *engine, const struct census *census)
     const pid_t highest = proc_highest_pid();
     int64_t rest;
 
-    if (engine->search_next == 0) {
-        if (now < engine->search_from)
+    if (engine->remains.search_next == 0) {
+        if (now < engine->remains.search_from)
             return 0;
-        engine->search_from = now;
-        engine->search_next = FIRST_PID;
+        engine->remains.search_from = now;
+        engine->remains.search_next = FIRST_PID;
     }
     search_slice(engine, census,
-                 highest - engine->search_next < SEARCH_SLICE ? highest + 1 : engine->search_next + SEARCH_SLICE);
-    engine->search_next += SEARCH_SLICE;
-    if (engine->search_next <= highest)
+                 highest - engine->remains.search_next < SEARCH_SLICE ? highest + 1
+                                                                      : engine->remains.search_next + SEARCH_SLICE);
+    engine->remains.search_next += SEARCH_SLICE;
+    if (engine->remains.search_next <= highest)
         return 1;
-    rest = clock_now() - engine->search_from;
-    engine->search_from = clock_after(rest > search_rest ? rest : search_rest);
-    engine->search_next = 0;
-    engine->searched = 1;
+    rest = clock_now() - engine->remains.search_from;
+    engine->remains.search_from = clock_after(rest > search_rest ? rest : search_rest);
+    engine->remains.search_next = 0;
+    engine->remains.searched = 1;
     return 0;
 }
 
 void census_forget(struct engine *engine)
 {
-    free(engine->hidden);
-    engine->hidden = NULL;
-    engine->hidden_count = engine->hidden_room = 0;
-    engine->search_next = 0;
+    free(engine->remains.hidden);
+    engine->remains.hidden = NULL;
+    engine->remains.hidden_count = engine->remains.hidden_room = 0;
+    engine->remains.search_next = 0;
 }

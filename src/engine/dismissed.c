@@ -15,7 +15,7 @@ static void close_pidfd(int *pidfd)
 static int find_dismissed(const struct engine *engine, pid_t pid)
 {
     for (int i = 0; i < DISMISSED_MAX; i++)
-        if (pid > 0 && engine->dismissed[i].pid == pid)
+        if (pid > 0 && engine->dismissed.list[i].pid == pid)
             return i;
     return -1;
 }
@@ -31,22 +31,22 @@ int64_t dismissed_patience(const struct engine *engine)
 
 void dismissed_add(struct engine *engine, struct slot *slot)
 {
-    struct dismissed *place = &engine->dismissed[0];
+    struct dismissed *place = &engine->dismissed.list[0];
 
     for (int i = 0; i < DISMISSED_MAX; i++)
-        if (engine->dismissed[i].pid == 0)
-            place = &engine->dismissed[i];
+        if (engine->dismissed.list[i].pid == 0)
+            place = &engine->dismissed.list[i];
     close_pidfd(&place->pidfd);
     place->pid = slot->pid;
     place->pidfd = slot->pidfd;
     slot->pidfd = -1;
-    engine->dismissed_deadline = clock_after(dismissed_patience(engine));
+    engine->dismissed.deadline = clock_after(dismissed_patience(engine));
 }
 
 int dismissed_any(const struct engine *engine)
 {
     for (int i = 0; i < DISMISSED_MAX; i++)
-        if (engine->dismissed[i].pid > 0)
+        if (engine->dismissed.list[i].pid > 0)
             return 1;
     return 0;
 }
@@ -62,23 +62,23 @@ int dismissed_ended(struct engine *engine, pid_t pid)
 
     if (at < 0)
         return 0;
-    engine->dismissed[at].pid = 0;
-    close_pidfd(&engine->dismissed[at].pidfd);
+    engine->dismissed.list[at].pid = 0;
+    close_pidfd(&engine->dismissed.list[at].pidfd);
     if (!dismissed_any(engine))
-        engine->dismissed_deadline = NEVER;
+        engine->dismissed.deadline = NEVER;
     return 1;
 }
 
 void dismissed_kill(struct engine *engine)
 {
     for (int i = 0; i < DISMISSED_MAX; i++) {
-        if (engine->dismissed[i].pid == 0)
+        if (engine->dismissed.list[i].pid == 0)
             continue;
-        if (engine->dismissed[i].pid == engine->main_pid)
+        if (engine->dismissed.list[i].pid == engine->main_child.pid)
             log_line(&engine->log, LOG_LEVEL_WARNING, "the program has not ended by itself: killing it");
-        kill(engine->dismissed[i].pid, SIGKILL);
+        kill(engine->dismissed.list[i].pid, SIGKILL);
     }
-    engine->dismissed_deadline = NEVER;
+    engine->dismissed.deadline = NEVER;
     if (dismissed_any(engine))
         stop_leave_soon(engine);
 }

@@ -46,10 +46,10 @@ static const struct state_row states[ENGINE_STATES] = {
 
 void engine_enter(struct engine *engine, enum engine_state state)
 {
-    if (engine->state >= state)
+    if (engine->life.state >= state)
         return;
-    engine->state = state;
-    engine->state_deadline = NEVER;
+    engine->life.state = state;
+    engine->life.deadline = NEVER;
     log_line(&engine->log, LOG_LEVEL_TRACE, "%s", states[state].name);
     if (states[state].enter)
         states[state].enter(engine);
@@ -57,7 +57,7 @@ void engine_enter(struct engine *engine, enum engine_state state)
 
 int engine_has_script(const struct engine *engine)
 {
-    return engine->base.script || engine->base.eval;
+    return engine->origin.base.script || engine->origin.base.eval;
 }
 
 int engine_has_listener(const struct engine *engine)
@@ -67,7 +67,7 @@ int engine_has_listener(const struct engine *engine)
 
 int engine_has_program(const struct engine *engine)
 {
-    return engine->start->program && engine->main_pid > 0;
+    return engine->origin.start->program && engine->main_child.pid > 0;
 }
 
 /* SIG when the parent dies; when it has died already, the kernel will not tell. */
@@ -75,7 +75,7 @@ static void set_parent_death(struct engine *engine)
 {
     if (prctl(PR_SET_PDEATHSIG, engine->options.parent_death) != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot set the parent-death signal: %s", strerror(errno));
-    else if (engine->options.parent_death && getppid() != engine->start->parent)
+    else if (engine->options.parent_death && getppid() != engine->origin.start->parent)
         kill(getpid(), engine->options.parent_death);
 }
 
@@ -89,20 +89,20 @@ void engine_apply_options(struct engine *engine)
 {
     const int before = engine->options.parent_death;
 
-    engine->options = engine->script.options;
-    options_reapply_arguments(&engine->options, engine->start->argc, engine->start->argv);
+    engine->options = engine->scripts.current.options;
+    options_reapply_arguments(&engine->options, engine->origin.start->argc, engine->origin.start->argv);
     apply_log_options(engine);
     if (engine->options.parent_death != before)
         set_parent_death(engine);
     if (engine->options.warn)
-        oom_watch_open(&engine->oom);
+        oom_watch_open(&engine->reaper.oom);
 }
 
 void engine_begin(struct engine *engine)
 {
-    if (engine->state != ENGINE_LOADING)
+    if (engine->life.state != ENGINE_LOADING)
         return;
-    if (engine->base.command) {
+    if (engine->origin.base.command) {
         engine_enter(engine, ENGINE_STARTING);
     } else {
         main_child_close_inherited();
@@ -130,13 +130,13 @@ void engine_fill_standard_descriptors(void)
 /* A directory that may not be opened, because its user may not enter it, is stayed in: it could not be gone back to. */
 static void leave_folder(struct engine *engine)
 {
-    engine->directory_fd = -1;
-    if (!engine->start->program) { /* which is there already, and would find its directory kept busy */
-        engine->directory_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (engine->directory_fd < 0)
+    engine->main_child.directory_fd = -1;
+    if (!engine->origin.start->program) { /* which is there already, and would find its directory kept busy */
+        engine->main_child.directory_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (engine->main_child.directory_fd < 0)
             return;
         if (engine_has_script(engine)) /* only that starts COMMAND again */
-            engine->directory = getcwd(NULL, 0);
+            engine->main_child.directory = getcwd(NULL, 0);
     }
     if (chdir("/") != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot move to /: %s", strerror(errno));
@@ -144,10 +144,10 @@ static void leave_folder(struct engine *engine)
 
 static void become_reaper(struct engine *engine)
 {
-    const struct engine_program *const program = engine->start->program;
+    const struct engine_program *const program = engine->origin.start->program;
 
-    engine->is_init = getpid() == 1;
-    if (!engine->is_init && (!program || program->subreaper) && prctl(PR_SET_CHILD_SUBREAPER, 1UL) != 0)
+    engine->origin.is_init = getpid() == 1;
+    if (!engine->origin.is_init && (!program || program->subreaper) && prctl(PR_SET_CHILD_SUBREAPER, 1UL) != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot become a subreaper: %s; orphans go to process 1",
                  strerror(errno));
 }
@@ -155,21 +155,22 @@ static void become_reaper(struct engine *engine)
 static void set_up(struct engine *engine, const struct engine_start *start, const struct options *options,
                    const struct inherited_signals *signals)
 {
-    engine->start = start;
-    engine->base = *options;
-    engine->signals = *signals;
-    engine->main_pidfd = engine->terminal_fd = engine->store_fd = -1;
+    engine->origin.start = start;
+    engine->origin.base = *options;
+    engine->origin.signals = *signals;
+    engine->main_child.pidfd = engine->terminal.fd = engine->scripts.store_fd = -1;
     for (int i = 0; i < DISMISSED_MAX; i++)
-        engine->dismissed[i].pidfd = -1;
-    engine->starting = spawn_result_empty();
-    engine->main_status = engine->main_code = engine->requested_code = -1;
-    engine->oom.fd = -1;
-    engine->state_deadline = engine->main_retry_at = engine->script_start_at = NEVER;
-    engine->dismissed_deadline = engine->sweep_at = engine->check_at = engine->take_up_at = engine->ends_at = NEVER;
-    engine->started_at = clock_now();
-    scripts_empty_slot(&engine->script, options);
-    scripts_empty_slot(&engine->candidate, options);
-    channel_collect(&engine->collected);
+        engine->dismissed.list[i].pidfd = -1;
+    engine->main_child.start = spawn_result_empty();
+    engine->main_child.status = engine->main_child.code = engine->life.requested_code = -1;
+    engine->reaper.oom.fd = -1;
+    engine->life.deadline = engine->main_child.retry_at = engine->scripts.start_at = NEVER;
+    engine->dismissed.deadline = engine->reaper.sweep_at = engine->remains.check_at = engine->scripts.take_up_at =
+        engine->reaper.ends_at = NEVER;
+    engine->origin.started_at = clock_now();
+    scripts_empty_slot(&engine->scripts.current, options);
+    scripts_empty_slot(&engine->scripts.candidate, options);
+    channel_collect(&engine->scripts.collected);
     engine->options = *options;
     options_reapply_arguments(&engine->options, start->argc, start->argv);
     apply_log_options(engine);
@@ -191,20 +192,20 @@ static int64_t sooner(int64_t left, int64_t right)
 
 static int64_t next_deadline(const struct engine *engine)
 {
-    int64_t next = engine->check_remains ? 0 : engine->state_deadline;
+    int64_t next = engine->life.something_died ? 0 : engine->life.deadline;
 
-    next = sooner(next, engine->sweep_at);
-    next = sooner(next, engine->check_at);
-    next = sooner(next, engine->ends_at);
-    next = sooner(next, engine->main_retry_at);
-    next = sooner(next, engine->starting.due);
-    next = sooner(next, engine->script_start_at);
-    next = sooner(next, engine->dismissed_deadline);
-    next = sooner(next, engine->take_up_at);
-    next = sooner(next, engine->script.channel.flush_at);
-    next = sooner(next, engine->candidate.channel.flush_at);
-    next = sooner(next, engine->script.look_at);
-    next = sooner(next, engine->candidate.look_at);
+    next = sooner(next, engine->reaper.sweep_at);
+    next = sooner(next, engine->remains.check_at);
+    next = sooner(next, engine->reaper.ends_at);
+    next = sooner(next, engine->main_child.retry_at);
+    next = sooner(next, engine->main_child.start.due);
+    next = sooner(next, engine->scripts.start_at);
+    next = sooner(next, engine->dismissed.deadline);
+    next = sooner(next, engine->scripts.take_up_at);
+    next = sooner(next, engine->scripts.current.channel.flush_at);
+    next = sooner(next, engine->scripts.candidate.channel.flush_at);
+    next = sooner(next, engine->scripts.current.look_at);
+    next = sooner(next, engine->scripts.candidate.look_at);
     return sooner(next, questions_deadline(engine));
 }
 
@@ -219,41 +220,41 @@ static void run_if_due(struct engine *engine, int64_t now, int64_t *deadline, vo
 
 static void look_again(struct engine *engine)
 {
-    engine->check_remains = 1;
+    engine->life.something_died = 1;
 }
 
 static void expire(struct engine *engine)
 {
     const int64_t now = clock_now();
 
-    run_if_due(engine, now, &engine->sweep_at, reap_sweep);
-    run_if_due(engine, now, &engine->check_at, look_again);
-    run_if_due(engine, now, &engine->ends_at, NULL);
+    run_if_due(engine, now, &engine->reaper.sweep_at, reap_sweep);
+    run_if_due(engine, now, &engine->remains.check_at, look_again);
+    run_if_due(engine, now, &engine->reaper.ends_at, NULL);
     questions_expire(engine);
-    run_if_due(engine, now, &engine->main_retry_at, main_child_start);
-    if (engine->starting.due <= now)
+    run_if_due(engine, now, &engine->main_child.retry_at, main_child_start);
+    if (engine->main_child.start.due <= now)
         main_child_look(engine);
-    run_if_due(engine, now, &engine->script_start_at, scripts_start_again);
-    run_if_due(engine, now, &engine->dismissed_deadline, dismissed_kill);
-    run_if_due(engine, now, &engine->take_up_at, scripts_promoted);
-    run_if_due(engine, now, &engine->state_deadline, states[engine->state].deadline);
-    if (engine->script.look_at <= now)
-        scripts_look(engine, &engine->script);
-    if (engine->candidate.look_at <= now)
-        scripts_look(engine, &engine->candidate);
-    if (engine->script.channel.flush_at <= now + flush_early)
-        channel_flush(&engine->script.channel);
-    if (engine->candidate.channel.flush_at <= now + flush_early)
-        channel_flush(&engine->candidate.channel);
+    run_if_due(engine, now, &engine->scripts.start_at, scripts_start_again);
+    run_if_due(engine, now, &engine->dismissed.deadline, dismissed_kill);
+    run_if_due(engine, now, &engine->scripts.take_up_at, scripts_promoted);
+    run_if_due(engine, now, &engine->life.deadline, states[engine->life.state].deadline);
+    if (engine->scripts.current.look_at <= now)
+        scripts_look(engine, &engine->scripts.current);
+    if (engine->scripts.candidate.look_at <= now)
+        scripts_look(engine, &engine->scripts.candidate);
+    if (engine->scripts.current.channel.flush_at <= now + flush_early)
+        channel_flush(&engine->scripts.current.channel);
+    if (engine->scripts.candidate.channel.flush_at <= now + flush_early)
+        channel_flush(&engine->scripts.candidate.channel);
 }
 
 /* While the script process has something to read, look from time to time whether it does. */
 static void plan_look(struct engine *engine)
 {
-    struct slot *slot = &engine->script;
+    struct slot *slot = &engine->scripts.current;
     int64_t after = look_every;
 
-    if (slot->state != SLOT_READY || slot->look_at != NEVER || engine->start->program
+    if (slot->state != SLOT_READY || slot->look_at != NEVER || engine->origin.start->program
         || !channel_unread(&slot->channel))
         return; /* a program reads when it likes */
     if (engine->options.script_timeout > 0)
@@ -265,11 +266,11 @@ static void plan_look(struct engine *engine)
 
 static void check_died(struct engine *engine)
 {
-    if (!engine->check_remains)
+    if (!engine->life.something_died)
         return;
-    engine->check_remains = 0;
-    if (states[engine->state].died)
-        states[engine->state].died(engine);
+    engine->life.something_died = 0;
+    if (states[engine->life.state].died)
+        states[engine->life.state].died(engine);
 }
 
 enum { ENDS_MAX = 2 + DISMISSED_MAX }; /* script processes that may end */
@@ -295,10 +296,10 @@ static struct pollfd poll_channel(const struct channel *channel)
 
 static void poll_ends(const struct engine *engine, struct pollfd *fds)
 {
-    fds[0] = (struct pollfd){ .fd = engine->script.pidfd, .events = POLLIN };
-    fds[1] = (struct pollfd){ .fd = engine->candidate.pidfd, .events = POLLIN };
+    fds[0] = (struct pollfd){ .fd = engine->scripts.current.pidfd, .events = POLLIN };
+    fds[1] = (struct pollfd){ .fd = engine->scripts.candidate.pidfd, .events = POLLIN };
     for (int i = 0; i < DISMISSED_MAX; i++)
-        fds[2 + i] = (struct pollfd){ .fd = engine->dismissed[i].pidfd, .events = POLLIN };
+        fds[2 + i] = (struct pollfd){ .fd = engine->dismissed.list[i].pidfd, .events = POLLIN };
 }
 
 static void wait_for_something(struct engine *engine, struct pollfd *fds)
@@ -309,14 +310,14 @@ static void wait_for_something(struct engine *engine, struct pollfd *fds)
     int count = POLL_WATCHED;
 
     fds[POLL_SIGNALS] = (struct pollfd){ .fd = engine->signal_fd, .events = POLLIN };
-    fds[POLL_START] = (struct pollfd){ .fd = engine->starting.report_fd, .events = POLLIN };
-    fds[POLL_SCRIPT] = poll_channel(&engine->script.channel);
-    fds[POLL_CANDIDATE] = poll_channel(&engine->candidate.channel);
+    fds[POLL_START] = (struct pollfd){ .fd = engine->main_child.start.report_fd, .events = POLLIN };
+    fds[POLL_SCRIPT] = poll_channel(&engine->scripts.current.channel);
+    fds[POLL_CANDIDATE] = poll_channel(&engine->scripts.candidate.channel);
     poll_ends(engine, &fds[POLL_ENDS]);
-    for (int i = 0; engine->ends_at != NEVER && i < ENDS_MAX; i++)
+    for (int i = 0; engine->reaper.ends_at != NEVER && i < ENDS_MAX; i++)
         fds[POLL_ENDS + i].fd = -1;
-    for (int i = 0; i < engine->watched_count; i++)
-        fds[count++] = (struct pollfd){ .fd = engine->watched[i], .events = POLLIN };
+    for (int i = 0; i < engine->remains.watched_count; i++)
+        fds[count++] = (struct pollfd){ .fd = engine->remains.watched[i], .events = POLLIN };
     if (delay < 0)
         delay = 0;
     timeout.tv_sec = (time_t)(delay / NANOSECONDS);
@@ -345,21 +346,21 @@ static void reap_ended(struct engine *engine)
     reap_sweep(engine);
     poll_ends(engine, ends);
     if (poll(ends, ENDS_MAX, 0) > 0)
-        engine->ends_at = clock_after(ends_every);
+        engine->reaper.ends_at = clock_after(ends_every);
 }
 
 /* Without a script process, timers and processes to watch, one read does for both: to wait, and to be told of signals.
  */
 static int waits_for_signals_only(const struct engine *engine)
 {
-    return engine->waiting_fd >= 0 && engine->script.pid == 0 && engine->candidate.pid == 0 && !dismissed_any(engine)
-           && engine->watched_count == 0 && next_deadline(engine) == NEVER;
+    return engine->waiting_fd >= 0 && engine->scripts.current.pid == 0 && engine->scripts.candidate.pid == 0
+           && !dismissed_any(engine) && engine->remains.watched_count == 0 && next_deadline(engine) == NEVER;
 }
 
 static void serve(struct engine *engine)
 {
     struct pollfd fds[POLL_WATCHED + WATCHED_MAX];
-    const int watched = engine->watched_count;
+    const int watched = engine->remains.watched_count;
 
     wait_for_something(engine, fds);
     if (fds[POLL_SIGNALS].revents)
@@ -371,18 +372,18 @@ static void serve(struct engine *engine)
     if (fds[POLL_SCRIPT].revents || fds[POLL_CANDIDATE].revents)
         scripts_read_orders(engine, SOME_ORDERS);
     if (fds[POLL_SCRIPT].revents & POLLOUT)
-        channel_flush(&engine->script.channel);
+        channel_flush(&engine->scripts.current.channel);
     if (fds[POLL_CANDIDATE].revents & POLLOUT)
-        channel_flush(&engine->candidate.channel);
+        channel_flush(&engine->scripts.candidate.channel);
     for (int i = 0; i < watched; i++)
         if (fds[POLL_WATCHED + i].revents)
-            engine->check_remains = 1;
+            engine->life.something_died = 1;
 }
 
 /* Polling does not tell of a socket that only fails to take what is sent. */
 static void check_shut(struct engine *engine)
 {
-    if (engine->script.channel.shut || engine->candidate.channel.shut)
+    if (engine->scripts.current.channel.shut || engine->scripts.candidate.channel.shut)
         scripts_read_orders(engine, SOME_ORDERS);
 }
 
@@ -412,16 +413,16 @@ static void tear_down(struct engine *engine)
 {
     terminal_take_back(engine);
     remains_unwatch(engine);
-    channel_close(&engine->script.channel);
-    channel_close(&engine->candidate.channel);
-    channel_close(&engine->collected);
+    channel_close(&engine->scripts.current.channel);
+    channel_close(&engine->scripts.candidate.channel);
+    channel_close(&engine->scripts.collected);
     close(engine->signal_fd);
     close(engine->waiting_fd);
-    if (engine->starting.report_fd >= 0)
-        close(engine->starting.report_fd);
-    if (engine->oom.fd >= 0)
-        close(engine->oom.fd);
-    free(engine->directory);
+    if (engine->main_child.start.report_fd >= 0)
+        close(engine->main_child.start.report_fd);
+    if (engine->reaper.oom.fd >= 0)
+        close(engine->reaper.oom.fd);
+    free(engine->main_child.directory);
 }
 
 int engine_run(const struct engine_start *start, const struct options *options, const struct inherited_signals *signals)
@@ -437,8 +438,8 @@ int engine_run(const struct engine_start *start, const struct options *options, 
         scripts_start_first(&engine);
     else
         engine_begin(&engine);
-    while (engine.state != ENGINE_DONE)
+    while (engine.life.state != ENGINE_DONE)
         turn(&engine);
     tear_down(&engine);
-    return engine.final_code;
+    return engine.life.final_code;
 }

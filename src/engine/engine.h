@@ -135,52 +135,69 @@ struct dismissed {
 
 enum { WATCHED_MAX = 64, DISMISSED_MAX = 4, DENIED_MAX = 16 };
 
-struct engine {
+/* What never changes after the beginning. */
+struct origin {
     const struct engine_start *start;
-    struct options base;    /* defaults and environment, what and how to run */
-    struct options options; /* in force */
-    struct log log;
+    struct options base; /* defaults and environment, what and how to run */
     struct inherited_signals signals;
-    int is_init;    /* process 1 of a PID namespace: decided by getpid() == 1, here only */
-    int signal_fd;  /* for poll */
-    int waiting_fd; /* the same, but a read waits; -1: there is none */
+    int is_init; /* process 1 of a PID namespace: decided by getpid() == 1, here only */
+    int64_t started_at;
+};
 
+/* How far it has come. */
+struct life {
     enum engine_state state;
-    int64_t state_deadline;
-    signal_set early;       /* signals that came while the script was loading */
-    int interrupts;         /* TERM and INT received; from the beginning of the stop only those of this stop */
-    int64_t interrupted_at; /* when the last of them came */
+    int64_t deadline;                   /* of the state; NEVER */
+    signal_set early;                   /* signals that came before COMMAND ran */
+    int interrupts;                     /* TERM and INT received; since the stop began only those of this stop */
+    int64_t interrupted_at;             /* when the last of them came */
+    int something_died;                 /* see what is left */
+    char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal */
+    int requested_code;                 /* asked for by the script, or -1 */
+    int final_code;                     /* what reaper-lua ends with */
+    int final_named;                    /* on_exit has named it */
+};
 
-    /* The main child. */
-    pid_t main_pid; /* 0 when it is not alive */
-    int main_pidfd;
-    int main_status;              /* wait status of the last one; -1: there was none */
-    int main_code;                /* exit code when it could not be run: 126, 127; otherwise -1 */
-    struct spawn_result starting; /* of the start that is under way, or of the last one */
-    struct main_order main_order;
-    int64_t main_retry_at, main_retry_delay;
+struct main_child {
+    pid_t pid; /* 0 when it is not alive */
+    int pidfd;
+    int status;                /* wait status of the last one; -1: there was none */
+    int code;                  /* exit code when it could not be run: 126, 127; otherwise -1 */
+    struct spawn_result start; /* the one that is under way, or the last one */
+    struct main_order order;
+    int64_t retry_at, retry_delay;
     int directory_fd; /* where reaper-lua was started, for the first children; -1: it is still there, or `directory` */
     char *directory;  /* the same as a path, or NULL */
-    int terminal_fd;  /* the controlling terminal, or -1 */
+    int asked;        /* it was sent TERM, INT or QUIT */
+    int killed;       /* it was sent KILL, since its grace was over */
+};
 
-    struct children children; /* spawned by script processes */
+struct terminal {
+    int fd; /* the controlling terminal, or -1 */
+};
 
-    /* The script process. */
-    struct slot script, candidate;
+struct scripts {
+    struct slot current, candidate;
     struct channel collected; /* deaths that the next script process is told when it is loaded */
-    int64_t script_start_at;  /* when to start it again; NEVER */
-    int64_t script_delay;
-    int reload_again;   /* was asked for when it could not begin */
+    int64_t start_at;         /* when to start it again; NEVER */
+    int64_t delay;
+    int wanted;         /* a reload was asked for when it could not begin */
     int64_t take_up_at; /* when a reloaded script begins at the latest; NEVER */
     int store_fd;       /* what the script processes keep for each other (lua_store.c), or -1 */
-    struct dismissed dismissed[DISMISSED_MAX];
-    int64_t dismissed_deadline;
+};
 
-    struct question questions[QUESTIONS_MAX];
-    int questions_used; /* none beyond: each turn looks through them */
-    uint32_t last_question;
+struct dismissals {
+    struct dismissed list[DISMISSED_MAX];
+    int64_t deadline;
+};
 
-    /* Reaping. */
+struct questions {
+    struct question list[QUESTIONS_MAX];
+    int used; /* none beyond: each turn looks through them */
+    uint32_t last;
+};
+
+struct reaper {
     int64_t sweep_at;          /* when to sweep; NEVER */
     int64_t sweep_allowed;     /* not before this moment, to keep sweeping below its share of the time */
     int64_t ends_at;           /* when to look again at the pidfd of a script process that could not be reaped; NEVER */
@@ -188,17 +205,12 @@ struct engine {
     unsigned pids_like_events; /* reap_expect: bits of codes whose poll events have been such a pid */
     const struct deaths *telling; /* those that are being told, or NULL */
     struct oom_watch oom;
+};
 
-    /* The stop. */
-    char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal */
-    int main_asked;                     /* the main child was sent TERM, INT or QUIT */
-    int main_killed;                    /* it was sent KILL, since its grace was over */
-    int requested_code;                 /* asked for by the script, or -1 */
-    int final_code;                     /* what reaper-lua ends with */
-    int final_named;                    /* on_exit has named it */
-    int check_remains;                  /* something has changed: see what is left */
-    int64_t check_at;                   /* when to look again at what cannot be watched; NEVER */
-    int watched[WATCHED_MAX];           /* pidfds of processes that are left and not our children */
+/* The processes that are left. */
+struct remains {
+    int64_t check_at;         /* when to look again at what cannot be watched; NEVER */
+    int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
     int watched_count;
     pid_t denied[DENIED_MAX]; /* that may not be signalled, as has been said */
     int denied_count;
@@ -208,9 +220,24 @@ struct engine {
     int64_t search_from; /* when it has begun, or when the next one may begin */
     int searched;        /* one has been completed since KILL began */
     signal_set owed;     /* what those get that the search finds */
+};
 
+struct engine {
+    struct origin origin;
+    struct options options; /* in force */
+    struct log log;
+    int signal_fd;  /* for poll */
+    int waiting_fd; /* the same, but a read waits; -1: there is none */
+    struct life life;
+    struct main_child main_child;
+    struct terminal terminal;
+    struct children children; /* spawned by script processes */
+    struct scripts scripts;
+    struct dismissals dismissed;
+    struct questions questions;
+    struct reaper reaper;
+    struct remains remains;
     struct statistics statistics;
-    int64_t started_at;
 };
 
 /*

@@ -41,13 +41,13 @@ static void send_to_main(struct engine *engine, int number, const struct signalf
     int result;
 
     log_line(&engine->log, LOG_LEVEL_TRACE, "forwarding %s to %s %d", signal_name(number, name),
-             engine->options.kill_group ? "process group" : "the main child", (int)engine->main_pid);
+             engine->options.kill_group ? "process group" : "the main child", (int)engine->main_child.pid);
     result = main_child_signal(engine, number, record);
-    if (result == 0 && begins_stop(number) && is_stopped(engine->main_pid))
+    if (result == 0 && begins_stop(number) && is_stopped(engine->main_child.pid))
         main_child_signal(engine, SIGCONT, NULL); /* it acts on the signal when it goes on */
     if (result != 0)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot forward %s to %d: %s", signal_name(number, name),
-                 (int)engine->main_pid, strerror(errno));
+                 (int)engine->main_child.pid, strerror(errno));
 }
 
 /* Nobody to forward to: a script without COMMAND, a pause container, or a main child that has ended. */
@@ -55,9 +55,9 @@ static void act_alone(struct engine *engine, int number)
 {
     char name[SIGNAL_NAME_SIZE];
 
-    if (begins_stop(number) && engine->state == ENGINE_RUNNING)
+    if (begins_stop(number) && engine->life.state == ENGINE_RUNNING)
         stop_begin(engine, signal_name(number, name));
-    else if (number == SIGHUP && engine_has_script(engine) && engine->state == ENGINE_RUNNING)
+    else if (number == SIGHUP && engine_has_script(engine) && engine->life.state == ENGINE_RUNNING)
         scripts_reload(engine);
     else
         log_line(&engine->log, LOG_LEVEL_TRACE, "%s dropped: there is no main child", signal_name(number, name));
@@ -66,8 +66,8 @@ static void act_alone(struct engine *engine, int number)
 /* A program that has services lives on to stop them. */
 static int is_for_services(const struct engine *engine, int number)
 {
-    return engine_has_program(engine) && begins_stop(number) && (engine->script.hooks & HOOK_SERVICES)
-           && engine->state < ENGINE_STOPPING;
+    return engine_has_program(engine) && begins_stop(number) && (engine->scripts.current.hooks & HOOK_SERVICES)
+           && engine->life.state < ENGINE_STOPPING;
 }
 
 static void deliver(struct engine *engine, int number, const struct signalfd_siginfo *record)
@@ -76,7 +76,7 @@ static void deliver(struct engine *engine, int number, const struct signalfd_sig
 
     if (number == 0)
         return;
-    if (engine->main_pid <= 0 || is_for_services(engine, number)) {
+    if (engine->main_child.pid <= 0 || is_for_services(engine, number)) {
         act_alone(engine, number);
         return;
     }
@@ -98,7 +98,7 @@ static int rewritten(const struct engine *engine, int number)
  */
 static void suspend(struct engine *engine, int number)
 {
-    if (suspends(number) && !engine->is_init)
+    if (suspends(number) && !engine->origin.is_init)
         terminal_suspend(engine);
 }
 
@@ -120,22 +120,23 @@ void forward_answered(struct engine *engine, const struct question *question, en
 /* While the script loads there is no main child yet; while COMMAND is being started, a script is not told yet. */
 static int is_early(const struct engine *engine)
 {
-    return engine->state == ENGINE_LOADING
-           || (engine->state == ENGINE_STARTING && (engine->main_pid == 0 || (engine->script.hooks & HOOK_SIGNAL)));
+    return engine->life.state == ENGINE_LOADING
+           || (engine->life.state == ENGINE_STARTING
+               && (engine->main_child.pid == 0 || (engine->scripts.current.hooks & HOOK_SIGNAL)));
 }
 
 static void keep_early(struct engine *engine, int number)
 {
-    if (begins_stop(number) && engine->main_pid == 0)
+    if (begins_stop(number) && engine->main_child.pid == 0)
         stop_before_start(engine, number);
     else
-        engine->early |= SIGNAL_BIT(number);
+        engine->life.early |= SIGNAL_BIT(number);
 }
 
 void forward_early_stop(struct engine *engine)
 {
     for (int number = 1; number <= SIGNAL_MAX; number++)
-        if ((engine->early & SIGNAL_BIT(number)) && begins_stop(number))
+        if ((engine->life.early & SIGNAL_BIT(number)) && begins_stop(number))
             stop_before_start(engine, number);
 }
 
@@ -163,16 +164,16 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
     question.event.number = number;
     question.code = record->ssi_code;
     question.value = record->ssi_ptr;
-    if (!(engine->script.hooks & HOOK_SIGNAL) || questions_ask(engine, &question) != 0)
+    if (!(engine->scripts.current.hooks & HOOK_SIGNAL) || questions_ask(engine, &question) != 0)
         forward_answered(engine, &question, ANSWER_DEFAULT, 0);
 }
 
 void forward_early(struct engine *engine)
 {
-    const signal_set early = engine->early;
+    const signal_set early = engine->life.early;
     struct signalfd_siginfo record;
 
-    engine->early = 0;
+    engine->life.early = 0;
     memset(&record, 0, sizeof record);
     for (int number = 1; number <= SIGNAL_MAX; number++) {
         if (!(early & SIGNAL_BIT(number)))

@@ -56,13 +56,13 @@ void hand_over_start(struct engine *engine, struct slot *slot)
 
     memset(&event, 0, sizeof event);
     event.kind = EVENT_START;
-    event.pid = engine->main_pid;
+    event.pid = engine->main_child.pid;
     event.number = slot->reason;
-    if (engine->state > ENGINE_RUNNING)
+    if (engine->life.state > ENGINE_RUNNING)
         event.flags |= EVENT_IN_STOP;
-    if (engine->main_pid > 0 && engine->main_pidfd >= 0) {
+    if (engine->main_child.pid > 0 && engine->main_child.pidfd >= 0) {
         event.flags |= EVENT_HAS_PIDFD;
-        channel_put_fds(&slot->channel, &event, &engine->main_pidfd, 1);
+        channel_put_fds(&slot->channel, &event, &engine->main_child.pidfd, 1);
     } else {
         channel_put(&slot->channel, &event, MUST_KEEP);
     }

@@ -25,13 +25,13 @@ enum { DESCRIPTORS_MAX = 1 << 16 }; /* where /proc does not list them */
 static const int64_t retry_first = NANOSECONDS / 10;
 static const int64_t retry_max = 10 * NANOSECONDS;
 
-/* Begins the start. 0, or -1 with the reason in engine->starting and in `why`. */
+/* Begins the start. 0, or -1 with the reason in engine->main_child.start and in `why`. */
 static int begin(struct engine *engine, char *why, size_t size)
 {
     static struct environment environment; /* static: large, and mostly not touched */
     static struct user user;
     struct spawn_request request = spawn_request_empty();
-    struct spawn_result *const result = &engine->starting;
+    struct spawn_result *const result = &engine->main_child.start;
 
     *result = spawn_result_empty();
     if (engine->options.user[0]) {
@@ -42,27 +42,27 @@ static int begin(struct engine *engine, char *why, size_t size)
         }
         request.user = &user;
     }
-    if (environment_make(&environment, engine->start->environment, request.user) == 0) {
-        request.argv = engine->base.command;
+    if (environment_make(&environment, engine->origin.start->environment, request.user) == 0) {
+        request.argv = engine->origin.base.command;
         request.envp = environment.list;
         memcpy(request.selves, environment.selves, sizeof request.selves);
         request.self_count = environment.self_count;
-        request.signals = &engine->signals;
+        request.signals = &engine->origin.signals;
         request.copies_memory = 1;
         request.keep_group = terminal_shares_group(engine);
         request.terminal_fd = terminal_to_give(engine);
-        request.directory_fd = engine->directory_fd;
-        request.directory = engine->directory_fd < 0 ? engine->directory : NULL;
+        request.directory_fd = engine->main_child.directory_fd;
+        request.directory = engine->main_child.directory_fd < 0 ? engine->main_child.directory : NULL;
         spawn_begin(&request, result);
     } else {
         result->error = errno;
     }
     environment_free(&environment);
     if (result->error == 0) {
-        engine->main_pid = result->pid;
+        engine->main_child.pid = result->pid;
         return 0;
     }
-    spawn_describe(result, engine->base.command[0], why, size);
+    spawn_describe(result, engine->origin.base.command[0], why, size);
     return -1;
 }
 
@@ -72,10 +72,10 @@ static int begin(struct engine *engine, char *why, size_t size)
  */
 static void drop_folder(struct engine *engine)
 {
-    if (engine->directory_fd < 0)
+    if (engine->main_child.directory_fd < 0)
         return;
-    close(engine->directory_fd);
-    engine->directory_fd = -1;
+    close(engine->main_child.directory_fd);
+    engine->main_child.directory_fd = -1;
 }
 
 /* Sockets that were meant for COMMAND stay open for its next start, which only a script can ask for. */
@@ -131,32 +131,32 @@ static void release(struct engine *engine)
 /* A process whose exec failed was never COMMAND: its death is not told. */
 static void forget_process(struct engine *engine)
 {
-    struct child *child = engine->main_pid > 0 ? children_add(&engine->children, engine->main_pid) : NULL;
+    struct child *child = engine->main_child.pid > 0 ? children_add(&engine->children, engine->main_child.pid) : NULL;
 
     if (child)
         child->exec_failed = 1;
-    engine->main_pid = 0;
+    engine->main_child.pid = 0;
     stop_main_gone(engine);
 }
 
 static void retry_later(struct engine *engine, const char *why)
 {
-    int64_t *delay = &engine->main_retry_delay;
+    int64_t *delay = &engine->main_child.retry_delay;
 
     *delay = *delay == 0 ? retry_first : *delay * 2 < retry_max ? *delay * 2 : retry_max;
-    engine->main_retry_at = clock_after(*delay);
+    engine->main_child.retry_at = clock_after(*delay);
     log_line(&engine->log, LOG_LEVEL_WARNING, "%s; trying again in %g s", why, (double)*delay / (double)NANOSECONDS);
     forward_early_stop(engine);
 }
 
 static void first_failed(struct engine *engine, const char *why)
 {
-    if (spawn_was_shortage(&engine->starting) && engine->state == ENGINE_STARTING) {
+    if (spawn_was_shortage(&engine->main_child.start) && engine->life.state == ENGINE_STARTING) {
         retry_later(engine, why);
         return;
     }
     log_line(&engine->log, LOG_LEVEL_ERROR, "%s", why);
-    engine->main_code = spawn_exit_code(&engine->starting);
+    engine->main_child.code = spawn_exit_code(&engine->main_child.start);
     release(engine);
     stop_begin(engine, "main");
 }
@@ -167,13 +167,13 @@ static void first_failed(struct engine *engine, const char *why)
  */
 static void restart_failed(struct engine *engine, const char *why)
 {
-    const struct main_order order = engine->main_order;
+    const struct main_order order = engine->main_child.order;
 
-    engine->main_order.by = 0;
-    if (orders_main_failed(engine, &order, engine->starting.error, why) != 0)
+    engine->main_child.order.by = 0;
+    if (orders_main_failed(engine, &order, engine->main_child.start.error, why) != 0)
         return;
     forget_process(engine);
-    if (engine->state == ENGINE_RUNNING && !questions_is_open(engine, QUESTION_MAIN_END))
+    if (engine->life.state == ENGINE_RUNNING && !questions_is_open(engine, QUESTION_MAIN_END))
         stop_begin(engine, "main");
 }
 
@@ -181,8 +181,8 @@ static void failed(struct engine *engine)
 {
     char why[WHY_SIZE];
 
-    spawn_describe(&engine->starting, engine->base.command[0], why, sizeof why);
-    if (engine->main_order.by > 0) {
+    spawn_describe(&engine->main_child.start, engine->origin.base.command[0], why, sizeof why);
+    if (engine->main_child.order.by > 0) {
         restart_failed(engine, why);
         return;
     }
@@ -192,29 +192,29 @@ static void failed(struct engine *engine)
 
 static void started(struct engine *engine)
 {
-    const struct main_order order = engine->main_order;
+    const struct main_order order = engine->main_child.order;
 
-    engine->main_pidfd = engine->starting.pidfd;
-    engine->main_code = -1;
-    engine->main_retry_delay = 0;
-    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)engine->main_pid,
-             engine->base.command[0]);
+    engine->main_child.pidfd = engine->main_child.start.pidfd;
+    engine->main_child.code = -1;
+    engine->main_child.retry_delay = 0;
+    log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)engine->main_child.pid,
+             engine->origin.base.command[0]);
     if (order.by > 0) {
-        engine->main_order.by = 0;
+        engine->main_child.order.by = 0;
         questions_forget(engine, QUESTION_MAIN_END);
         orders_main_started(engine, &order);
         return;
     }
     release(engine);
-    if (engine->state == ENGINE_STARTING)
+    if (engine->life.state == ENGINE_STARTING)
         engine_runs(engine);
 }
 
 void main_child_look(struct engine *engine)
 {
-    if (engine->starting.report_fd < 0)
+    if (engine->main_child.start.report_fd < 0)
         return;
-    switch (spawn_look(&engine->starting)) {
+    switch (spawn_look(&engine->main_child.start)) {
     case SPAWN_PENDING:
         break;
     case SPAWN_RUNNING:
@@ -233,7 +233,7 @@ static int signal_group(struct engine *engine, int number)
 {
     if (terminal_is_with_main(engine))
         return remains_signal_group(engine, number);
-    return kill(-engine->main_pid, number);
+    return kill(-engine->main_child.pid, number);
 }
 
 /* Without such a group, between clone and setpgid or after the main child has left it, the main child alone. */
@@ -241,7 +241,7 @@ int main_child_signal(struct engine *engine, int number, const struct signalfd_s
 {
     if (engine->options.kill_group && signal_group(engine, number) == 0)
         return 0;
-    return signal_pass_on(engine->main_pid, number, record);
+    return signal_pass_on(engine->main_child.pid, number, record);
 }
 
 /* ---- Starts. ---- */
@@ -250,23 +250,23 @@ void main_child_start(struct engine *engine)
 {
     char why[WHY_SIZE];
 
-    engine->main_retry_at = NEVER;
-    if (engine->state == ENGINE_STARTING && begin(engine, why, sizeof why) != 0)
+    engine->main_child.retry_at = NEVER;
+    if (engine->life.state == ENGINE_STARTING && begin(engine, why, sizeof why) != 0)
         first_failed(engine, why);
 }
 
 /* Why COMMAND cannot be started now, or NULL. */
 static const char *obstacle(const struct engine *engine)
 {
-    if (!engine->base.command)
+    if (!engine->origin.base.command)
         return "there is no COMMAND to start";
-    if (engine->state == ENGINE_LOADING)
+    if (engine->life.state == ENGINE_LOADING)
         return "the script is still being loaded: COMMAND is started then";
-    if (engine->state == ENGINE_STARTING || engine->starting.report_fd >= 0)
+    if (engine->life.state == ENGINE_STARTING || engine->main_child.start.report_fd >= 0)
         return "COMMAND is being started already";
-    if (engine->main_pid > 0)
+    if (engine->main_child.pid > 0)
         return "the main child is still alive";
-    return engine->state != ENGINE_RUNNING ? "reaper-lua is stopping" : NULL;
+    return engine->life.state != ENGINE_RUNNING ? "reaper-lua is stopping" : NULL;
 }
 
 int main_child_start_again(struct engine *engine, const struct main_order *order, char *why, size_t size)
@@ -275,13 +275,13 @@ int main_child_start_again(struct engine *engine, const struct main_order *order
 
     if (why_not) {
         snprintf(why, size, "%s", why_not);
-        errno = engine->base.command ? EBUSY : EINVAL;
+        errno = engine->origin.base.command ? EBUSY : EINVAL;
         return -1;
     }
     if (begin(engine, why, size) != 0) {
-        errno = engine->starting.error;
+        errno = engine->main_child.start.error;
         return -1;
     }
-    engine->main_order = *order;
+    engine->main_child.order = *order;
     return 0;
 }

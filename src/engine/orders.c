@@ -101,13 +101,13 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
 {
     const int code = delivery->order->number;
 
-    if (engine->state == ENGINE_LOADING && engine->requested_code >= 0)
+    if (engine->life.state == ENGINE_LOADING && engine->life.requested_code >= 0)
         return; /* it is being ended already */
     if (code >= 0)
-        engine->requested_code = code & 0xff;
-    if (code >= 0 && !engine->final_named) /* on_exit may ask for it, too */
-        engine->final_code = code & 0xff;
-    if (engine->state == ENGINE_LOADING && delivery->slot == &engine->script)
+        engine->life.requested_code = code & 0xff;
+    if (code >= 0 && !engine->life.final_named) /* on_exit may ask for it, too */
+        engine->life.final_code = code & 0xff;
+    if (engine->life.state == ENGINE_LOADING && delivery->slot == &engine->scripts.current)
         stop_load_failed(engine, code < 0 ? 0 : code & 0xff);
     else
         stop_begin(engine, "exit");
@@ -117,13 +117,13 @@ static void reload(struct engine *engine, struct delivery *delivery)
 {
     const struct slot *const slot = delivery->slot;
 
-    if (engine->state > ENGINE_RUNNING || !engine_has_script(engine))
+    if (engine->life.state > ENGINE_RUNNING || !engine_has_script(engine))
         return;
     if (slot->state == SLOT_LOADING && !slot->ready_at) /* it would go on for ever */
         log_line(&engine->log, LOG_LEVEL_WARNING,
                  "a reload that the script asks for while it is being loaded is ignored");
-    else if (engine->state != ENGINE_RUNNING || questions_is_asked(engine, slot->pid))
-        engine->reload_again = 1; /* who takes its place would be asked again, and reload again */
+    else if (engine->life.state != ENGINE_RUNNING || questions_is_asked(engine, slot->pid))
+        engine->scripts.wanted = 1; /* who takes its place would be asked again, and reload again */
     else
         scripts_reload(engine);
 }
@@ -139,7 +139,7 @@ static void configure(struct engine *engine, struct delivery *delivery)
         log_line(&engine->log, LOG_LEVEL_ERROR, "malformed setting from the script process: %s", key);
         return;
     }
-    if (delivery->slot == &engine->script)
+    if (delivery->slot == &engine->scripts.current)
         engine_apply_options(engine);
 }
 
@@ -166,9 +166,9 @@ static void put_reply(struct slot *slot, const struct event *event)
 /* The slot of the script process that has given the order, or NULL when that has gone. */
 static struct slot *slot_of(struct engine *engine, const struct main_order *order)
 {
-    if (order->by == engine->script.pid)
-        return &engine->script;
-    return order->by == engine->candidate.pid ? &engine->candidate : NULL;
+    if (order->by == engine->scripts.current.pid)
+        return &engine->scripts.current;
+    return order->by == engine->scripts.candidate.pid ? &engine->scripts.candidate : NULL;
 }
 
 void orders_main_started(struct engine *engine, const struct main_order *order)
@@ -176,10 +176,10 @@ void orders_main_started(struct engine *engine, const struct main_order *order)
     struct slot *const slot = slot_of(engine, order);
     struct event event = reply_to(order->serial);
 
-    event.pid = engine->main_pid;
+    event.pid = engine->main_child.pid;
     event.flags = EVENT_HAS_PIDFD;
     if (slot)
-        channel_put_fds(&slot->channel, &event, &engine->main_pidfd, engine->main_pidfd >= 0);
+        channel_put_fds(&slot->channel, &event, &engine->main_child.pidfd, engine->main_child.pidfd >= 0);
 }
 
 int orders_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why)
@@ -211,8 +211,9 @@ static void stats(struct engine *engine, struct delivery *delivery)
 
     event.kind = EVENT_STATS;
     event.of.statistics = engine->statistics;
-    event.of.statistics.uptime_ns = clock_now() - engine->started_at;
-    event.of.statistics.dropped = (int64_t)(engine->script.channel.dropped_ever + engine->collected.dropped_ever);
+    event.of.statistics.uptime_ns = clock_now() - engine->origin.started_at;
+    event.of.statistics.dropped =
+        (int64_t)(engine->scripts.current.channel.dropped_ever + engine->scripts.collected.dropped_ever);
     put_reply(delivery->slot, &event);
 }
 

@@ -35,10 +35,10 @@ static int64_t time_for(const struct engine *engine, enum question_kind kind)
 
 static void put(struct engine *engine, struct question *question)
 {
-    if (question->asked == engine->script.pid)
+    if (question->asked == engine->scripts.current.pid)
         return;
-    question->asked = engine->script.pid;
-    channel_put(&engine->script.channel, &question->event, MUST_KEEP);
+    question->asked = engine->scripts.current.pid;
+    channel_put(&engine->scripts.current.channel, &question->event, MUST_KEEP);
 }
 
 /* Services are stopped in order whatever else is being asked: one place is theirs. */
@@ -46,7 +46,7 @@ static int may_ask(const struct engine *engine, enum question_kind kind)
 {
     return engine_has_listener(engine)
            && (kind == QUESTION_SERVICES
-               || (engine->options.hook_timeout > 0 && engine->script.channel.backlog < BACKLOG_MAX));
+               || (engine->options.hook_timeout > 0 && engine->scripts.current.channel.backlog < BACKLOG_MAX));
 }
 
 int questions_ask(struct engine *engine, struct question *question)
@@ -57,40 +57,40 @@ int questions_ask(struct engine *engine, struct question *question)
     if (!may_ask(engine, question->kind))
         return -1;
     for (int i = 0; i < places && !place; i++) {
-        if (engine->questions[i].kind != QUESTION_NONE)
+        if (engine->questions.list[i].kind != QUESTION_NONE)
             continue;
-        place = &engine->questions[i];
-        if (i >= engine->questions_used)
-            engine->questions_used = i + 1;
+        place = &engine->questions.list[i];
+        if (i >= engine->questions.used)
+            engine->questions.used = i + 1;
     }
     if (!place)
         return -1;
-    if (++engine->last_question == 0)
-        engine->last_question = 1;
-    question->serial = question->event.question = engine->last_question;
+    if (++engine->questions.last == 0)
+        engine->questions.last = 1;
+    question->serial = question->event.question = engine->questions.last;
     question->deadline = clock_after(time_for(engine, question->kind));
     question->waiting = 0;
     question->asked = 0;
     question->losses = 0;
     *place = *question;
-    if (engine->script.state == SLOT_READY)
+    if (engine->scripts.current.state == SLOT_READY)
         put(engine, place);
     return 0;
 }
 
 static struct question *find(struct engine *engine, uint32_t serial)
 {
-    for (int i = 0; i < engine->questions_used; i++)
-        if (engine->questions[i].kind != QUESTION_NONE && engine->questions[i].serial == serial)
-            return &engine->questions[i];
+    for (int i = 0; i < engine->questions.used; i++)
+        if (engine->questions.list[i].kind != QUESTION_NONE && engine->questions.list[i].serial == serial)
+            return &engine->questions.list[i];
     return NULL;
 }
 
 static void forget(struct engine *engine, struct question *question)
 {
     question->kind = QUESTION_NONE;
-    while (engine->questions_used > 0 && engine->questions[engine->questions_used - 1].kind == QUESTION_NONE)
-        engine->questions_used--;
+    while (engine->questions.used > 0 && engine->questions.list[engine->questions.used - 1].kind == QUESTION_NONE)
+        engine->questions.used--;
 }
 
 static void resolve(struct engine *engine, struct question *question, enum answer answer, int number)
@@ -129,8 +129,8 @@ void questions_wait(struct engine *engine, uint32_t serial, int32_t seconds)
 
 void questions_services_turn(struct engine *engine)
 {
-    for (int i = 0; i < engine->questions_used; i++) {
-        struct question *question = &engine->questions[i];
+    for (int i = 0; i < engine->questions.used; i++) {
+        struct question *question = &engine->questions.list[i];
 
         if (question->kind != QUESTION_SERVICES || question->event.number != 0)
             continue;
@@ -138,7 +138,7 @@ void questions_services_turn(struct engine *engine)
         question->waiting = 0;
         question->asked = 0;
         question->deadline = clock_after(services_patience);
-        if (engine->script.state == SLOT_READY)
+        if (engine->scripts.current.state == SLOT_READY)
             put(engine, question);
     }
 }
@@ -147,8 +147,8 @@ void questions_expire(struct engine *engine)
 {
     const int64_t now = clock_now();
 
-    for (int i = 0; i < engine->questions_used; i++) {
-        struct question *question = &engine->questions[i];
+    for (int i = 0; i < engine->questions.used; i++) {
+        struct question *question = &engine->questions.list[i];
 
         if (question->kind == QUESTION_NONE || question->deadline > now)
             continue;
@@ -166,9 +166,9 @@ int64_t questions_deadline(const struct engine *engine)
 {
     int64_t nearest = NEVER;
 
-    for (int i = 0; i < engine->questions_used; i++)
-        if (engine->questions[i].kind != QUESTION_NONE && engine->questions[i].deadline < nearest)
-            nearest = engine->questions[i].deadline;
+    for (int i = 0; i < engine->questions.used; i++)
+        if (engine->questions.list[i].kind != QUESTION_NONE && engine->questions.list[i].deadline < nearest)
+            nearest = engine->questions.list[i].deadline;
     return nearest;
 }
 
@@ -176,8 +176,8 @@ int64_t questions_deadline(const struct engine *engine)
  * so. */
 void questions_script_lost(struct engine *engine)
 {
-    for (int i = 0; i < engine->questions_used; i++) {
-        struct question *question = &engine->questions[i];
+    for (int i = 0; i < engine->questions.used; i++) {
+        struct question *question = &engine->questions.list[i];
 
         if (question->kind == QUESTION_SERVICES && ++question->losses > SERVICES_LOSSES_MAX) {
             question->deadline = clock_now();
@@ -192,30 +192,30 @@ void questions_script_lost(struct engine *engine)
 
 void questions_repeat(struct engine *engine)
 {
-    for (int i = 0; i < engine->questions_used; i++)
-        if (engine->questions[i].kind != QUESTION_NONE && engine->questions[i].kind != QUESTION_RELOAD)
-            put(engine, &engine->questions[i]);
+    for (int i = 0; i < engine->questions.used; i++)
+        if (engine->questions.list[i].kind != QUESTION_NONE && engine->questions.list[i].kind != QUESTION_RELOAD)
+            put(engine, &engine->questions.list[i]);
 }
 
 void questions_forget(struct engine *engine, enum question_kind kind)
 {
-    for (int i = 0; i < engine->questions_used; i++)
-        if (engine->questions[i].kind == kind)
-            forget(engine, &engine->questions[i]);
+    for (int i = 0; i < engine->questions.used; i++)
+        if (engine->questions.list[i].kind == kind)
+            forget(engine, &engine->questions.list[i]);
 }
 
 int questions_is_open(const struct engine *engine, enum question_kind kind)
 {
-    for (int i = 0; i < engine->questions_used; i++)
-        if (engine->questions[i].kind == kind)
+    for (int i = 0; i < engine->questions.used; i++)
+        if (engine->questions.list[i].kind == kind)
             return 1;
     return 0;
 }
 
 int questions_is_asked(const struct engine *engine, pid_t pid)
 {
-    for (int i = 0; i < engine->questions_used; i++)
-        if (engine->questions[i].kind == QUESTION_SIGNAL && pid > 0 && engine->questions[i].asked == pid)
+    for (int i = 0; i < engine->questions.used; i++)
+        if (engine->questions.list[i].kind == QUESTION_SIGNAL && pid > 0 && engine->questions.list[i].asked == pid)
             return 1;
     return 0;
 }

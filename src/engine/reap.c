@@ -79,7 +79,7 @@ static unsigned alike(pid_t pid)
 
 void reap_expect(struct engine *engine, pid_t pid)
 {
-    engine->pids_like_events |= alike(pid);
+    engine->reaper.pids_like_events |= alike(pid);
 }
 
 int reap_is_about_a_child(const struct engine *engine, const struct signalfd_siginfo *record)
@@ -90,20 +90,20 @@ int reap_is_about_a_child(const struct engine *engine, const struct signalfd_sig
         return code >= CLD_EXITED && code <= CLD_CONTINUED;
     if (record->ssi_signo != SCRIPT_SIGNAL || code < CLD_EXITED || code > CLD_DUMPED)
         return 0;
-    return (uint32_t)record->ssi_band != poll_events[code] || (engine->pids_like_events & (1U << code));
+    return (uint32_t)record->ssi_band != poll_events[code] || (engine->reaper.pids_like_events & (1U << code));
 }
 
 /* Whose deaths a program has asked for, as wait4(2) takes it: every one unless there is such a wish. */
 static pid_t told_pid(const struct engine *engine)
 {
-    return engine->start->program ? engine->start->program->told : -1;
+    return engine->origin.start->program ? engine->origin.start->program->told : -1;
 }
 
 static pid_t told_group(const struct engine *engine)
 {
     if (told_pid(engine) != 0)
         return -told_pid(engine);
-    return terminal_shares_group(engine) ? getpgrp() : engine->start->program->pid;
+    return terminal_shares_group(engine) ? getpgrp() : engine->origin.start->program->pid;
 }
 
 static int is_about_a_group(pid_t told)
@@ -123,8 +123,9 @@ static int is_to_be_told(const struct engine *engine, const struct death *death)
 /* What a script that is still being loaded will want, nobody knows. */
 static int wants_look(const struct engine *engine)
 {
-    return is_about_a_group(told_pid(engine)) || (engine->script.hooks & HOOK_REAP_INFO) || engine->options.warn
-           || engine->options.threshold >= LOG_LEVEL_TRACE || engine->state == ENGINE_LOADING;
+    return is_about_a_group(told_pid(engine)) || (engine->scripts.current.hooks & HOOK_REAP_INFO)
+           || engine->options.warn || engine->options.threshold >= LOG_LEVEL_TRACE
+           || engine->life.state == ENGINE_LOADING;
 }
 
 /* What a process calls itself. It may be anything, so what would begin a line or steer a terminal is replaced. */
@@ -165,7 +166,7 @@ static struct event event_of(struct engine *engine, const struct death *death)
         event.lifetime_ns = proc_lifetime(&death->look);
         memcpy(event.comm, death->look.comm, sizeof event.comm);
     }
-    if (WIFSIGNALED(death->status) && WTERMSIG(death->status) == SIGKILL && oom_watch_charge(&engine->oom))
+    if (WIFSIGNALED(death->status) && WTERMSIG(death->status) == SIGKILL && oom_watch_charge(&engine->reaper.oom))
         event.flags |= EVENT_OOM;
     return event;
 }
@@ -175,11 +176,11 @@ static void tell_main(struct engine *engine, struct event *event, const struct d
     char how[STATUS_TEXT_SIZE];
 
     event->flags |= EVENT_MAIN;
-    engine->main_pid = 0;
-    engine->main_status = death->status;
-    if (engine->main_pidfd >= 0)
-        close(engine->main_pidfd);
-    engine->main_pidfd = -1;
+    engine->main_child.pid = 0;
+    engine->main_child.status = death->status;
+    if (engine->main_child.pidfd >= 0)
+        close(engine->main_child.pidfd);
+    engine->main_child.pidfd = -1;
     status_describe(death->status, how);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d ended: %s", (int)death->pid, how);
     stop_main_ended(engine, event);
@@ -204,14 +205,14 @@ static void tell_death(struct engine *engine, const struct death *death)
 
     if (scripts_ended(engine, death->pid, death->status))
         return;
-    if (death->pid == engine->main_pid)
+    if (death->pid == engine->main_child.pid)
         main_child_look(engine); /* if its exec has failed, it was never COMMAND */
     event = event_of(engine, death);
     child = children_find(&engine->children, death->pid);
     if (child && child->dead)
         child = NULL;
     engine->statistics.reaped += !(child && child->exec_failed);
-    if (death->pid == engine->main_pid) {
+    if (death->pid == engine->main_child.pid) {
         trace(engine, death, "the main child");
         tell_main(engine, &event, death);
     } else if (child) {
@@ -237,8 +238,8 @@ int reap_is_ours(const struct engine *engine, pid_t pid)
 
     if (pid <= 0)
         return 0;
-    for (size_t i = 0; engine->telling && i < engine->telling->count; i++)
-        if (engine->telling->list[i].pid == pid)
+    for (size_t i = 0; engine->reaper.telling && i < engine->reaper.telling->count; i++)
+        if (engine->reaper.telling->list[i].pid == pid)
             return 1;
     if (waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
         return 1;
@@ -251,9 +252,9 @@ static void read_orders(struct engine *engine, struct deaths *deaths)
 {
     if (deaths->orders_read)
         return;
-    engine->telling = deaths;
+    engine->reaper.telling = deaths;
     scripts_read_orders(engine, ALL_ORDERS);
-    engine->telling = NULL;
+    engine->reaper.telling = NULL;
     deaths->orders_read = 1;
 }
 
@@ -267,7 +268,7 @@ static void tell_deaths(struct engine *engine, struct deaths *deaths)
     deaths->total += deaths->count;
     deaths->count = 0;
     deaths->orders_read = 0; /* what dies from here on may have been spawned since */
-    engine->check_remains = 1;
+    engine->life.something_died = 1;
 }
 
 /* A zombie can be looked at until it is reaped. `pid` is one whose death was told, so it cannot be another's. */
@@ -329,7 +330,7 @@ static void make_room(struct engine *engine, struct deaths *deaths)
 /* Pids on one side of a dead one, `step` being 1 or -1, until a call for each of many was in vain. */
 static void comb(struct engine *engine, pid_t pid, pid_t step, struct deaths *deaths)
 {
-    const int64_t patience = engine->sweep_cost / 4 / wait_cost;
+    const int64_t patience = engine->reaper.sweep_cost / 4 / wait_cost;
     int64_t misses = 0;
 
     for (pid += step; pid > 1 && misses < patience; pid += step) {
@@ -344,12 +345,12 @@ static void comb(struct engine *engine, pid_t pid, pid_t step, struct deaths *de
  */
 static void note_cost(struct engine *engine, int64_t cost, int found)
 {
-    const int64_t most = 2 * engine->sweep_cost + sweep_cheap / 8;
+    const int64_t most = 2 * engine->reaper.sweep_cost + sweep_cheap / 8;
 
     if (cost > most)
         cost = most;
-    if (!found || cost > engine->sweep_cost)
-        engine->sweep_cost = cost;
+    if (!found || cost > engine->reaper.sweep_cost)
+        engine->reaper.sweep_cost = cost;
 }
 
 /* The pid of any dead child, which stays one, or 0. `*now` moves on by what it cost to find. */
@@ -369,7 +370,7 @@ static int reap_some(struct engine *engine, int64_t *now, struct deaths *deaths)
     int64_t cost;
     pid_t pid = find_any(now, &cost);
 
-    if (cost > sweep_cheap && engine->sweep_cost <= sweep_cheap)
+    if (cost > sweep_cheap && engine->reaper.sweep_cost <= sweep_cheap)
         pid = find_any(now, &cost); /* on a busy machine several in a row are disturbed, and order hangs on this */
     note_cost(engine, cost, pid > 0);
     if (pid == 0)
@@ -377,7 +378,7 @@ static int reap_some(struct engine *engine, int64_t *now, struct deaths *deaths)
     make_room(engine, deaths);
     deaths->orders_read = 0;
     reap_one(engine, pid, deaths);
-    if (engine->sweep_cost > sweep_dear) {
+    if (engine->reaper.sweep_cost > sweep_dear) {
         comb(engine, pid, 1, deaths);
         comb(engine, pid, -1, deaths);
     }
@@ -399,15 +400,15 @@ static void sweep(struct engine *engine, int64_t begin, struct deaths *deaths)
     int64_t rest;
     int more = 1;
 
-    engine->sweep_at = NEVER;
+    engine->reaper.sweep_at = NEVER;
     while (more && now - begin < sweep_slice)
         more = reap_some(engine, &now, deaths);
-    rest = more ? now - begin : SWEEP_SHARE * engine->sweep_cost;
-    if (engine->sweep_cost <= sweep_cheap)
+    rest = more ? now - begin : SWEEP_SHARE * engine->reaper.sweep_cost;
+    if (engine->reaper.sweep_cost <= sweep_cheap)
         rest = 0;
-    engine->sweep_allowed = now + (rest < sweep_latest ? rest : sweep_latest);
+    engine->reaper.sweep_allowed = now + (rest < sweep_latest ? rest : sweep_latest);
     if (more)
-        engine->sweep_at = engine->sweep_allowed;
+        engine->reaper.sweep_at = engine->reaper.sweep_allowed;
 }
 
 /* A turn's deaths. Static: on the stack it would cost memory for good, as deep as it reaches. */
@@ -435,7 +436,7 @@ void reap_sweep(struct engine *engine)
  */
 static void reap_named(struct engine *engine, pid_t pid, int first, struct deaths *deaths)
 {
-    if (engine->sweep_cost <= sweep_cheap && (!first || engine->sweep_at != NEVER))
+    if (engine->reaper.sweep_cost <= sweep_cheap && (!first || engine->reaper.sweep_at != NEVER))
         return;
     make_room(engine, deaths);
     reap_one(engine, pid, deaths);
@@ -445,10 +446,10 @@ static void sweep_when_allowed(struct engine *engine, struct deaths *deaths)
 {
     const int64_t now = clock_now();
 
-    if (now >= engine->sweep_allowed)
+    if (now >= engine->reaper.sweep_allowed)
         sweep(engine, now, deaths);
-    else if (engine->sweep_allowed < engine->sweep_at)
-        engine->sweep_at = engine->sweep_allowed;
+    else if (engine->reaper.sweep_allowed < engine->reaper.sweep_at)
+        engine->reaper.sweep_at = engine->reaper.sweep_allowed;
 }
 
 void reap_and_forward(struct engine *engine, int signal_fd)

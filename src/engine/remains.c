@@ -95,17 +95,17 @@ static int signal_fresh(struct engine *engine, const struct census *census, cons
  */
 static int search(struct engine *engine, const struct census *census)
 {
-    const size_t known = engine->hidden_count;
+    const size_t known = engine->remains.hidden_count;
     const int more = census_search(engine, census);
-    const int64_t again = more ? clock_now() : engine->search_from;
+    const int64_t again = more ? clock_now() : engine->remains.search_from;
 
-    for (size_t i = known; i < engine->hidden_count; i++)
+    for (size_t i = known; i < engine->remains.hidden_count; i++)
         for (int number = 1; number <= SIGNAL_MAX; number++)
-            if (engine->owed & SIGNAL_BIT(number))
-                kill(engine->hidden[i], number);
-    if (again < engine->check_at)
-        engine->check_at = again;
-    return engine->hidden_count > known || (more && !engine_has_program(engine));
+            if (engine->remains.owed & SIGNAL_BIT(number))
+                kill(engine->remains.hidden[i], number);
+    if (again < engine->remains.check_at)
+        engine->remains.check_at = again;
+    return engine->remains.hidden_count > known || (more && !engine_has_program(engine));
 }
 
 /*
@@ -126,7 +126,7 @@ static void signal_census(struct engine *engine, int number, uint64_t tick)
         before = census;
     }
     if (census_misses_somebody(engine, &before)) {
-        engine->owed = SIGNAL_BIT(number) | (number == SIGTERM ? SIGNAL_BIT(SIGCONT) : 0);
+        engine->remains.owed = SIGNAL_BIT(number) | (number == SIGTERM ? SIGNAL_BIT(SIGCONT) : 0);
         search(engine, &before);
     }
     census_free(&before);
@@ -166,24 +166,24 @@ void remains_kill(struct engine *engine)
 
 void remains_unwatch(struct engine *engine)
 {
-    while (engine->watched_count > 0)
-        close(engine->watched[--engine->watched_count]);
+    while (engine->remains.watched_count > 0)
+        close(engine->remains.watched[--engine->remains.watched_count]);
 }
 
 static int watch_all(struct engine *engine, const struct census *census)
 {
     int left = 0;
 
-    for (size_t i = 0; i < census->count && engine->watched_count < WATCHED_MAX; i++) {
+    for (size_t i = 0; i < census->count && engine->remains.watched_count < WATCHED_MAX; i++) {
         int pidfd;
 
         if (!census_counts(engine, &census->list[i]))
             continue;
         pidfd = (int)syscall(SYS_pidfd_open, census->list[i].pid, 0);
         if (pidfd >= 0)
-            engine->watched[engine->watched_count++] = pidfd;
+            engine->remains.watched[engine->remains.watched_count++] = pidfd;
         else if (errno != ESRCH)
-            engine->check_at = clock_after(unwatched_again);
+            engine->remains.check_at = clock_after(unwatched_again);
         left |= pidfd >= 0 || errno != ESRCH;
     }
     return left;
@@ -211,14 +211,14 @@ static int is_alone(const struct engine *engine)
 {
     siginfo_t child;
 
-    if (engine->is_init)
+    if (engine->origin.is_init)
         return census_signal_everybody(engine, 0) != 0 && errno == ESRCH;
     return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD;
 }
 
 static int search_is_of_use(const struct engine *engine)
 {
-    return engine->search_next > 0 && (has_children(engine) || engine_has_program(engine));
+    return engine->remains.search_next > 0 && (has_children(engine) || engine_has_program(engine));
 }
 
 /*
@@ -232,14 +232,14 @@ static int watch_others(struct engine *engine)
 
     if (census_take(engine, &census) != 0) {
         census_free(&census);
-        engine->check_at = clock_after(unwatched_again); /* a shortage passes */
+        engine->remains.check_at = clock_after(unwatched_again); /* a shortage passes */
         return 1;
     }
     left = watch_all(engine, &census);
     if (search_is_of_use(engine) || census_misses_somebody(engine, &census))
         left |= search(engine, &census) || has_children(engine);
     else
-        engine->search_next = 0;
+        engine->remains.search_next = 0;
     census_free(&census);
     return left;
 }
@@ -252,7 +252,8 @@ int remains_any(struct engine *engine)
         census_forget(engine);
         return 0;
     }
-    if (engine->denied_count == 0 && engine->hidden_count == 0 && engine->search_next == 0 && has_children(engine))
+    if (engine->remains.denied_count == 0 && engine->remains.hidden_count == 0 && engine->remains.search_next == 0
+        && has_children(engine))
         return 1;
     return watch_others(engine) || has_unreaped();
 }

@@ -21,7 +21,7 @@ void remains_kill(struct engine *engine);
 
 /*
  * True while anything but script processes is left. Children report their end by themselves; of others (what somebody
- * else has put into the namespace, what a script process has started) pidfds are put into engine->watched.
+ * else has put into the namespace, what a script process has started) pidfds are put into engine->remains.watched.
  */
 int remains_any(struct engine *engine);
 

@@ -43,14 +43,14 @@ static int start_script(struct engine *engine, struct slot *slot, enum start_rea
 
     memset(slot, 0, sizeof *slot);
     slot->pidfd = -1;
-    slot->options = engine->base;
+    slot->options = engine->origin.base;
     slot->reason = reason;
     slot->look_at = NEVER;
     if (channel_open(&slot->channel, &script_end) != 0)
         return -1;
     slot->pid = fork_script();
     if (slot->pid == 0)
-        engine->start->exit(engine->start->become_script(engine, script_end));
+        engine->origin.start->exit(engine->origin.start->become_script(engine, script_end));
     close(script_end);
     if (slot->pid < 0) {
         const int saved = errno;
@@ -71,21 +71,21 @@ static int start_script(struct engine *engine, struct slot *slot, enum start_rea
 /* The next start is due after a delay that doubles up to ten seconds. */
 static void schedule_start(struct engine *engine)
 {
-    if (engine->script_delay == 0)
-        engine->script_delay = delay_first;
-    engine->script_start_at = clock_after(engine->script_delay);
-    engine->script_delay = engine->script_delay * 2 < delay_max ? engine->script_delay * 2 : delay_max;
+    if (engine->scripts.delay == 0)
+        engine->scripts.delay = delay_first;
+    engine->scripts.start_at = clock_after(engine->scripts.delay);
+    engine->scripts.delay = engine->scripts.delay * 2 < delay_max ? engine->scripts.delay * 2 : delay_max;
 }
 
 static double next_delay(const struct engine *engine)
 {
-    return (double)(engine->script_delay ? engine->script_delay : delay_first) / (double)NANOSECONDS;
+    return (double)(engine->scripts.delay ? engine->scripts.delay : delay_first) / (double)NANOSECONDS;
 }
 
 void scripts_start_first(struct engine *engine)
 {
-    engine->store_fd = memfd_create("reaper-store", MFD_CLOEXEC);
-    if (start_script(engine, &engine->script, START_FIRST) == 0)
+    engine->scripts.store_fd = memfd_create("reaper-store", MFD_CLOEXEC);
+    if (start_script(engine, &engine->scripts.current, START_FIRST) == 0)
         return;
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s", strerror(errno));
     stop_load_failed(engine, 125);
@@ -104,18 +104,18 @@ static void take_terminal(struct engine *engine, pid_t pid)
 
 void scripts_take_program(struct engine *engine)
 {
-    const struct engine_program *const program = engine->start->program;
-    struct slot *slot = &engine->script;
+    const struct engine_program *const program = engine->origin.start->program;
+    struct slot *slot = &engine->scripts.current;
 
     slot->state = SLOT_READY;
-    slot->pid = engine->main_pid = program->pid;
+    slot->pid = engine->main_child.pid = program->pid;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     slot->channel = program->channel;
     slot->ready_at = clock_now();
     scripts_slot_listens(engine, slot, program->hooks);
     take_terminal(engine, slot->pid);
     engine_begin(engine);
-    engine->sweep_at = clock_now(); /* what has died before has sent its signal before */
+    engine->reaper.sweep_at = clock_now(); /* what has died before has sent its signal before */
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
     hand_over_start(engine, slot);
     channel_flush(&slot->channel);
@@ -123,17 +123,17 @@ void scripts_take_program(struct engine *engine)
 
 void scripts_start_again(struct engine *engine)
 {
-    const unsigned hooks = engine->script.hooks;
+    const unsigned hooks = engine->scripts.current.hooks;
 
-    engine->script_start_at = NEVER;
-    if (start_script(engine, &engine->script, START_CRASH) == 0) {
-        engine->script.hooks = hooks;
+    engine->scripts.start_at = NEVER;
+    if (start_script(engine, &engine->scripts.current, START_CRASH) == 0) {
+        engine->scripts.current.hooks = hooks;
         engine->statistics.script_restarts++;
         return;
     }
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s; trying again in %g s",
              strerror(errno), next_delay(engine));
-    engine->script.hooks = hooks;
+    engine->scripts.current.hooks = hooks;
     schedule_start(engine);
 }
 
@@ -141,27 +141,27 @@ void scripts_start_again(struct engine *engine)
  * work. */
 static int reload_is_under_way(const struct engine *engine)
 {
-    return engine->candidate.state != SLOT_EMPTY || engine->take_up_at != NEVER
+    return engine->scripts.candidate.state != SLOT_EMPTY || engine->scripts.take_up_at != NEVER
            || questions_is_open(engine, QUESTION_RELOAD);
 }
 
 void scripts_reload(struct engine *engine)
 {
     if (reload_is_under_way(engine)) {
-        engine->reload_again = 1;
+        engine->scripts.wanted = 1;
         log_line(&engine->log, LOG_LEVEL_DEBUG, "a reload is under way already: another one follows");
         return;
     }
-    engine->reload_again = 0;
+    engine->scripts.wanted = 0;
     log_line(&engine->log, LOG_LEVEL_DEBUG, "loading the script anew");
-    if (start_script(engine, &engine->candidate, START_RELOAD) != 0)
+    if (start_script(engine, &engine->scripts.candidate, START_RELOAD) != 0)
         log_line(&engine->log, LOG_LEVEL_ERROR, "cannot reload: %s; the old script stays", strerror(errno));
 }
 
 void scripts_reload_again(struct engine *engine)
 {
-    if (engine->reload_again && engine->state == ENGINE_RUNNING && !reload_is_under_way(engine)
-        && !questions_is_asked(engine, engine->script.pid))
+    if (engine->scripts.wanted && engine->life.state == ENGINE_RUNNING && !reload_is_under_way(engine)
+        && !questions_is_asked(engine, engine->scripts.current.pid))
         scripts_reload(engine);
 }
 
@@ -174,7 +174,7 @@ static void replace_shut(struct engine *engine, struct slot *slot)
     if (!slot->channel.shut || slot->told_shut || slot->pid == 0)
         return;
     slot->told_shut = 1;
-    if (engine->start->program) { /* it lives on, and listens to nothing */
+    if (engine->origin.start->program) { /* it lives on, and listens to nothing */
         slot->hooks = 0;
         questions_script_lost(engine);
         return;
@@ -223,21 +223,21 @@ static void hear_out(struct engine *engine, struct slot *slot)
 /* It is of no use any more. */
 static void drop_candidate(struct engine *engine)
 {
-    kill(engine->candidate.pid, SIGKILL);
-    hear_out(engine, &engine->candidate);
-    channel_close(&engine->candidate.channel);
+    kill(engine->scripts.candidate.pid, SIGKILL);
+    hear_out(engine, &engine->scripts.candidate);
+    channel_close(&engine->scripts.candidate.channel);
 }
 
 void scripts_services_stop(struct engine *engine)
 {
-    engine->script_delay = 0;
-    if (engine->script_start_at != NEVER)
-        engine->script_start_at = clock_now();
-    if (engine->candidate.pid == 0 || engine->script.told_shut)
+    engine->scripts.delay = 0;
+    if (engine->scripts.start_at != NEVER)
+        engine->scripts.start_at = clock_now();
+    if (engine->scripts.candidate.pid == 0 || engine->scripts.current.told_shut)
         return;
     questions_forget(engine, QUESTION_RELOAD);
     drop_candidate(engine);
-    engine->candidate.ready_at = 0; /* should the script process be lost now */
+    engine->scripts.candidate.ready_at = 0; /* should the script process be lost now */
 }
 
 /* ---- Loaded. ---- */
@@ -250,7 +250,7 @@ static void take_up(struct engine *engine, struct slot *slot)
     engine_apply_options(engine);
     hand_over_start(engine, slot);
     questions_repeat(engine);
-    channel_splice(&slot->channel, &engine->collected);
+    channel_splice(&slot->channel, &engine->scripts.collected);
 }
 
 void scripts_empty_slot(struct slot *slot, const struct options *options)
@@ -265,26 +265,26 @@ void scripts_empty_slot(struct slot *slot, const struct options *options)
 /* The old script process leaves; what it has not read is told to the new one. */
 static void dismiss_old(struct engine *engine)
 {
-    struct slot *old = &engine->script;
+    struct slot *old = &engine->scripts.current;
 
     dismissed_kill(engine);
     hear_out(engine, old);
     if (old->state != SLOT_EMPTY) {
-        channel_salvage(&old->channel, &engine->collected, questions_serial_is_open, engine);
+        channel_salvage(&old->channel, &engine->scripts.collected, questions_serial_is_open, engine);
         channel_close(&old->channel);
         dismissed_add(engine, old);
         questions_script_lost(engine);
     }
-    engine->script_start_at = NEVER;
+    engine->scripts.start_at = NEVER;
 }
 
 void scripts_promoted(struct engine *engine)
 {
-    engine->take_up_at = NEVER;
-    if (engine->script.state != SLOT_LOADING)
+    engine->scripts.take_up_at = NEVER;
+    if (engine->scripts.current.state != SLOT_LOADING)
         return;
-    hand_over_children(engine, &engine->script, 1);
-    take_up(engine, &engine->script);
+    hand_over_children(engine, &engine->scripts.current, 1);
+    take_up(engine, &engine->scripts.current);
     log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
     scripts_reload_again(engine);
 }
@@ -295,15 +295,15 @@ void scripts_promoted(struct engine *engine)
  */
 static void promote(struct engine *engine)
 {
-    if (engine->candidate.state == SLOT_EMPTY)
+    if (engine->scripts.candidate.state == SLOT_EMPTY)
         return;
     dismiss_old(engine);
-    if (engine->candidate.state == SLOT_EMPTY || engine->candidate.channel.fd < 0)
+    if (engine->scripts.candidate.state == SLOT_EMPTY || engine->scripts.candidate.channel.fd < 0)
         return; /* an order of the old one has ended everything */
-    engine->script = engine->candidate;
-    scripts_empty_slot(&engine->candidate, &engine->base);
-    engine->script_delay = 0;
-    engine->take_up_at = clock_after(dismissed_patience(engine) + killed_ends);
+    engine->scripts.current = engine->scripts.candidate;
+    scripts_empty_slot(&engine->scripts.candidate, &engine->origin.base);
+    engine->scripts.delay = 0;
+    engine->scripts.take_up_at = clock_after(dismissed_patience(engine) + killed_ends);
     if (!dismissed_any(engine))
         scripts_promoted(engine);
 }
@@ -323,7 +323,7 @@ static void candidate_ready(struct engine *engine)
     memset(&question, 0, sizeof question);
     question.kind = QUESTION_RELOAD;
     question.event.kind = EVENT_RELOAD;
-    if (engine->script.state != SLOT_READY || !(engine->script.hooks & HOOK_RELOAD)
+    if (engine->scripts.current.state != SLOT_READY || !(engine->scripts.current.hooks & HOOK_RELOAD)
         || questions_ask(engine, &question) != 0)
         promote(engine);
 }
@@ -332,9 +332,9 @@ void scripts_slot_listens(struct engine *engine, struct slot *slot, unsigned hoo
 {
     slot->hooks = hooks;
     if (hooks & HOOK_REAP_INFO)
-        oom_watch_open(&engine->oom);
+        oom_watch_open(&engine->reaper.oom);
     if (hooks & HOOK_REAP && engine_has_program(engine))
-        channel_splice(&slot->channel, &engine->collected);
+        channel_splice(&slot->channel, &engine->scripts.collected);
 }
 
 void scripts_slot_ready(struct engine *engine, struct slot *slot, unsigned hooks)
@@ -342,7 +342,7 @@ void scripts_slot_ready(struct engine *engine, struct slot *slot, unsigned hooks
     if (slot->state != SLOT_LOADING || slot->ready_at)
         return;
     scripts_slot_listens(engine, slot, hooks);
-    if (slot == &engine->candidate) {
+    if (slot == &engine->scripts.candidate) {
         slot->ready_at = clock_now();
         candidate_ready(engine);
         return;
@@ -351,16 +351,16 @@ void scripts_slot_ready(struct engine *engine, struct slot *slot, unsigned hooks
     slot->ready_at = clock_now();
     engine_apply_options(engine);
     engine_begin(engine);
-    if (engine->state != ENGINE_STARTING)
+    if (engine->life.state != ENGINE_STARTING)
         scripts_take_up(engine);
 }
 
 void scripts_take_up(struct engine *engine)
 {
-    struct slot *slot = &engine->script;
+    struct slot *slot = &engine->scripts.current;
 
     /* With take_up_at it waits for its predecessor to go (promote). */
-    if (slot->state == SLOT_LOADING && slot->ready_at && engine->take_up_at == NEVER)
+    if (slot->state == SLOT_LOADING && slot->ready_at && engine->scripts.take_up_at == NEVER)
         take_up(engine, slot);
 }
 
@@ -379,15 +379,15 @@ static void forget_slot(struct slot *slot)
 
 static void script_lost(struct engine *engine, const char *how)
 {
-    struct slot *slot = &engine->script;
+    struct slot *slot = &engine->scripts.current;
 
     if (slot->ready_at && clock_now() - slot->ready_at > stable_after)
-        engine->script_delay = 0;
-    engine->take_up_at = NEVER; /* it may have waited for its predecessor: its successor does not */
-    channel_salvage(&slot->channel, &engine->collected, questions_serial_is_open, engine);
+        engine->scripts.delay = 0;
+    engine->scripts.take_up_at = NEVER; /* it may have waited for its predecessor: its successor does not */
+    channel_salvage(&slot->channel, &engine->scripts.collected, questions_serial_is_open, engine);
     forget_slot(slot);
     questions_script_lost(engine);
-    if (engine->state == ENGINE_LOADING) {
+    if (engine->life.state == ENGINE_LOADING) {
         if (!slot->failed)
             log_line(&engine->log, LOG_LEVEL_ERROR, "the script process ended (%s) while it loaded the script", how);
         stop_load_failed(engine, 125);
@@ -396,7 +396,7 @@ static void script_lost(struct engine *engine, const char *how)
     log_line(&engine->log, LOG_LEVEL_ERROR, "the script process %s (%s); starting it again in %g s",
              slot->failed ? "could not load the script" : "ended", how, next_delay(engine));
     schedule_start(engine);
-    if (engine->candidate.state == SLOT_LOADING && engine->candidate.ready_at) {
+    if (engine->scripts.candidate.state == SLOT_LOADING && engine->scripts.candidate.ready_at) {
         questions_forget(engine, QUESTION_RELOAD);
         promote(engine);
     }
@@ -404,9 +404,9 @@ static void script_lost(struct engine *engine, const char *how)
 
 static void candidate_lost(struct engine *engine, const char *how)
 {
-    forget_slot(&engine->candidate);
+    forget_slot(&engine->scripts.candidate);
     questions_forget(engine, QUESTION_RELOAD);
-    if (engine->state == ENGINE_RUNNING)
+    if (engine->life.state == ENGINE_RUNNING)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
     scripts_reload_again(engine);
 }
@@ -414,8 +414,8 @@ static void candidate_lost(struct engine *engine, const char *how)
 /* There will be no other one: nobody listens any more, nobody answers. */
 static void program_ended(struct engine *engine)
 {
-    forget_slot(&engine->script);
-    engine->script.hooks = 0;
+    forget_slot(&engine->scripts.current);
+    engine->scripts.current.hooks = 0;
     questions_forget(engine, QUESTION_SIGNAL);
     questions_forget(engine, QUESTION_SERVICES);
     questions_forget(engine, QUESTION_STOP);
@@ -428,101 +428,103 @@ int scripts_ended(struct engine *engine, pid_t pid, int status)
 
     if (!scripts_has(engine, pid))
         return 0;
-    if (pid == engine->script.pid)
-        hear_out(engine, &engine->script);
-    else if (pid == engine->candidate.pid)
-        hear_out(engine, &engine->candidate);
+    if (pid == engine->scripts.current.pid)
+        hear_out(engine, &engine->scripts.current);
+    else if (pid == engine->scripts.candidate.pid)
+        hear_out(engine, &engine->scripts.candidate);
     status_describe(status, how);
     if (dismissed_ended(engine, pid)) {
-        if (engine->take_up_at != NEVER && !dismissed_any(engine))
+        if (engine->scripts.take_up_at != NEVER && !dismissed_any(engine))
             scripts_promoted(engine);
-        return pid != engine->main_pid;
+        return pid != engine->main_child.pid;
     }
-    if (pid == engine->main_pid && pid == engine->script.pid) {
+    if (pid == engine->main_child.pid && pid == engine->scripts.current.pid) {
         program_ended(engine);
         return 0;
     }
-    if (pid == engine->script.pid)
+    if (pid == engine->scripts.current.pid)
         script_lost(engine, how);
-    else if (pid == engine->candidate.pid)
+    else if (pid == engine->scripts.candidate.pid)
         candidate_lost(engine, how);
     return 1;
 }
 
 int scripts_has(const struct engine *engine, pid_t pid)
 {
-    return pid > 0 && (pid == engine->script.pid || pid == engine->candidate.pid || dismissed_is(engine, pid));
+    return pid > 0
+           && (pid == engine->scripts.current.pid || pid == engine->scripts.candidate.pid || dismissed_is(engine, pid));
 }
 
 void scripts_dismiss(struct engine *engine)
 {
-    engine->script_start_at = NEVER;
-    if (engine->candidate.pid > 0)
+    engine->scripts.start_at = NEVER;
+    if (engine->scripts.candidate.pid > 0)
         drop_candidate(engine);
-    if (engine->script.pid == 0)
+    if (engine->scripts.current.pid == 0)
         return;
     dismissed_kill(engine);
-    channel_flush(&engine->script.channel);
-    hear_out(engine, &engine->script);
-    if (engine->script.pid == 0)
+    channel_flush(&engine->scripts.current.channel);
+    hear_out(engine, &engine->scripts.current);
+    if (engine->scripts.current.pid == 0)
         return; /* an order has done it */
-    dismissed_add(engine, &engine->script);
-    forget_slot(&engine->script);
+    dismissed_add(engine, &engine->scripts.current);
+    forget_slot(&engine->scripts.current);
     questions_forget(engine, QUESTION_SIGNAL); /* nobody can answer any more */
     if (engine_has_program(engine))
-        engine->script.hooks = 0; /* signals go to it unasked */
+        engine->scripts.current.hooks = 0; /* signals go to it unasked */
 }
 
 /* ---- Talking. ---- */
 
 void scripts_read_orders(struct engine *engine, enum orders_amount amount)
 {
-    read_orders_of(engine, &engine->script, amount);
-    read_orders_of(engine, &engine->candidate, amount);
+    read_orders_of(engine, &engine->scripts.current, amount);
+    read_orders_of(engine, &engine->scripts.candidate, amount);
 }
 
 /* Where the next script process is told when there is none that is loaded. */
 static struct channel *listener(struct engine *engine)
 {
-    return engine->script.state == SLOT_READY ? &engine->script.channel : &engine->collected;
+    return engine->scripts.current.state == SLOT_READY ? &engine->scripts.current.channel : &engine->scripts.collected;
 }
 
 void scripts_put_orphan(struct engine *engine, const struct event *event)
 {
-    if (engine->script.hooks & HOOK_REAP || engine->state == ENGINE_LOADING)
+    if (engine->scripts.current.hooks & HOOK_REAP || engine->life.state == ENGINE_LOADING)
         channel_put(listener(engine), event, MAY_DROP);
-    else if (engine_has_program(engine) && !engine->script.channel.shut)
-        channel_put(&engine->collected, event, MAY_DROP); /* until it asks for them */
+    else if (engine_has_program(engine) && !engine->scripts.current.channel.shut)
+        channel_put(&engine->scripts.collected, event, MAY_DROP); /* until it asks for them */
 }
 
 void scripts_put_spawned(struct engine *engine, const struct event *event)
 {
     struct event told = *event;
 
-    if (!engine_has_listener(engine) || (engine_has_program(engine) && engine->script.channel.shut))
+    if (!engine_has_listener(engine) || (engine_has_program(engine) && engine->scripts.current.channel.shut))
         return;
-    if (engine_has_program(engine) && !(engine->script.hooks & HOOK_REAP)) {
+    if (engine_has_program(engine) && !(engine->scripts.current.hooks & HOOK_REAP)) {
         told.flags &= (uint16_t)~EVENT_SPAWNED; /* for on_reap alone: by then the pid may be another child's */
         if (!(event->flags & EVENT_TOLD))
-            channel_put(&engine->collected, &told, MUST_KEEP);
+            channel_put(&engine->scripts.collected, &told, MUST_KEEP);
         told.flags = event->flags | EVENT_TOLD;
-        channel_put(&engine->script.channel, &told, MUST_KEEP);
+        channel_put(&engine->scripts.current.channel, &told, MUST_KEEP);
         return;
     }
     /* A script that is still being loaded may wait for a child that it has spawned. */
-    channel_put(engine->script.state == SLOT_LOADING && engine->take_up_at == NEVER ? &engine->script.channel
-                                                                                    : listener(engine),
+    channel_put(engine->scripts.current.state == SLOT_LOADING && engine->scripts.take_up_at == NEVER
+                    ? &engine->scripts.current.channel
+                    : listener(engine),
                 event, MUST_KEEP);
-    if (engine->candidate.state == SLOT_EMPTY)
+    if (engine->scripts.candidate.state == SLOT_EMPTY)
         return;
     told.flags |= EVENT_TOLD;
-    channel_put(&engine->candidate.channel, &told, MUST_KEEP);
+    channel_put(&engine->scripts.candidate.channel, &told, MUST_KEEP);
 }
 
 void scripts_put(struct engine *engine, const struct event *event, enum hook_bit bit)
 {
-    if (engine->script.state == SLOT_READY && (engine->script.hooks & bit))
-        channel_put(&engine->script.channel, event, MUST_KEEP);
+    if (engine->scripts.current.state == SLOT_READY && (engine->scripts.current.hooks & bit))
+        channel_put(&engine->scripts.current.channel, event, MUST_KEEP);
 }
 
 /* ---- Stuck. ---- */

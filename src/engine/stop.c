@@ -20,12 +20,12 @@ static const int64_t kill_patience = 2 * NANOSECONDS;
 /* `-e` speaks of the main child's code only. */
 static int code_to_leave_with(const struct engine *engine)
 {
-    int code = engine->main_code;
+    int code = engine->main_child.code;
 
-    if (engine->requested_code >= 0)
-        return engine->requested_code;
+    if (engine->life.requested_code >= 0)
+        return engine->life.requested_code;
     if (code < 0)
-        code = engine->main_status >= 0 ? status_exit_code(engine->main_status) : 0;
+        code = engine->main_child.status >= 0 ? status_exit_code(engine->main_child.status) : 0;
     return engine->options.exit_map[code] >= 0 ? engine->options.exit_map[code] : code;
 }
 
@@ -36,25 +36,25 @@ void stop_main_ended(struct engine *engine, struct event *event)
     const int by_user = terminal_main_ended(engine, event->pid, event->status);
     struct question question;
 
-    if (engine->main_asked)
+    if (engine->main_child.asked)
         event->flags |= EVENT_ASKED;
-    if (by_user || engine->state > ENGINE_RUNNING)
+    if (by_user || engine->life.state > ENGINE_RUNNING)
         event->flags |= EVENT_IN_STOP;
-    engine->main_asked = 0;
+    engine->main_child.asked = 0;
     memset(&question, 0, sizeof question);
     question.kind = QUESTION_MAIN_END;
     question.event = *event;
-    if (!by_user && engine->state == ENGINE_RUNNING && engine_has_script(engine)
+    if (!by_user && engine->life.state == ENGINE_RUNNING && engine_has_script(engine)
         && questions_ask(engine, &question) == 0)
         return;
     if (engine_has_script(engine))
         scripts_put_spawned(engine, event);
-    if (engine->state == ENGINE_RUNNING)
+    if (engine->life.state == ENGINE_RUNNING)
         stop_begin(engine, "main");
-    else if (engine->state == ENGINE_ORDERLY)
+    else if (engine->life.state == ENGINE_ORDERLY)
         stop_main_gone(engine);
-    else if (engine->state == ENGINE_LEAVING && !engine->final_named)
-        engine->final_code = code_to_leave_with(engine);
+    else if (engine->life.state == ENGINE_LEAVING && !engine->life.final_named)
+        engine->life.final_code = code_to_leave_with(engine);
 }
 
 void stop_main_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
@@ -65,16 +65,17 @@ void stop_main_answered(struct engine *engine, const struct question *question, 
     (void)number;
     /* Nobody was there to be asked in time: the next script process is told of the death, at least. */
     event.question = 0;
-    if (engine->script.state != SLOT_READY)
+    if (engine->scripts.current.state != SLOT_READY)
         scripts_put_spawned(engine, &event);
-    if (engine->main_pid == 0)
+    if (engine->main_child.pid == 0)
         stop_begin(engine, "main");
 }
 
 /* It is the main child's end that leaves them; without COMMAND the stop is as ever. */
 static int leaves_orphans(const struct engine *engine)
 {
-    return engine->options.leave_orphans && (engine->base.command || engine->start->program) && engine->main_pid == 0;
+    return engine->options.leave_orphans && (engine->origin.base.command || engine->origin.start->program)
+           && engine->main_child.pid == 0;
 }
 
 /* What on_stop sets going, with os.execute say, belongs to the stop: the grace is its time. */
@@ -85,9 +86,9 @@ static void tell_stop(struct engine *engine)
     memset(&question, 0, sizeof question);
     question.kind = QUESTION_STOP;
     question.event.kind = EVENT_STOP;
-    snprintf(question.event.of.text, sizeof question.event.of.text, "%s", engine->stop_reason);
-    if (engine->state != ENGINE_STOPPING || engine->script.state != SLOT_READY || !(engine->script.hooks & HOOK_STOP)
-        || questions_ask(engine, &question) != 0)
+    snprintf(question.event.of.text, sizeof question.event.of.text, "%s", engine->life.stop_reason);
+    if (engine->life.state != ENGINE_STOPPING || engine->scripts.current.state != SLOT_READY
+        || !(engine->scripts.current.hooks & HOOK_STOP) || questions_ask(engine, &question) != 0)
         scripts_put(engine, &question.event, HOOK_STOP);
     else
         questions_wait(engine, question.event.question, 0);
@@ -98,12 +99,12 @@ void stop_answered(struct engine *engine, const struct question *question, enum 
     (void)question;
     (void)answer;
     (void)number;
-    engine->check_remains = 1;
+    engine->life.something_died = 1;
 }
 
 static int has_services(const struct engine *engine)
 {
-    return (engine->script.hooks & HOOK_SERVICES) != 0;
+    return (engine->scripts.current.hooks & HOOK_SERVICES) != 0;
 }
 
 /* The script is told after the TERM, which is not meant for what its on_stop starts. */
@@ -121,13 +122,14 @@ static void stop_all(struct engine *engine, enum engine_state state)
 
 void stop_begin(struct engine *engine, const char *reason)
 {
-    if (engine->state > ENGINE_RUNNING)
+    if (engine->life.state > ENGINE_RUNNING)
         return;
     log_line(&engine->log, LOG_LEVEL_DEBUG, "stopping (%s)", reason);
-    snprintf(engine->stop_reason, sizeof engine->stop_reason, "%s", reason);
+    snprintf(engine->life.stop_reason, sizeof engine->life.stop_reason, "%s", reason);
     /* A TERM that made the main child end is the first of this stop; one of long ago has nothing to do with it. */
-    engine->interrupts = engine->interrupts > 0 && clock_now() - engine->interrupted_at <= engine->options.grace;
-    engine->main_retry_at = NEVER;
+    engine->life.interrupts =
+        engine->life.interrupts > 0 && clock_now() - engine->life.interrupted_at <= engine->options.grace;
+    engine->main_child.retry_at = NEVER;
     if (has_services(engine)) {
         engine_enter(engine, ENGINE_ORDERLY);
         scripts_take_up(engine); /* a script that has not been told its start yet is to start no services */
@@ -139,26 +141,26 @@ void stop_begin(struct engine *engine, const char *reason)
 
 void stop_main_asked(struct engine *engine, const char *reason)
 {
-    engine->main_asked = 1;
+    engine->main_child.asked = 1;
     if (has_services(engine))
         stop_begin(engine, reason);
 }
 
 void stop_interrupted(struct engine *engine)
 {
-    engine->interrupts++;
-    engine->interrupted_at = clock_now();
-    if (engine->interrupts < 2)
+    engine->life.interrupts++;
+    engine->life.interrupted_at = clock_now();
+    if (engine->life.interrupts < 2)
         return;
-    if (engine->state == ENGINE_ORDERLY)
+    if (engine->life.state == ENGINE_ORDERLY)
         stop_all(engine, ENGINE_KILLING);
-    else if (engine->state == ENGINE_STOPPING)
+    else if (engine->life.state == ENGINE_STOPPING)
         engine_enter(engine, ENGINE_KILLING);
-    else if (engine->state == ENGINE_LEAVING && questions_is_open(engine, QUESTION_EXIT)) {
+    else if (engine->life.state == ENGINE_LEAVING && questions_is_open(engine, QUESTION_EXIT)) {
         questions_forget(engine, QUESTION_EXIT);
         scripts_dismiss(engine);
         stop_check_script(engine);
-    } else if (engine->state == ENGINE_LEAVING) {
+    } else if (engine->life.state == ENGINE_LEAVING) {
         dismissed_kill(engine);
     }
 }
@@ -167,12 +169,12 @@ void stop_before_start(struct engine *engine, int number)
 {
     char name[SIGNAL_NAME_SIZE];
 
-    if (engine->state == ENGINE_LOADING) {
+    if (engine->life.state == ENGINE_LOADING) {
         log_line(&engine->log, LOG_LEVEL_INFO, "%s while the script was loading", signal_name(number, name));
         stop_load_failed(engine, 128 + number);
-    } else if (engine->state == ENGINE_STARTING) {
+    } else if (engine->life.state == ENGINE_STARTING) {
         log_line(&engine->log, LOG_LEVEL_INFO, "%s before COMMAND could be started", signal_name(number, name));
-        engine->requested_code = 128 + number;
+        engine->life.requested_code = 128 + number;
         stop_begin(engine, signal_name(number, name));
     }
 }
@@ -180,11 +182,11 @@ void stop_before_start(struct engine *engine, int number)
 /* What the script's main chunk may have spawned is stopped; there is nobody who could be asked. */
 void stop_load_failed(struct engine *engine, int code)
 {
-    if (engine->state >= ENGINE_STOPPING)
+    if (engine->life.state >= ENGINE_STOPPING)
         return;
-    engine->requested_code = code;
-    if (engine->script.pid > 0)
-        kill(engine->script.pid, SIGKILL);
+    engine->life.requested_code = code;
+    if (engine->scripts.current.pid > 0)
+        kill(engine->scripts.current.pid, SIGKILL);
     scripts_dismiss(engine);
     engine_enter(engine, engine->options.grace > 0 ? ENGINE_STOPPING : ENGINE_KILLING);
 }
@@ -194,7 +196,7 @@ void stop_load_failed(struct engine *engine, int code)
 /* A program is the main child and has the services, too: it lives on. */
 static pid_t main_to_stop(const struct engine *engine)
 {
-    return engine_has_program(engine) ? 0 : engine->main_pid;
+    return engine_has_program(engine) ? 0 : engine->main_child.pid;
 }
 
 static void signal_main(struct engine *engine, int number)
@@ -209,11 +211,11 @@ static void signal_main(struct engine *engine, int number)
  */
 static void ask_main_to_end(struct engine *engine)
 {
-    if (engine->options.grace > 0 && !engine->main_asked)
+    if (engine->options.grace > 0 && !engine->main_child.asked)
         signal_main(engine, SIGTERM);
-    engine->main_asked = 1;
+    engine->main_child.asked = 1;
     signal_main(engine, SIGCONT);
-    engine->state_deadline = clock_after(engine->options.grace);
+    engine->life.deadline = clock_after(engine->options.grace);
 }
 
 /*
@@ -229,7 +231,7 @@ void stop_enter_orderly(struct engine *engine)
     question.kind = QUESTION_SERVICES;
     question.event.kind = EVENT_SERVICES;
     question.event.number = main_to_stop(engine) == 0;
-    snprintf(question.event.of.text, sizeof question.event.of.text, "%s", engine->stop_reason);
+    snprintf(question.event.of.text, sizeof question.event.of.text, "%s", engine->life.stop_reason);
     if (questions_ask(engine, &question) != 0)
         stop_all(engine, ENGINE_STOPPING);
     else if (main_to_stop(engine) > 0)
@@ -238,10 +240,10 @@ void stop_enter_orderly(struct engine *engine)
 
 void stop_main_gone(struct engine *engine)
 {
-    if (engine->state != ENGINE_ORDERLY)
+    if (engine->life.state != ENGINE_ORDERLY)
         return;
-    engine->state_deadline = NEVER;
-    if (engine->start->program) /* nobody is left who could stop the services */
+    engine->life.deadline = NEVER;
+    if (engine->origin.start->program) /* nobody is left who could stop the services */
         stop_all(engine, ENGINE_STOPPING);
     else
         questions_services_turn(engine);
@@ -250,15 +252,15 @@ void stop_main_gone(struct engine *engine)
 /* In uninterruptible sleep it does not end by KILL, either: the services do not wait for it. */
 void stop_main_overdue(struct engine *engine)
 {
-    if (engine->main_killed) {
+    if (engine->main_child.killed) {
         stop_main_gone(engine);
         return;
     }
     log_line(&engine->log, LOG_LEVEL_INFO, "the grace period of %g s is over: killing COMMAND",
              (double)engine->options.grace / (double)NANOSECONDS);
     signal_main(engine, SIGKILL);
-    engine->main_killed = 1;
-    engine->state_deadline = clock_after(kill_patience);
+    engine->main_child.killed = 1;
+    engine->life.deadline = clock_after(kill_patience);
 }
 
 void stop_services_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
@@ -266,7 +268,7 @@ void stop_services_answered(struct engine *engine, const struct question *questi
     (void)question;
     (void)answer;
     (void)number;
-    if (engine->state == ENGINE_ORDERLY)
+    if (engine->life.state == ENGINE_ORDERLY)
         stop_all(engine, ENGINE_STOPPING);
 }
 
@@ -274,8 +276,8 @@ void stop_services_answered(struct engine *engine, const struct question *questi
 
 void stop_enter_stopping(struct engine *engine)
 {
-    engine->state_deadline = clock_after(engine->options.grace);
-    engine->check_remains = 1;
+    engine->life.deadline = clock_after(engine->options.grace);
+    engine->life.something_died = 1;
     if (remains_any(engine))
         remains_terminate(engine);
 }
@@ -289,17 +291,18 @@ void stop_grace_over(struct engine *engine)
 
 void stop_enter_killing(struct engine *engine)
 {
-    engine->state_deadline = clock_after(kill_patience);
-    engine->check_remains = 1;
-    engine->searched = 0;
+    engine->life.deadline = clock_after(kill_patience);
+    engine->life.something_died = 1;
+    engine->remains.searched = 0;
     questions_forget(engine, QUESTION_STOP);
     remains_kill(engine);
 }
 
 void stop_give_up(struct engine *engine)
 {
-    if (engine->search_next > 0 && !engine->searched) { /* on a slow machine not everybody has been found yet */
-        engine->state_deadline = clock_after(kill_patience);
+    if (engine->remains.search_next > 0
+        && !engine->remains.searched) { /* on a slow machine not everybody has been found yet */
+        engine->life.deadline = clock_after(kill_patience);
         return;
     }
     log_line(&engine->log, LOG_LEVEL_WARNING, "something is left that KILL does not end: leaving it to the kernel");
@@ -310,7 +313,7 @@ void stop_check_remains(struct engine *engine)
 {
     if (!remains_any(engine) && !questions_is_open(engine, QUESTION_STOP))
         engine_enter(engine, ENGINE_LEAVING);
-    else if (engine->state == ENGINE_KILLING)
+    else if (engine->life.state == ENGINE_KILLING)
         remains_kill(engine); /* what was made since */
 }
 
@@ -321,14 +324,15 @@ void stop_enter_leaving(struct engine *engine)
     struct question question;
 
     remains_unwatch(engine);
-    engine->state_deadline = NEVER;
-    engine->final_code = code_to_leave_with(engine);
+    engine->life.deadline = NEVER;
+    engine->life.final_code = code_to_leave_with(engine);
     memset(&question, 0, sizeof question);
     question.kind = QUESTION_EXIT;
     question.event.kind = EVENT_EXIT;
-    question.event.number = engine->final_code;
-    question.event.status = engine->main_status;
-    if (!(engine->script.hooks & HOOK_EXIT) || (engine->script.pid == 0 && engine->script_start_at == NEVER)
+    question.event.number = engine->life.final_code;
+    question.event.status = engine->main_child.status;
+    if (!(engine->scripts.current.hooks & HOOK_EXIT)
+        || (engine->scripts.current.pid == 0 && engine->scripts.start_at == NEVER)
         || questions_ask(engine, &question) != 0)
         scripts_dismiss(engine);
     stop_check_script(engine);
@@ -338,8 +342,8 @@ void stop_exit_answered(struct engine *engine, const struct question *question, 
 {
     (void)question;
     if (answer == ANSWER_CODE) {
-        engine->final_code = number & 0xff;
-        engine->final_named = 1;
+        engine->life.final_code = number & 0xff;
+        engine->life.final_named = 1;
     }
     scripts_dismiss(engine);
     stop_check_script(engine);
@@ -357,16 +361,16 @@ void stop_check_script(struct engine *engine)
         stop_leave(engine);
         return;
     }
-    if (engine->state_deadline == NEVER)
-        engine->state_deadline = clock_after(kill_patience);
+    if (engine->life.deadline == NEVER)
+        engine->life.deadline = clock_after(kill_patience);
     remains_kill(engine);
 }
 
 /* A script process that was killed is not waited for without end: it may be in uninterruptible sleep. */
 void stop_leave_soon(struct engine *engine)
 {
-    if (engine->state == ENGINE_LEAVING && engine->state_deadline == NEVER)
-        engine->state_deadline = clock_after(kill_patience);
+    if (engine->life.state == ENGINE_LEAVING && engine->life.deadline == NEVER)
+        engine->life.deadline = clock_after(kill_patience);
 }
 
 void stop_leave(struct engine *engine)

@@ -25,7 +25,7 @@ void terminal_find(struct engine *engine)
         close(terminal);
         terminal = -1;
     }
-    engine->terminal_fd = terminal;
+    engine->terminal.fd = terminal;
 }
 
 static int leads_session(void)
@@ -35,12 +35,12 @@ static int leads_session(void)
 
 int terminal_shares_group(const struct engine *engine)
 {
-    return engine->terminal_fd >= 0 && !leads_session();
+    return engine->terminal.fd >= 0 && !leads_session();
 }
 
 int terminal_to_give(const struct engine *engine)
 {
-    return leads_session() ? engine->terminal_fd : -1;
+    return leads_session() ? engine->terminal.fd : -1;
 }
 
 /*
@@ -61,12 +61,12 @@ static int is_ours(int terminal)
 /* The main child's group is our own, or one that it leads, as an interactive shell does. */
 static int main_has_foreground(const struct engine *engine, pid_t pid)
 {
-    return tcgetpgrp(engine->terminal_fd) == pid || is_ours(engine->terminal_fd);
+    return tcgetpgrp(engine->terminal.fd) == pid || is_ours(engine->terminal.fd);
 }
 
 int terminal_is_with_main(const struct engine *engine)
 {
-    return engine->main_pid > 0 && getpgid(engine->main_pid) == getpgrp();
+    return engine->main_child.pid > 0 && getpgid(engine->main_child.pid) == getpgrp();
 }
 
 static int was_continued(pid_t pid)
@@ -81,7 +81,7 @@ int terminal_has_told_main(const struct engine *engine, const struct signalfd_si
 {
     if (leads_session() || !terminal_is_with_main(engine))
         return 0;
-    if (record->ssi_signo == SIGCONT && was_continued(engine->main_pid))
+    if (record->ssi_signo == SIGCONT && was_continued(engine->main_child.pid))
         return 1;
     return record->ssi_code == SI_KERNEL && (sent_by_terminals & SIGNAL_BIT(record->ssi_signo));
 }
@@ -100,12 +100,12 @@ static int is_empty(pid_t group)
 /* There is no shell that could let COMMAND go on. It gets the foreground if that is nobody's, so that it can read. */
 static void let_go_on(const struct engine *engine)
 {
-    const pid_t foreground = tcgetpgrp(engine->terminal_fd);
+    const pid_t foreground = tcgetpgrp(engine->terminal.fd);
 
-    if (foreground != engine->main_pid && foreground != getpgrp() && !is_empty(foreground))
+    if (foreground != engine->main_child.pid && foreground != getpgrp() && !is_empty(foreground))
         return;
-    if (tcsetpgrp(engine->terminal_fd, engine->main_pid) == 0)
-        kill(-engine->main_pid, SIGCONT);
+    if (tcsetpgrp(engine->terminal.fd, engine->main_child.pid) == 0)
+        kill(-engine->main_child.pid, SIGCONT);
 }
 
 /* A STOP may come from somebody who watches COMMAND; it concerns the shell when it keeps that from its terminal. */
@@ -113,13 +113,14 @@ void terminal_main_stopped(struct engine *engine)
 {
     siginfo_t child;
 
-    if (engine->terminal_fd < 0 || engine->main_pid == 0)
+    if (engine->terminal.fd < 0 || engine->main_child.pid == 0)
         return;
     child.si_pid = 0;
-    if (waitid(P_PID, (id_t)engine->main_pid, &child, WSTOPPED | WNOHANG) != 0 || child.si_pid == 0)
+    if (waitid(P_PID, (id_t)engine->main_child.pid, &child, WSTOPPED | WNOHANG) != 0 || child.si_pid == 0)
         return;
     if (!leads_session()) {
-        if (!engine->is_init && (child.si_status != SIGSTOP || main_has_foreground(engine, engine->main_pid)))
+        if (!engine->origin.is_init
+            && (child.si_status != SIGSTOP || main_has_foreground(engine, engine->main_child.pid)))
             terminal_suspend(engine);
     } else if (child.si_status != SIGSTOP) {
         let_go_on(engine);
@@ -138,7 +139,7 @@ int terminal_main_ended(const struct engine *engine, pid_t pid, int status)
 {
     int had_foreground;
 
-    if (engine->terminal_fd < 0)
+    if (engine->terminal.fd < 0)
         return 0;
     had_foreground = main_has_foreground(engine, pid);
     terminal_take_back(engine);
@@ -150,9 +151,9 @@ void terminal_take_back(const struct engine *engine)
 {
     pid_t foreground;
 
-    if (engine->terminal_fd < 0)
+    if (engine->terminal.fd < 0)
         return;
-    foreground = tcgetpgrp(engine->terminal_fd);
+    foreground = tcgetpgrp(engine->terminal.fd);
     if (foreground != getpgrp() && (leads_session() || is_empty(foreground)))
-        tcsetpgrp(engine->terminal_fd, getpgrp());
+        tcsetpgrp(engine->terminal.fd, getpgrp());
 }
