@@ -47,6 +47,8 @@ enum event_flag {
     EVENT_HAS_READY = 1 << 9, /* where it tells that it is ready */
     EVENT_ASKED = 1 << 10,    /* the main child: it was sent TERM, INT or QUIT before it ended */
     EVENT_IN_STOP = 1 << 11,  /* it ended, or a script starts, in the stop; or its end is the stop: Ctrl-C */
+    EVENT_AHEAD = 1 << 12,    /* looked at before its turn (journal.h): only for those who wait for it */
+    EVENT_KNOWN = 1 << 13,    /* its turn: those who waited for it know it already */
 };
 
 /* The flag of one that is kept, from 0 to HELD_MAX - 1. */

@@ -1,0 +1,320 @@
+#define _GNU_SOURCE
+#include "engine/journal_writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* <linux/mman.h>, from Linux 5.14 on */
+#endif
+
+enum {
+    LATE_MAX = 65536,      /* events that are remembered beyond the ring */
+    GIVE_BACK = 64 * 1024, /* bytes at a time, where much is unread */
+};
+
+struct late_event {
+    struct late_event *next;
+    struct event event;
+};
+
+/* ---- Room. ---- */
+
+int journal_begin(struct journal_writer *writer)
+{
+    memset(writer, 0, sizeof *writer);
+    writer->holder = -1;
+    return journal_open(&writer->journal);
+}
+
+void journal_end(struct journal_writer *writer)
+{
+    while (writer->first_late) {
+        struct late_event *const late = writer->first_late;
+
+        writer->first_late = late->next;
+        free(late);
+    }
+    journal_close(&writer->journal);
+}
+
+static void look_at_reader(struct journal_writer *writer)
+{
+    const uint64_t read =
+        atomic_load_explicit(&writer->journal.page->reader[writer->reader].read, memory_order_acquire);
+
+    if (read > writer->seen && read <= writer->written)
+        writer->seen = read;
+}
+
+/* The position up to which nobody needs the events any more. One that looks ahead is given up when it takes too long.
+ */
+static uint64_t oldest_needed(struct journal_writer *writer)
+{
+    uint64_t ahead;
+
+    if (writer->holder < 0)
+        return writer->seen;
+    ahead = atomic_load_explicit(&writer->journal.page->reader[writer->holder].ahead, memory_order_acquire);
+    if (ahead >= writer->seen)
+        return writer->seen;
+    if (writer->written < writer->journal.slots / 2 || ahead >= writer->written - writer->journal.slots / 2)
+        return ahead;
+    writer->holder = -1;
+    return writer->seen;
+}
+
+static int has_room(struct journal_writer *writer, enum journal_priority priority)
+{
+    const uint32_t slots = writer->journal.slots;
+    const uint64_t most = slots - JOURNAL_MARGIN - (priority == MAY_DROP ? slots / JOURNAL_RESERVE : 0);
+
+    return writer->written - oldest_needed(writer) < most;
+}
+
+/*
+ * Makes sure of the pages up to `end` (bytes from the beginning) before they are written: where memory is refused, a
+ * write would be a SIGBUS, or would wake the out-of-memory killer for process 1.
+ */
+static int ensure(struct journal_writer *writer, uint64_t end)
+{
+    char *const ring = (char *)writer->journal.ring;
+    const size_t page = journal_page_size();
+
+    while (writer->ensured < end) {
+        if (madvise(ring + writer->ensured % journal_ring_size(&writer->journal), page, MADV_POPULATE_WRITE) != 0
+            && errno != EINVAL) /* a kernel that does not know it */
+            return -1;
+        writer->ensured += page;
+    }
+    return 0;
+}
+
+/* ---- Writing. ---- */
+
+static int64_t append(struct journal_writer *writer, const struct event *event)
+{
+    struct journal *const journal = &writer->journal;
+
+    if (ensure(writer, (writer->written + 1) * sizeof *event) != 0)
+        return -1;
+    journal->ring[writer->written % journal->slots] = *event;
+    atomic_store_explicit(&journal->facts->written, writer->written + 1, memory_order_seq_cst);
+    return (int64_t)writer->written++;
+}
+
+static void wake_later(struct journal_writer *writer, enum journal_sleep how)
+{
+    if (how == JOURNAL_NAPPING || writer->wakes == JOURNAL_AWAKE)
+        writer->wakes = how;
+}
+
+/* An overflow event stands where the events would have stood that it counts. */
+static int tell_dropped(struct journal_writer *writer)
+{
+    const struct event overflow = { .kind = EVENT_OVERFLOW, .number = (int64_t)writer->dropped };
+
+    if (writer->dropped == 0)
+        return 0;
+    if (!has_room(writer, MAY_DROP) || append(writer, &overflow) < 0)
+        return -1;
+    writer->dropped = 0;
+    return 0;
+}
+
+static void drop(struct journal_writer *writer)
+{
+    writer->dropped++;
+    writer->dropped_ever++;
+}
+
+static int remember(struct journal_writer *writer, const struct event *event)
+{
+    struct late_event *const late = writer->late_count < LATE_MAX ? malloc(sizeof *late) : NULL;
+
+    if (!late)
+        return -1;
+    late->next = NULL;
+    late->event = *event;
+    if (writer->first_late)
+        writer->last_late->next = late;
+    else
+        writer->first_late = late;
+    writer->last_late = late;
+    writer->late_count++;
+    return 0;
+}
+
+/* 0 when nothing is left that came earlier. */
+static int append_late(struct journal_writer *writer)
+{
+    while (writer->first_late) {
+        struct late_event *const late = writer->first_late;
+
+        if (!has_room(writer, MUST_KEEP) || append(writer, &late->event) < 0)
+            return -1;
+        writer->first_late = late->next;
+        writer->late_count--;
+        free(late);
+        wake_later(writer, JOURNAL_ASLEEP);
+    }
+    return 0;
+}
+
+/* Where there is no room for the overflow event, what must be kept stands before it. */
+static int64_t try_to_append(struct journal_writer *writer, const struct event *event, enum journal_priority priority)
+{
+    look_at_reader(writer);
+    if (append_late(writer) != 0 || !has_room(writer, priority))
+        return -1;
+    if (tell_dropped(writer) != 0 && priority == MAY_DROP)
+        return -1;
+    return append(writer, event);
+}
+
+int64_t journal_write(struct journal_writer *writer, const struct event *event, enum journal_priority priority)
+{
+    const int64_t position = try_to_append(writer, event, priority);
+
+    if (position < 0 && (priority == MAY_DROP || remember(writer, event) != 0))
+        drop(writer);
+    wake_later(writer, JOURNAL_ASLEEP);
+    return position;
+}
+
+int64_t journal_ask(struct journal_writer *writer, const struct event *event)
+{
+    const int64_t position = try_to_append(writer, event, MUST_KEEP);
+
+    wake_later(writer, JOURNAL_NAPPING);
+    return position;
+}
+
+/* ---- The reader. ---- */
+
+static void wake(struct journal_writer *writer, unsigned index)
+{
+    static const uint64_t one = 1;
+    _Atomic uint32_t *const sleep = &writer->journal.page->reader[index].sleep;
+    const uint32_t depth = atomic_load_explicit(sleep, memory_order_seq_cst);
+
+    if (depth != JOURNAL_ASLEEP && (depth != JOURNAL_NAPPING || writer->wakes != JOURNAL_NAPPING))
+        return;
+    atomic_store_explicit(sleep, JOURNAL_AWAKE, memory_order_seq_cst);
+    if (write(writer->journal.wake_fd[index], &one, sizeof one) < 0)
+        return; /* it is readable already */
+}
+
+void journal_wake(struct journal_writer *writer)
+{
+    if (writer->wakes == JOURNAL_AWAKE)
+        return;
+    wake(writer, writer->reader);
+    if (writer->holder >= 0 && (unsigned)writer->holder != writer->reader)
+        wake(writer, (unsigned)writer->holder);
+    writer->wakes = JOURNAL_AWAKE;
+}
+
+/* In one piece or two: the ring may turn in between. What is removed reads as zeros. */
+static void give_back(struct journal_writer *writer, uint64_t end)
+{
+    const size_t size = journal_ring_size(&writer->journal);
+    char *const ring = (char *)writer->journal.ring;
+
+    while (writer->released < end) {
+        const size_t at = writer->released % size;
+        const uint64_t left = end - writer->released;
+        const size_t length = left < size - at ? (size_t)left : size - at;
+
+        madvise(ring + at, length, MADV_REMOVE);
+        writer->released += length;
+    }
+}
+
+static void give_back_what_is_read(struct journal_writer *writer)
+{
+    const uint64_t oldest = oldest_needed(writer);
+    const uint64_t step = journal_unread(writer) * sizeof(struct event) > GIVE_BACK ? GIVE_BACK : journal_page_size();
+    const uint64_t end = oldest * sizeof(struct event) / step * step;
+
+    if (end <= writer->released)
+        return;
+    atomic_store_explicit(&writer->journal.facts->oldest, oldest, memory_order_seq_cst);
+    give_back(writer, end);
+}
+
+void journal_look(struct journal_writer *writer)
+{
+    if (!writer->journal.facts)
+        return;
+    look_at_reader(writer);
+    append_late(writer);
+    if (writer->dropped > 0 && tell_dropped(writer) == 0)
+        wake_later(writer, JOURNAL_ASLEEP);
+    give_back_what_is_read(writer);
+}
+
+uint64_t journal_unread(const struct journal_writer *writer)
+{
+    return writer->written - writer->seen;
+}
+
+int journal_is_read(struct journal_writer *writer, int64_t position)
+{
+    look_at_reader(writer);
+    return position >= 0 && (uint64_t)position < writer->seen;
+}
+
+int journal_died_in(const struct journal_writer *writer, int64_t position)
+{
+    const struct journal_reader *const reader = &writer->journal.page->reader[writer->reader];
+
+    return position >= 0 && (uint64_t)position < writer->seen
+           && atomic_load_explicit(&reader->busy, memory_order_acquire) == (uint64_t)position + 1;
+}
+
+int journal_has_orders(struct journal_writer *writer)
+{
+    const uint32_t orders = writer->journal.facts
+                                ? atomic_load_explicit(&writer->journal.page->orders, memory_order_acquire)
+                                : writer->orders;
+    const int moved = orders != writer->orders;
+
+    writer->orders = orders;
+    return moved;
+}
+
+void journal_sent(struct journal_writer *writer, unsigned index)
+{
+    atomic_fetch_add_explicit(&writer->journal.facts->sent[index], 1, memory_order_release);
+}
+
+void journal_prepare(struct journal_writer *writer, unsigned index)
+{
+    struct journal_reader *const reader = &writer->journal.page->reader[index];
+
+    atomic_store(&writer->journal.facts->sent[index], 0);
+    atomic_store(&reader->ahead, writer->written);
+    atomic_store(&reader->busy, 0);
+    atomic_store(&reader->sleep, JOURNAL_AWAKE);
+}
+
+void journal_hold(struct journal_writer *writer, int index)
+{
+    writer->holder = index;
+}
+
+void journal_give(struct journal_writer *writer, unsigned index, pid_t pid)
+{
+    look_at_reader(writer);
+    writer->reader = index;
+    if (pid != 0 && writer->holder == (int)index)
+        writer->holder = -1;
+    if (pid != 0)
+        atomic_store(&writer->journal.page->reader[index].read, writer->seen);
+    atomic_store(&writer->journal.facts->reader, pid);
+    wake_later(writer, JOURNAL_ASLEEP);
+}
