@@ -52,10 +52,11 @@ static void become_engine(struct split *split)
         .exit = _exit,
     };
 
+    const int kept[] = { split->program.channel.fd, split->program.journal.journal.wake_fd[0] };
+
     prctl(PR_SET_NAME, "reaper-lua");
     signal(SIGCHLD, SIG_DFL); /* a handler with SA_NOCLDWAIT would let the kernel reap */
-    close_all_but(split->program.channel.fd, -1);
-    split->program.channel.peer = -1; /* no other program will read what this one leaves; its exec is to be seen */
+    close_all_but(kept, sizeof kept / sizeof *kept);
     _exit(engine_run(&start, &split->options, &split->signals));
 }
 
@@ -72,8 +73,8 @@ static void wait_for_engine(int fd)
 
 static void go_on(struct script *script, const struct split *split)
 {
-    script->fd = split->program_end;
-    script->pid = getpid();
+    link_open(&script->link, split->program_end, &split->program.journal.journal, 0, 0);
+    script->link.view.reading = split->program.hooks & HOOK_REAP ? JOURNAL_READS : JOURNAL_KEEPS;
     script->signals = split->signals;
     script->signals.ignored &= ~SIGNAL_BIT(SIGPIPE); /* libraries ignore it for themselves, not for what is spawned */
     script->configured = split->options;
@@ -82,7 +83,7 @@ static void go_on(struct script *script, const struct split *split)
         close(script->epoll_fd);
     script->epoll_fd = -1;
     environment_rename(&split->names);
-    wait_for_engine(script->fd);
+    wait_for_engine(script->link.fd);
     signals_set_mask(split->signals.mask, NULL);
 }
 
@@ -95,8 +96,14 @@ static int split_in_two(struct script *script, struct split *split)
 
     engine_fill_standard_descriptors();
     fflush(NULL); /* what waits in a buffer would be written twice */
-    if (channel_open(&split->program.channel, &split->program_end) != 0)
+    if (journal_begin(&split->program.journal) != 0)
         return -1;
+    if (channel_open(&split->program.channel, &split->program_end) != 0) {
+        saved = errno;
+        journal_end(&split->program.journal);
+        errno = saved;
+        return -1;
+    }
     signals_take(&split->signals);
     signals_learn_ignored(&split->signals);
     split->names = environment_names();
@@ -109,6 +116,7 @@ static int split_in_two(struct script *script, struct split *split)
         go_on(script, split);
         return 0;
     }
+    journal_end(&split->program.journal);
     signals_set_mask(split->signals.mask, NULL);
     close(split->program_end);
     errno = saved;
@@ -200,14 +208,12 @@ static int collect(lua_State *L)
 {
     struct script *script = lua_touserdata(L, 1);
 
-    script_drop_packets(script);
-    if (script->fd >= 0)
-        close(script->fd);
+    link_close(&script->link);
     if (script->epoll_fd >= 0)
         close(script->epoll_fd);
     if (script->timer_fd >= 0)
         close(script->timer_fd);
-    script->fd = script->epoll_fd = script->timer_fd = -1;
+    script->epoll_fd = script->timer_fd = -1;
     return 0;
 }
 
@@ -218,7 +224,8 @@ static void push_script(lua_State *L)
     memset(script, 0, sizeof *script);
     script->argc = 1;
     script->argv = no_arguments;
-    script->fd = script->epoll_fd = script->timer_fd = -1;
+    script->link.fd = script->epoll_fd = script->timer_fd = -1;
+    script->is_program = 1;
     script->configured = options_default();
     script->log.patient = 1;
     script_apply_options(script);

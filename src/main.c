@@ -21,7 +21,7 @@ static const char license[] =
     "Lua is copyright Lua.org, PUC-Rio, under the same licence.\n";
 
 /* Runs in the new script process, whose dispositions are still those of the engine. */
-static int become_script(const struct engine *engine, int channel_fd)
+static int become_script(const struct engine *engine, unsigned reader, int socket_fd)
 {
     struct inherited_signals signals = engine->origin.signals;
     const struct script_start start = {
@@ -29,7 +29,10 @@ static int become_script(const struct engine *engine, int channel_fd)
         .argv = engine->origin.start->argv,
         .options = &engine->origin.base,
         .signals = &signals,
-        .channel_fd = channel_fd,
+        .socket_fd = socket_fd,
+        .journal = &engine->journal.journal,
+        .reader = reader,
+        .from = engine->journal.written,
         .store_fd = engine->scripts.store_fd,
         .directory_fd = engine->main_child.directory_fd,
         .directory = engine->main_child.directory,
@@ -46,7 +49,7 @@ static int check(int argc, char **argv, const struct options *options, const str
         .argv = argv,
         .options = options,
         .signals = signals,
-        .channel_fd = -1,
+        .socket_fd = -1,
         .store_fd = -1,
         .directory_fd = -1,
     };

@@ -7,11 +7,20 @@
 
 #include "common/messages.h"
 
-/* Closes every descriptor from 3 up but these two, which may be equal or -1. */
-void close_all_but(int first, int second);
+/* Closes every descriptor from 3 up but those of the list, in which -1 stands for none. */
+void close_all_but(const int *kept, int count);
 
-/* The descriptors of a received message, which has no room for more than MESSAGE_FDS_MAX: how many there are. */
-int take_descriptors(const struct msghdr *message, int fds[MESSAGE_FDS_MAX]);
+/*
+ * Sends one packet with descriptors, of which duplicates travel, without waiting. 0, or -1 with errno: EAGAIN when the
+ * socket is full.
+ */
+int send_packet(int socket, const void *bytes, size_t size, const int *fds, int count);
+
+/*
+ * Receives one packet, and its descriptors, which are close-on-exec. `flags` are of recvmsg(2), such as MSG_DONTWAIT.
+ * Its size, which may be more than what fits, 0 at the end, or -1 with errno.
+ */
+ssize_t receive_packet(int socket, void *bytes, size_t size, int fds[MESSAGE_FDS_MAX], int *count, int flags);
 
 /*
  * Writes to an output that polls writable, without waiting and without O_NONBLOCK, which would change it for all who

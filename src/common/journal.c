@@ -206,9 +206,12 @@ int journal_read(struct journal_view *view, struct event *event)
     return look_ahead(view, event);
 }
 
+/* A message may be received before it is counted. */
 int journal_has_messages(const struct journal_view *view)
 {
-    return atomic_load_explicit(&view->journal->facts->sent[view->index], memory_order_acquire) != view->received;
+    const uint32_t sent = atomic_load_explicit(&view->journal->facts->sent[view->index], memory_order_acquire);
+
+    return (int32_t)(sent - view->received) > 0;
 }
 
 int journal_is_readable(const struct journal_view *view)

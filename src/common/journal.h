@@ -19,11 +19,11 @@
 #include "common/messages.h"
 
 enum {
-    JOURNAL_SLOTS = 65536, /* about 12 MB, of which only what is unread is there */
-    JOURNAL_LEAST = 2048,  /* where that much is refused, a half, a quarter, … of it */
-    JOURNAL_MARGIN = 512,  /* slots that are never used, so that the oldest and the newest event share no page */
-    JOURNAL_RESERVE = 16,  /* this part of the ring is for what must be kept */
-    JOURNAL_READERS = 2,   /* the script process, and the one that is about to take its place */
+    JOURNAL_SLOTS = 9 * 8192, /* for 65,536 orphans' deaths: about 13 MB, of which only what is unread is there */
+    JOURNAL_LEAST = 9 * 512,  /* where that much is refused, a half, a quarter, … of it */
+    JOURNAL_MARGIN = 512,     /* slots that are never used, so that the oldest and the newest event share no page */
+    JOURNAL_RESERVE = 9,      /* this part of the ring is for what must be kept */
+    JOURNAL_READERS = 2,      /* the script process, and the one that is about to take its place */
 };
 
 enum journal_sleep {

@@ -60,12 +60,14 @@ struct spawn_request {
     struct spawn_self selves[SELVES_MAX];
     size_t self_count;
 
-    int copies_memory;      /* the caller goes on at once; without it, the caller is suspended until the exec */
-    int sibling;            /* a child of the caller's parent */
-    int session;            /* setsid, otherwise a process group of its own */
-    int keep_group;         /* or that of the caller */
-    int terminal_fd;        /* hand this terminal's foreground to the new group, or -1 */
-    int notify_fd;          /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
+    int copies_memory; /* the caller goes on at once; without it, the caller is suspended until the exec */
+    int sibling;       /* a child of the caller's parent */
+    int session;       /* setsid, otherwise a process group of its own */
+    int keep_group;    /* or that of the caller */
+    int terminal_fd;   /* hand this terminal's foreground to the new group, or -1 */
+    int notify_fd;     /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
+    _Atomic uint32_t
+        *notify_count;      /* the orders that were sent to it, in memory that is shared with its reader; or NULL */
     const char *name;       /* for ORDER_SPAWNED */
     int tell_fds[HELD_MAX]; /* what goes with ORDER_SPAWNED to be kept, or -1 */
 

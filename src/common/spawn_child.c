@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -87,6 +88,8 @@ ON_OWN_STACK static int notify(const struct plan *plan, uint16_t kind)
     do
         sent = sendmsg(plan->notify_fd, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
+    if (request->notify_count)
+        atomic_fetch_add_explicit(request->notify_count, 1, memory_order_release);
     return sent < 0 ? -1 : 0;
 }
 

@@ -6,17 +6,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/messages.h"
+#include "common/journal.h"
 
 enum { CHILDREN_BUCKETS = 256 };
+
+enum owed {
+    OWED_NOTHING,
+    OWED_CHILD,     /* that it is there, with a pidfd */
+    OWED_WITH_HELD, /* and the descriptors that are held of it */
+};
 
 struct child {
     struct child *next;
     pid_t pid;
-    int exec_failed;      /* its death is a failed exec and is not told */
-    int dead;             /* reaped; stays for what is still unread in its outputs */
-    int held[HELD_MAX];   /* the read ends of its stdout and stderr, and of where it tells that it is ready; or -1 */
-    char name[NAME_SIZE]; /* "" when it has none */
+    int exec_failed;    /* its death is a failed exec and is not told */
+    int dead;           /* reaped; stays for what is still unread in its outputs */
+    int held[HELD_MAX]; /* the read ends of its stdout and stderr, and of where it tells that it is ready; or -1 */
+    unsigned char owed[JOURNAL_READERS]; /* enum owed: what is to be handed over to each script process */
+    char name[NAME_SIZE];                /* "" when it has none */
 };
 
 struct children {

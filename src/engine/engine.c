@@ -13,6 +13,7 @@
 
 #include "engine/dismissed.h"
 #include "engine/forward.h"
+#include "engine/handover.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/reap.h"
@@ -21,9 +22,9 @@
 #include "engine/stop.h"
 #include "engine/terminal.h"
 
-static const int64_t flush_early = MILLISECOND / 4; /* a turn that is near enough saves one for it alone */
-static const int64_t look_every = 10 * NANOSECONDS; /* at a script process that has events to read */
-static const int64_t ends_every = NANOSECONDS;      /* at a script process that has ended and cannot be reaped */
+static const int64_t give_back_every = 20 * MILLISECOND; /* while much is unread, and is being read */
+static const int64_t look_every = 10 * NANOSECONDS;      /* at a script process that has events to read */
+static const int64_t ends_every = NANOSECONDS;           /* at a script process that has ended and cannot be reaped */
 
 /* What a state does. An action that is not there does nothing. */
 struct state_row {
@@ -164,13 +165,13 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->main_child.start = spawn_result_empty();
     engine->main_child.status = engine->main_child.code = engine->life.requested_code = -1;
     engine->reaper.oom.fd = -1;
+    engine->reaper.journal_at = NEVER;
     engine->life.deadline = engine->main_child.retry_at = engine->scripts.start_at = NEVER;
     engine->dismissed.deadline = engine->reaper.sweep_at = engine->remains.check_at = engine->scripts.take_up_at =
         engine->reaper.ends_at = NEVER;
     engine->origin.started_at = clock_now();
     scripts_empty_slot(&engine->scripts.current, options);
     scripts_empty_slot(&engine->scripts.candidate, options);
-    channel_collect(&engine->scripts.collected);
     engine->options = *options;
     options_reapply_arguments(&engine->options, start->argc, start->argv);
     apply_log_options(engine);
@@ -202,8 +203,11 @@ static int64_t next_deadline(const struct engine *engine)
     next = sooner(next, engine->scripts.start_at);
     next = sooner(next, engine->dismissed.deadline);
     next = sooner(next, engine->scripts.take_up_at);
-    next = sooner(next, engine->scripts.current.channel.flush_at);
-    next = sooner(next, engine->scripts.candidate.channel.flush_at);
+    next = sooner(next, engine->scripts.current.channel.again_at);
+    next = sooner(next, engine->scripts.candidate.channel.again_at);
+    next = sooner(next, engine->scripts.current.shut_at);
+    next = sooner(next, engine->scripts.candidate.shut_at);
+    next = sooner(next, engine->reaper.journal_at);
     next = sooner(next, engine->scripts.current.look_at);
     next = sooner(next, engine->scripts.candidate.look_at);
     return sooner(next, questions_deadline(engine));
@@ -242,10 +246,10 @@ static void expire(struct engine *engine)
         scripts_look(engine, &engine->scripts.current);
     if (engine->scripts.candidate.look_at <= now)
         scripts_look(engine, &engine->scripts.candidate);
-    if (engine->scripts.current.channel.flush_at <= now + flush_early)
-        channel_flush(&engine->scripts.current.channel);
-    if (engine->scripts.candidate.channel.flush_at <= now + flush_early)
-        channel_flush(&engine->scripts.candidate.channel);
+    if (engine->scripts.current.channel.again_at <= now)
+        handover_step(engine, &engine->scripts.current);
+    if (engine->scripts.candidate.channel.again_at <= now)
+        handover_step(engine, &engine->scripts.candidate);
 }
 
 /* While the script process has something to read, look from time to time whether it does. */
@@ -255,13 +259,13 @@ static void plan_look(struct engine *engine)
     int64_t after = look_every;
 
     if (slot->state != SLOT_READY || slot->look_at != NEVER || engine->origin.start->program
-        || !channel_unread(&slot->channel))
+        || journal_unread(&engine->journal) == 0)
         return; /* a program reads when it likes */
     if (engine->options.script_timeout > 0)
         after = sooner(after, engine->options.script_timeout);
     slot->look_at = clock_after(after);
     slot->unread_since = clock_now();
-    channel_stalled(&slot->channel);
+    slot->unread_from = engine->journal.seen;
 }
 
 static void check_died(struct engine *engine)
@@ -272,6 +276,8 @@ static void check_died(struct engine *engine)
     if (states[engine->life.state].died)
         states[engine->life.state].died(engine);
 }
+
+enum { MUCH = 256 }; /* events: some 48 kB */
 
 enum { ENDS_MAX = 2 + DISMISSED_MAX }; /* script processes that may end */
 
@@ -372,9 +378,9 @@ static void serve(struct engine *engine)
     if (fds[POLL_SCRIPT].revents || fds[POLL_CANDIDATE].revents)
         scripts_read_orders(engine, SOME_ORDERS);
     if (fds[POLL_SCRIPT].revents & POLLOUT)
-        channel_flush(&engine->scripts.current.channel);
+        handover_step(engine, &engine->scripts.current);
     if (fds[POLL_CANDIDATE].revents & POLLOUT)
-        channel_flush(&engine->scripts.candidate.channel);
+        handover_step(engine, &engine->scripts.candidate);
     for (int i = 0; i < watched; i++)
         if (fds[POLL_WATCHED + i].revents)
             engine->life.something_died = 1;
@@ -387,6 +393,21 @@ static void check_shut(struct engine *engine)
         scripts_read_orders(engine, SOME_ORDERS);
 }
 
+/* While much is unread its memory is given back as it is read: nothing else wakes the engine for that. */
+static void look_at_journal(struct engine *engine)
+{
+    const uint64_t before = engine->journal.seen;
+    const int64_t now = clock_now();
+
+    journal_look(&engine->journal);
+    if (journal_unread(&engine->journal) < MUCH)
+        engine->reaper.journal_at = NEVER;
+    else if (engine->reaper.journal_at <= now || engine->reaper.journal_at == NEVER)
+        engine->reaper.journal_at = engine->journal.seen != before || engine->reaper.journal_at == NEVER
+                                        ? now + give_back_every
+                                        : now + look_every;
+}
+
 static void turn(struct engine *engine)
 {
     if (waits_for_signals_only(engine))
@@ -396,7 +417,9 @@ static void turn(struct engine *engine)
     check_died(engine);
     expire(engine);
     check_shut(engine);
+    look_at_journal(engine);
     plan_look(engine);
+    journal_wake(&engine->journal);
 }
 
 /* A signalfd is all that the engine cannot do without; before COMMAND is started it is waited for. */
@@ -415,7 +438,7 @@ static void tear_down(struct engine *engine)
     remains_unwatch(engine);
     channel_close(&engine->scripts.current.channel);
     channel_close(&engine->scripts.candidate.channel);
-    channel_close(&engine->scripts.collected);
+    journal_end(&engine->journal);
     close(engine->signal_fd);
     close(engine->waiting_fd);
     if (engine->main_child.start.report_fd >= 0)

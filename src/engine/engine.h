@@ -29,6 +29,7 @@
 #include "engine/cgroup.h"
 #include "engine/channel.h"
 #include "engine/children.h"
+#include "engine/journal_writer.h"
 
 enum engine_state {
     ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
@@ -57,6 +58,7 @@ struct deaths;
 struct engine_program {
     pid_t pid;
     struct channel channel;
+    struct journal_writer journal;
     unsigned hooks;
     pid_t told;    /* whose deaths are told, as wait4(2) takes it; all are reaped */
     int subreaper; /* become one, where this is not process 1 */
@@ -70,7 +72,7 @@ struct engine_start {
     pid_t parent;                         /* getppid() of the first moment */
     const struct engine_program *program; /* or NULL */
     /* Runs in the new script process and gives its exit code, with which that process ends. */
-    int (*become_script)(const struct engine *engine, int channel_fd);
+    int (*become_script)(const struct engine *engine, unsigned reader, int socket_fd);
     void (*exit)(int code);
 };
 
@@ -79,6 +81,8 @@ enum slot_state {
     SLOT_LOADING,
     SLOT_READY,
 };
+
+enum { REPLIES_MAX = 4 }; /* who asks waits for the reply, so more than one is not owed to an honest script */
 
 /* One script process, or the place for one. */
 struct slot {
@@ -93,8 +97,14 @@ struct slot {
     int64_t ready_at; /* when it was loaded */
     int64_t look_at;  /* when to look whether it reads its events */
     int64_t unread_since;
+    uint64_t unread_from; /* the position of the reader then */
+    int64_t shut_at;      /* when to take it for shut, if it has not ended until then; NEVER */
     int told_stuck, told_shut;
-    unsigned late_replies; /* that stand in the backlog although it is full */
+    unsigned index;                  /* as a reader of the journal */
+    int owes_children;               /* some have not been handed over yet, since the socket is full */
+    int owes_start;                  /* the start is to be told after them */
+    struct event reply[REPLIES_MAX]; /* for which the socket had no room */
+    int reply_count;
 };
 
 enum question_kind {
@@ -116,7 +126,8 @@ struct question {
     pid_t asked; /* the script process that has been asked, or 0 */
     int losses;  /* script processes that were lost while they were asked */
     int64_t deadline;
-    struct event event; /* as it is sent, to be sent again to a script process that takes the place of a lost one */
+    int64_t position;   /* in the journal */
+    struct event event; /* as it is written, to be written again for a script process that replaces a lost one */
     int32_t code;       /* of a signal's record: SI_QUEUE has a value */
     uint64_t value;
 };
@@ -178,8 +189,7 @@ struct terminal {
 
 struct scripts {
     struct slot current, candidate;
-    struct channel collected; /* deaths that the next script process is told when it is loaded */
-    int64_t start_at;         /* when to start it again; NEVER */
+    int64_t start_at; /* when to start it again; NEVER */
     int64_t delay;
     int wanted;         /* a reload was asked for when it could not begin */
     int64_t take_up_at; /* when a reloaded script begins at the latest; NEVER */
@@ -201,6 +211,7 @@ struct reaper {
     int64_t sweep_at;          /* when to sweep; NEVER */
     int64_t sweep_allowed;     /* not before this moment, to keep sweeping below its share of the time */
     int64_t ends_at;           /* when to look again at the pidfd of a script process that could not be reaped; NEVER */
+    int64_t journal_at;        /* when to see how far the journal has been read; NEVER */
     int64_t sweep_cost;        /* nanoseconds of a walk over all children */
     unsigned pids_like_events; /* reap_expect: bits of codes whose poll events have been such a pid */
     const struct deaths *telling; /* those that are being told, or NULL */
@@ -232,6 +243,7 @@ struct engine {
     struct main_child main_child;
     struct terminal terminal;
     struct children children; /* spawned by script processes */
+    struct journal_writer journal;
     struct scripts scripts;
     struct dismissals dismissed;
     struct questions questions;

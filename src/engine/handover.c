@@ -5,53 +5,118 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct hand_over {
-    struct channel *channel;
+/* The message is counted, so that it is read before the events that follow. 0, or -1: there is no room. */
+static int post(struct engine *engine, struct slot *slot, const struct event *event, const int *fds, int count)
+{
+    if (channel_send(&slot->channel, event, fds, count) != 0)
+        return -1;
+    journal_sent(&engine->journal, slot->index);
+    return 0;
+}
+
+/* ---- Replies. ---- */
+
+static void send_replies(struct engine *engine, struct slot *slot)
+{
+    int sent = 0;
+
+    while (sent < slot->reply_count && post(engine, slot, &slot->reply[sent], NULL, 0) == 0)
+        sent++;
+    slot->reply_count -= sent;
+    memmove(slot->reply, &slot->reply[sent], (size_t)slot->reply_count * sizeof *slot->reply);
+}
+
+/* Who asks without reading its replies gets no more of them. */
+void handover_reply(struct engine *engine, struct slot *slot, const struct event *event, int fd)
+{
+    struct event *const late = &slot->reply[slot->reply_count];
+
+    if (slot->reply_count == 0 && post(engine, slot, event, &fd, fd >= 0) == 0)
+        return;
+    if (slot->reply_count == REPLIES_MAX)
+        return;
+    *late = *event;
+    late->flags &= (uint16_t)~EVENT_HAS_PIDFD;
+    slot->reply_count++;
+}
+
+/* ---- Children. ---- */
+
+struct receiver {
+    struct engine *engine;
+    struct slot *slot;
     int with_held;
 };
 
-static void hand_over_child(struct child *child, void *context)
+static int child_message(const struct child *child, int with_held, struct event *event, int fds[MESSAGE_FDS_MAX])
 {
-    const struct hand_over *const to = context;
-    struct event event;
-    int fds[MESSAGE_FDS_MAX];
+    const int pidfd = child->dead ? -1 : (int)syscall(SYS_pidfd_open, child->pid, 0);
     int count = 0;
-    int pidfd = -1;
 
-    if (child->exec_failed)
-        return;
-    memset(&event, 0, sizeof event);
-    event.kind = EVENT_CHILD;
-    event.pid = child->pid;
-    memcpy(event.name, child->name, sizeof event.name);
-    if (!child->dead)
-        pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    memset(event, 0, sizeof *event);
+    event->kind = EVENT_CHILD;
+    event->pid = child->pid;
+    event->status = child->dead;
+    memcpy(event->name, child->name, sizeof event->name);
     if (pidfd >= 0) {
-        event.flags |= EVENT_HAS_PIDFD;
+        event->flags |= EVENT_HAS_PIDFD;
         fds[count++] = pidfd;
     }
-    event.status = child->dead;
-    for (int i = 0; i < HELD_MAX && to->with_held; i++) {
+    for (int i = 0; i < HELD_MAX && with_held; i++) {
         if (child->held[i] < 0)
             continue;
-        event.flags |= EVENT_HAS_HELD(i);
+        event->flags |= EVENT_HAS_HELD(i);
         fds[count++] = child->held[i];
     }
-    channel_put_fds(to->channel, &event, fds, count);
-    channel_flush(to->channel); /* before the next one: the duplicates in the backlog use up descriptors */
-    if (pidfd >= 0)
-        close(pidfd);
+    return count;
 }
 
-void hand_over_children(struct engine *engine, struct slot *slot, int with_held)
+static void send_child(struct child *child, void *context)
 {
-    struct hand_over to = { &slot->channel, with_held };
+    const struct receiver *const to = context;
+    unsigned char *const owed = &child->owed[to->slot->index];
+    int fds[MESSAGE_FDS_MAX];
+    struct event event;
+    int count;
 
-    children_each(&engine->children, hand_over_child, &to);
+    if (*owed == OWED_NOTHING || !channel_has_room(&to->slot->channel))
+        return;
+    count = child_message(child, *owed == OWED_WITH_HELD, &event, fds);
+    if (child->exec_failed || post(to->engine, to->slot, &event, fds, count) == 0)
+        *owed = OWED_NOTHING;
+    if (event.flags & EVENT_HAS_PIDFD)
+        close(fds[0]);
 }
 
-void hand_over_start(struct engine *engine, struct slot *slot)
+static void send_children(struct engine *engine, struct slot *slot)
 {
+    struct receiver to = { engine, slot, 0 };
+
+    children_each(&engine->children, send_child, &to);
+    slot->owes_children = !channel_has_room(&slot->channel);
+}
+
+static void owe_child(struct child *child, void *context)
+{
+    const struct receiver *const to = context;
+
+    child->owed[to->slot->index] = to->with_held ? OWED_WITH_HELD : OWED_CHILD;
+}
+
+void handover_children(struct engine *engine, struct slot *slot, int with_held)
+{
+    struct receiver to = { engine, slot, with_held };
+
+    children_each(&engine->children, owe_child, &to);
+    slot->owes_children = 1;
+    handover_step(engine, slot);
+}
+
+/* ---- The start. ---- */
+
+static void send_start(struct engine *engine, struct slot *slot)
+{
+    const int pidfd = engine->main_child.pid > 0 ? engine->main_child.pidfd : -1;
     struct event event;
 
     memset(&event, 0, sizeof event);
@@ -60,10 +125,27 @@ void hand_over_start(struct engine *engine, struct slot *slot)
     event.number = slot->reason;
     if (engine->life.state > ENGINE_RUNNING)
         event.flags |= EVENT_IN_STOP;
-    if (engine->main_child.pid > 0 && engine->main_child.pidfd >= 0) {
+    if (pidfd >= 0)
         event.flags |= EVENT_HAS_PIDFD;
-        channel_put_fds(&slot->channel, &event, &engine->main_child.pidfd, 1);
-    } else {
-        channel_put(&slot->channel, &event, MUST_KEEP);
-    }
+    slot->owes_start = post(engine, slot, &event, &pidfd, pidfd >= 0) != 0;
+}
+
+void handover_start(struct engine *engine, struct slot *slot)
+{
+    slot->owes_start = 1;
+    handover_step(engine, slot);
+}
+
+void handover_step(struct engine *engine, struct slot *slot)
+{
+    if (slot->channel.fd < 0)
+        return;
+    slot->channel.full = 0;
+    slot->channel.again_at = NEVER;
+    if (slot->reply_count > 0)
+        send_replies(engine, slot);
+    if (slot->owes_children && slot->reply_count == 0)
+        send_children(engine, slot);
+    if (slot->owes_start && !slot->owes_children && slot->reply_count == 0)
+        send_start(engine, slot);
 }

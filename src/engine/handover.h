@@ -1,16 +1,25 @@
-/* handover.h: what a script process is told when it takes up its work. */
+/*
+ * handover.h: what a new script process is told through its socket: the children that earlier ones have spawned, and
+ * that it may begin.
+ *
+ * The socket may be full, since the script is still being loaded and reads nothing. What is owed is noted, and
+ * handover_step() goes on when there is room.
+ */
 #ifndef REAPER_ENGINE_HANDOVER_H
 #define REAPER_ENGINE_HANDOVER_H
 
 #include "engine/engine.h"
 
-/*
- * EVENT_CHILD for each spawned child that lives or has unread output. A candidate gets the outputs only when it takes
- * over: two readers of one pipe would each see half of it.
- */
-void hand_over_children(struct engine *engine, struct slot *slot, int with_held);
+/* Hands over all children, and with `with_held` the descriptors that are held of them. */
+void handover_children(struct engine *engine, struct slot *slot, int with_held);
 
-/* EVENT_START, with the main child. */
-void hand_over_start(struct engine *engine, struct slot *slot);
+/* Tells the start, after the children. */
+void handover_start(struct engine *engine, struct slot *slot);
+
+/* Replies to a request of the script process, with a descriptor or -1. */
+void handover_reply(struct engine *engine, struct slot *slot, const struct event *event, int fd);
+
+/* Sends what is owed, as far as there is room. */
+void handover_step(struct engine *engine, struct slot *slot);
 
 #endif

@@ -9,7 +9,7 @@
 #include "common/journal.h"
 
 enum journal_priority {
-    MAY_DROP,  /* an orphan's death: not in the last sixteenth of the ring */
+    MAY_DROP,  /* an orphan's death: not in the last ninth of the ring */
     MUST_KEEP, /* what somebody waits for: beyond the ring it is remembered until there is room */
 };
 

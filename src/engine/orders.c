@@ -6,13 +6,12 @@
 #include <unistd.h>
 
 #include "engine/dismissed.h"
+#include "engine/handover.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/reap.h"
 #include "engine/scripts.h"
 #include "engine/stop.h"
-
-enum { LATE_REPLIES_MAX = 64 }; /* past the backlog's end */
 
 /* One order on its way. Descriptors that are taken over are set to -1 in `fds`. */
 struct delivery {
@@ -153,16 +152,6 @@ static struct event reply_to(uint32_t serial)
     return event;
 }
 
-/*
- * Who asks waits for it, so it has to come where the backlog is full of deaths that have not been read. Replies that
- * nobody reads are another matter.
- */
-static void put_reply(struct slot *slot, const struct event *event)
-{
-    slot->late_replies = slot->channel.backlog < BACKLOG_MAX ? 0 : slot->late_replies + 1;
-    channel_put(&slot->channel, event, slot->late_replies < LATE_REPLIES_MAX ? MUST_KEEP : MAY_DROP);
-}
-
 /* The slot of the script process that has given the order, or NULL when that has gone. */
 static struct slot *slot_of(struct engine *engine, const struct main_order *order)
 {
@@ -177,9 +166,10 @@ void orders_main_started(struct engine *engine, const struct main_order *order)
     struct event event = reply_to(order->serial);
 
     event.pid = engine->main_child.pid;
-    event.flags = EVENT_HAS_PIDFD;
+    if (engine->main_child.pidfd >= 0)
+        event.flags = EVENT_HAS_PIDFD;
     if (slot)
-        channel_put_fds(&slot->channel, &event, &engine->main_child.pidfd, engine->main_child.pidfd >= 0);
+        handover_reply(engine, slot, &event, engine->main_child.pidfd);
 }
 
 int orders_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why)
@@ -192,7 +182,7 @@ int orders_main_failed(struct engine *engine, const struct main_order *order, in
     event.pid = -1;
     event.status = error;
     snprintf(event.of.text, sizeof event.of.text, "%s", why);
-    put_reply(slot, &event);
+    handover_reply(engine, slot, &event, -1);
     return 0;
 }
 
@@ -212,9 +202,8 @@ static void stats(struct engine *engine, struct delivery *delivery)
     event.kind = EVENT_STATS;
     event.of.statistics = engine->statistics;
     event.of.statistics.uptime_ns = clock_now() - engine->origin.started_at;
-    event.of.statistics.dropped =
-        (int64_t)(engine->scripts.current.channel.dropped_ever + engine->scripts.collected.dropped_ever);
-    put_reply(delivery->slot, &event);
+    event.of.statistics.dropped = (int64_t)engine->journal.dropped_ever;
+    handover_reply(engine, delivery->slot, &event, -1);
 }
 
 static order_function *const functions[ORDER_COUNT] = {

@@ -33,20 +33,18 @@ static int64_t time_for(const struct engine *engine, enum question_kind kind)
     return kind == QUESTION_SERVICES && timeout < services_patience ? services_patience : timeout;
 }
 
-static void put(struct engine *engine, struct question *question)
+/* Writes it into the journal, for the script process that reads now or next. 0, or -1 when there is no room. */
+static int put(struct engine *engine, struct question *question)
 {
-    if (question->asked == engine->scripts.current.pid)
-        return;
-    question->asked = engine->scripts.current.pid;
-    channel_put(&engine->scripts.current.channel, &question->event, MUST_KEEP);
+    question->asked = engine->scripts.current.state == SLOT_READY ? engine->scripts.current.pid : 0;
+    question->position = journal_ask(&engine->journal, &question->event);
+    return question->position < 0 ? -1 : 0;
 }
 
 /* Services are stopped in order whatever else is being asked: one place is theirs. */
 static int may_ask(const struct engine *engine, enum question_kind kind)
 {
-    return engine_has_listener(engine)
-           && (kind == QUESTION_SERVICES
-               || (engine->options.hook_timeout > 0 && engine->scripts.current.channel.backlog < BACKLOG_MAX));
+    return engine_has_listener(engine) && (kind == QUESTION_SERVICES || engine->options.hook_timeout > 0);
 }
 
 int questions_ask(struct engine *engine, struct question *question)
@@ -72,9 +70,9 @@ int questions_ask(struct engine *engine, struct question *question)
     question->waiting = 0;
     question->asked = 0;
     question->losses = 0;
+    if (put(engine, question) != 0)
+        return -1;
     *place = *question;
-    if (engine->scripts.current.state == SLOT_READY)
-        put(engine, place);
     return 0;
 }
 
@@ -137,9 +135,7 @@ void questions_services_turn(struct engine *engine)
         question->event.number = 1;
         question->waiting = 0;
         question->asked = 0;
-        question->deadline = clock_after(services_patience);
-        if (engine->scripts.current.state == SLOT_READY)
-            put(engine, question);
+        question->deadline = put(engine, question) == 0 ? clock_after(services_patience) : clock_now();
     }
 }
 
@@ -172,9 +168,8 @@ int64_t questions_deadline(const struct engine *engine)
     return nearest;
 }
 
-/* A hook that was waited for gets a new deadline. A stop that takes one script process after the other does not go on
- * so. */
-void questions_script_lost(struct engine *engine)
+/* A hook that was waited for gets a new deadline. A stop that takes one script process after the other ends, too. */
+void questions_script_lost(struct engine *engine, int has_died)
 {
     for (int i = 0; i < engine->questions.used; i++) {
         struct question *question = &engine->questions.list[i];
@@ -183,6 +178,8 @@ void questions_script_lost(struct engine *engine)
             question->deadline = clock_now();
             continue;
         }
+        if (has_died && question->kind == QUESTION_MAIN_END && journal_died_in(&engine->journal, question->position))
+            question->event.flags |= EVENT_TOLD; /* a death that has ended one is not told to the next */
         if (question->kind == QUESTION_NONE || !question->waiting)
             continue;
         question->waiting = 0;
@@ -190,11 +187,18 @@ void questions_script_lost(struct engine *engine)
     }
 }
 
+/* What its predecessor has not read it reads by itself. */
 void questions_repeat(struct engine *engine)
 {
-    for (int i = 0; i < engine->questions.used; i++)
-        if (engine->questions.list[i].kind != QUESTION_NONE && engine->questions.list[i].kind != QUESTION_RELOAD)
-            put(engine, &engine->questions.list[i]);
+    for (int i = 0; i < engine->questions.used; i++) {
+        struct question *question = &engine->questions.list[i];
+
+        if (question->kind == QUESTION_NONE || question->kind == QUESTION_RELOAD)
+            continue;
+        question->asked = engine->scripts.current.pid;
+        if (journal_is_read(&engine->journal, question->position) && put(engine, question) != 0)
+            question->deadline = clock_now();
+    }
 }
 
 void questions_forget(struct engine *engine, enum question_kind kind)
@@ -218,9 +222,4 @@ int questions_is_asked(const struct engine *engine, pid_t pid)
         if (engine->questions.list[i].kind == QUESTION_SIGNAL && pid > 0 && engine->questions.list[i].asked == pid)
             return 1;
     return 0;
-}
-
-int questions_serial_is_open(const void *engine, uint32_t serial)
-{
-    return find((struct engine *)engine, serial) != NULL;
 }

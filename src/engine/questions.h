@@ -28,20 +28,19 @@ void questions_expire(struct engine *engine);
 /* The nearest deadline, or NEVER. */
 int64_t questions_deadline(const struct engine *engine);
 
-/* The script process is gone: the hooks that were waited for are, too. */
-void questions_script_lost(struct engine *engine);
+/* The script process is gone, and the hooks that were waited for are, too; `has_died`: not because it was replaced. */
+void questions_script_lost(struct engine *engine, int has_died);
 
-/* Asks a new script process what its predecessor left open. */
+/* Asks a new script process what its predecessor has read and left open. */
 void questions_repeat(struct engine *engine);
 
 /* Forgets the questions of a kind, without answer. */
 void questions_forget(struct engine *engine, enum question_kind kind);
 
-/* True when one of that kind, or with that serial, is open. */
+/* True when one of that kind is open. */
 int questions_is_open(const struct engine *engine, enum question_kind kind);
 
 /* True while this script process has not answered what to do with a signal. */
 int questions_is_asked(const struct engine *engine, pid_t pid);
-int questions_serial_is_open(const void *engine, uint32_t serial);
 
 #endif

@@ -50,8 +50,7 @@ struct death {
 /* Deaths are reaped first and told together, so that the orders of the script process are read only once for all. */
 struct deaths {
     size_t count;
-    int orders_read; /* since all of these died */
-    size_t total;    /* in this turn */
+    size_t total; /* in this turn */
     struct death list[DEATHS];
 };
 
@@ -250,12 +249,11 @@ int reap_is_ours(const struct engine *engine, pid_t pid)
  * seen. */
 static void read_orders(struct engine *engine, struct deaths *deaths)
 {
-    if (deaths->orders_read)
+    if (!journal_has_orders(&engine->journal))
         return;
     engine->reaper.telling = deaths;
     scripts_read_orders(engine, ALL_ORDERS);
     engine->reaper.telling = NULL;
-    deaths->orders_read = 1;
 }
 
 static void tell_deaths(struct engine *engine, struct deaths *deaths)
@@ -267,7 +265,6 @@ static void tell_deaths(struct engine *engine, struct deaths *deaths)
         tell_death(engine, &deaths->list[i]);
     deaths->total += deaths->count;
     deaths->count = 0;
-    deaths->orders_read = 0; /* what dies from here on may have been spawned since */
     engine->life.something_died = 1;
 }
 
@@ -376,7 +373,6 @@ static int reap_some(struct engine *engine, int64_t *now, struct deaths *deaths)
     if (pid == 0)
         return 0;
     make_room(engine, deaths);
-    deaths->orders_read = 0;
     reap_one(engine, pid, deaths);
     if (engine->reaper.sweep_cost > sweep_dear) {
         comb(engine, pid, 1, deaths);
@@ -417,7 +413,6 @@ static struct deaths *no_deaths(void)
     static struct deaths deaths;
 
     deaths.count = deaths.total = 0;
-    deaths.orders_read = 0;
     return &deaths;
 }
 
@@ -464,7 +459,6 @@ void reap_and_forward(struct engine *engine, int signal_fd)
 
         signal_fd = engine->signal_fd; /* which does not wait */
         count = got > 0 ? (size_t)got / sizeof *records : 0;
-        deaths->orders_read = 0;
         read_orders(engine, deaths);
         for (size_t i = 0; i < count; i++) {
             const int is_about_a_child = reap_is_about_a_child(engine, &records[i]);

@@ -25,6 +25,7 @@ static const int64_t delay_max = 10 * NANOSECONDS;
 static const int64_t stable_after =
     10 * NANOSECONDS; /* a script process that ran so long starts a new series of delays */
 static const int64_t stuck_after = 10 * NANOSECONDS;
+static const int64_t ends_soon = NANOSECONDS;   /* from the end of its socket to its own */
 static const int64_t killed_ends = NANOSECONDS; /* what KILL does not end by then is in uninterruptible sleep */
 
 enum { ORDERS_A_TURN = 64, ORDERS_AT_MOST = 4096 };
@@ -41,16 +42,15 @@ static int start_script(struct engine *engine, struct slot *slot, enum start_rea
 {
     int script_end;
 
-    memset(slot, 0, sizeof *slot);
-    slot->pidfd = -1;
-    slot->options = engine->origin.base;
+    scripts_empty_slot(slot, &engine->origin.base);
+    slot->index = slot == &engine->scripts.candidate ? 1U - engine->scripts.current.index : slot->index;
     slot->reason = reason;
-    slot->look_at = NEVER;
+    journal_prepare(&engine->journal, slot->index);
     if (channel_open(&slot->channel, &script_end) != 0)
         return -1;
     slot->pid = fork_script();
     if (slot->pid == 0)
-        engine->origin.start->exit(engine->origin.start->become_script(engine, script_end));
+        engine->origin.start->exit(engine->origin.start->become_script(engine, slot->index, script_end));
     close(script_end);
     if (slot->pid < 0) {
         const int saved = errno;
@@ -64,7 +64,9 @@ static int start_script(struct engine *engine, struct slot *slot, enum start_rea
     slot->state = SLOT_LOADING;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "script %d started", (int)slot->pid);
-    hand_over_children(engine, slot, reason != START_RELOAD);
+    if (reason == START_RELOAD)
+        journal_hold(&engine->journal, (int)slot->index);
+    handover_children(engine, slot, reason != START_RELOAD);
     return 0;
 }
 
@@ -85,7 +87,7 @@ static double next_delay(const struct engine *engine)
 void scripts_start_first(struct engine *engine)
 {
     engine->scripts.store_fd = memfd_create("reaper-store", MFD_CLOEXEC);
-    if (start_script(engine, &engine->scripts.current, START_FIRST) == 0)
+    if (journal_begin(&engine->journal) == 0 && start_script(engine, &engine->scripts.current, START_FIRST) == 0)
         return;
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s", strerror(errno));
     stop_load_failed(engine, 125);
@@ -111,14 +113,15 @@ void scripts_take_program(struct engine *engine)
     slot->pid = engine->main_child.pid = program->pid;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     slot->channel = program->channel;
+    engine->journal = program->journal;
+    journal_give(&engine->journal, 0, slot->pid);
     slot->ready_at = clock_now();
     scripts_slot_listens(engine, slot, program->hooks);
     take_terminal(engine, slot->pid);
     engine_begin(engine);
     engine->reaper.sweep_at = clock_now(); /* what has died before has sent its signal before */
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
-    hand_over_start(engine, slot);
-    channel_flush(&slot->channel);
+    handover_start(engine, slot);
 }
 
 void scripts_start_again(struct engine *engine)
@@ -173,10 +176,17 @@ static void replace_shut(struct engine *engine, struct slot *slot)
 {
     if (!slot->channel.shut || slot->told_shut || slot->pid == 0)
         return;
+    if (!engine->origin.start->program && slot->shut_at == NEVER) { /* mostly it is ending just now */
+        slot->shut_at = clock_after(ends_soon);
+        return;
+    }
+    if (slot->shut_at != NEVER && clock_now() < slot->shut_at)
+        return;
+    slot->shut_at = NEVER;
     slot->told_shut = 1;
     if (engine->origin.start->program) { /* it lives on, and listens to nothing */
         slot->hooks = 0;
-        questions_script_lost(engine);
+        questions_script_lost(engine, 0);
         return;
     }
     log_line(&engine->log, LOG_LEVEL_ERROR, "the script process has shut its channel: replacing it");
@@ -248,17 +258,19 @@ static void take_up(struct engine *engine, struct slot *slot)
     slot->state = SLOT_READY;
     slot->ready_at = clock_now();
     engine_apply_options(engine);
-    hand_over_start(engine, slot);
+    journal_give(&engine->journal, slot->index, slot->pid);
     questions_repeat(engine);
-    channel_splice(&slot->channel, &engine->scripts.collected);
+    handover_start(engine, slot);
 }
 
 void scripts_empty_slot(struct slot *slot, const struct options *options)
 {
+    const unsigned index = slot->index;
+
     memset(slot, 0, sizeof *slot);
-    slot->channel.fd = slot->channel.peer = slot->pidfd = -1;
-    slot->channel.flush_at = NEVER;
-    slot->look_at = NEVER;
+    slot->index = index;
+    slot->channel.fd = slot->pidfd = -1;
+    slot->channel.again_at = slot->look_at = slot->shut_at = NEVER;
     slot->options = *options;
 }
 
@@ -270,10 +282,10 @@ static void dismiss_old(struct engine *engine)
     dismissed_kill(engine);
     hear_out(engine, old);
     if (old->state != SLOT_EMPTY) {
-        channel_salvage(&old->channel, &engine->scripts.collected, questions_serial_is_open, engine);
+        journal_give(&engine->journal, old->index, 0);
         channel_close(&old->channel);
         dismissed_add(engine, old);
-        questions_script_lost(engine);
+        questions_script_lost(engine, 0);
     }
     engine->scripts.start_at = NEVER;
 }
@@ -283,7 +295,7 @@ void scripts_promoted(struct engine *engine)
     engine->scripts.take_up_at = NEVER;
     if (engine->scripts.current.state != SLOT_LOADING)
         return;
-    hand_over_children(engine, &engine->scripts.current, 1);
+    handover_children(engine, &engine->scripts.current, 1);
     take_up(engine, &engine->scripts.current);
     log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
     scripts_reload_again(engine);
@@ -333,8 +345,6 @@ void scripts_slot_listens(struct engine *engine, struct slot *slot, unsigned hoo
     slot->hooks = hooks;
     if (hooks & HOOK_REAP_INFO)
         oom_watch_open(&engine->reaper.oom);
-    if (hooks & HOOK_REAP && engine_has_program(engine))
-        channel_splice(&slot->channel, &engine->scripts.collected);
 }
 
 void scripts_slot_ready(struct engine *engine, struct slot *slot, unsigned hooks)
@@ -374,7 +384,8 @@ static void forget_slot(struct slot *slot)
     slot->pidfd = -1;
     slot->state = SLOT_EMPTY;
     slot->pid = 0;
-    slot->look_at = NEVER;
+    slot->look_at = slot->shut_at = NEVER;
+    slot->reply_count = slot->owes_children = slot->owes_start = 0;
 }
 
 static void script_lost(struct engine *engine, const char *how)
@@ -384,9 +395,8 @@ static void script_lost(struct engine *engine, const char *how)
     if (slot->ready_at && clock_now() - slot->ready_at > stable_after)
         engine->scripts.delay = 0;
     engine->scripts.take_up_at = NEVER; /* it may have waited for its predecessor: its successor does not */
-    channel_salvage(&slot->channel, &engine->scripts.collected, questions_serial_is_open, engine);
     forget_slot(slot);
-    questions_script_lost(engine);
+    questions_script_lost(engine, 1);
     if (engine->life.state == ENGINE_LOADING) {
         if (!slot->failed)
             log_line(&engine->log, LOG_LEVEL_ERROR, "the script process ended (%s) while it loaded the script", how);
@@ -404,6 +414,7 @@ static void script_lost(struct engine *engine, const char *how)
 
 static void candidate_lost(struct engine *engine, const char *how)
 {
+    journal_hold(&engine->journal, -1);
     forget_slot(&engine->scripts.candidate);
     questions_forget(engine, QUESTION_RELOAD);
     if (engine->life.state == ENGINE_RUNNING)
@@ -463,7 +474,6 @@ void scripts_dismiss(struct engine *engine)
     if (engine->scripts.current.pid == 0)
         return;
     dismissed_kill(engine);
-    channel_flush(&engine->scripts.current.channel);
     hear_out(engine, &engine->scripts.current);
     if (engine->scripts.current.pid == 0)
         return; /* an order has done it */
@@ -478,53 +488,29 @@ void scripts_dismiss(struct engine *engine)
 
 void scripts_read_orders(struct engine *engine, enum orders_amount amount)
 {
+    journal_has_orders(&engine->journal); /* as many as have been sent until now */
     read_orders_of(engine, &engine->scripts.current, amount);
     read_orders_of(engine, &engine->scripts.candidate, amount);
 }
 
-/* Where the next script process is told when there is none that is loaded. */
-static struct channel *listener(struct engine *engine)
-{
-    return engine->scripts.current.state == SLOT_READY ? &engine->scripts.current.channel : &engine->scripts.collected;
-}
-
 void scripts_put_orphan(struct engine *engine, const struct event *event)
 {
-    if (engine->scripts.current.hooks & HOOK_REAP || engine->life.state == ENGINE_LOADING)
-        channel_put(listener(engine), event, MAY_DROP);
-    else if (engine_has_program(engine) && !engine->scripts.current.channel.shut)
-        channel_put(&engine->scripts.collected, event, MAY_DROP); /* until it asks for them */
+    /* A program may ask later for what it has not been told. */
+    if (engine->scripts.current.hooks & HOOK_REAP || engine->life.state == ENGINE_LOADING
+        || (engine_has_program(engine) && !engine->scripts.current.channel.shut))
+        journal_write(&engine->journal, event, MAY_DROP);
 }
 
 void scripts_put_spawned(struct engine *engine, const struct event *event)
 {
-    struct event told = *event;
-
-    if (!engine_has_listener(engine) || (engine_has_program(engine) && engine->scripts.current.channel.shut))
-        return;
-    if (engine_has_program(engine) && !(engine->scripts.current.hooks & HOOK_REAP)) {
-        told.flags &= (uint16_t)~EVENT_SPAWNED; /* for on_reap alone: by then the pid may be another child's */
-        if (!(event->flags & EVENT_TOLD))
-            channel_put(&engine->scripts.collected, &told, MUST_KEEP);
-        told.flags = event->flags | EVENT_TOLD;
-        channel_put(&engine->scripts.current.channel, &told, MUST_KEEP);
-        return;
-    }
-    /* A script that is still being loaded may wait for a child that it has spawned. */
-    channel_put(engine->scripts.current.state == SLOT_LOADING && engine->scripts.take_up_at == NEVER
-                    ? &engine->scripts.current.channel
-                    : listener(engine),
-                event, MUST_KEEP);
-    if (engine->scripts.candidate.state == SLOT_EMPTY)
-        return;
-    told.flags |= EVENT_TOLD;
-    channel_put(&engine->scripts.candidate.channel, &told, MUST_KEEP);
+    if (engine_has_listener(engine) && !(engine_has_program(engine) && engine->scripts.current.channel.shut))
+        journal_write(&engine->journal, event, MUST_KEEP);
 }
 
 void scripts_put(struct engine *engine, const struct event *event, enum hook_bit bit)
 {
     if (engine->scripts.current.state == SLOT_READY && (engine->scripts.current.hooks & bit))
-        channel_put(&engine->scripts.current.channel, event, MUST_KEEP);
+        journal_write(&engine->journal, event, MUST_KEEP);
 }
 
 /* ---- Stuck. ---- */
@@ -549,8 +535,9 @@ void scripts_look(struct engine *engine, struct slot *slot)
         kill(slot->pid, SIGKILL);
         return;
     }
-    if (!channel_unread(&slot->channel) || !channel_stalled(&slot->channel)) {
-        slot->unread_since = now;
+    journal_look(&engine->journal);
+    if (slot->state != SLOT_READY || journal_unread(&engine->journal) == 0
+        || engine->journal.seen != slot->unread_from) {
         slot->told_stuck = 0;
         return; /* the loop looks again while something is unread */
     }

@@ -12,12 +12,14 @@ void open_core(lua_State *L);
 /* Adds what only a script process has to the module's table on top (lua_script.c). */
 void open_script_core(lua_State *L, struct script *script);
 
-/* lua_channel.c */
+/* lua_link.c */
 int core_next(lua_State *L);
 int core_order(lua_State *L);
 int core_is_connected(lua_State *L);
 int core_request(lua_State *L);
 int core_want_info(lua_State *L);
+int core_read_deaths(lua_State *L);
+int core_read_deaths(lua_State *L);
 
 /* lua_poll.c */
 int core_poll(lua_State *L);

@@ -16,6 +16,10 @@
 
 enum { READY_MAX = 64 };
 
+enum { SEVERAL = 4 }; /* events between two waits: more may follow at once */
+
+static const lua_Number nap = 0.001;
+
 static int add(int epoll_fd, int fd, uint32_t events)
 {
     struct epoll_event event = { .events = events, .data.fd = fd };
@@ -23,13 +27,23 @@ static int add(int epoll_fd, int fd, uint32_t events)
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* The epoll descriptor, with the channel in it. -1 with errno. */
+/* What comes from the engine: messages through the socket, and the wake-up for events. */
+static int add_link(int epoll_fd, const struct link *link)
+{
+    return link->fd < 0
+                   || (add(epoll_fd, link->fd, EPOLLIN) == 0
+                       && add(epoll_fd, link->journal.wake_fd[link->view.index], EPOLLIN) == 0)
+               ? 0
+               : -1;
+}
+
+/* The epoll descriptor, with the link in it. -1 with errno. */
 static int open_epoll(struct script *script)
 {
     if (script->epoll_fd >= 0)
         return script->epoll_fd;
     script->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (script->epoll_fd >= 0 && script->fd >= 0 && add(script->epoll_fd, script->fd, EPOLLIN) != 0) {
+    if (script->epoll_fd >= 0 && add_link(script->epoll_fd, &script->link) != 0) {
         close(script->epoll_fd);
         script->epoll_fd = -1;
     }
@@ -72,29 +86,70 @@ static void wait_for_any(lua_State *L, int epoll_fd, lua_Number seconds, int int
         sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The ready descriptors but the channel and the timer. Reads a packet when there is one; -1 when the engine has gone.
+static int is_ready(int epoll_fd)
+{
+    struct pollfd entry = { .fd = epoll_fd, .events = POLLIN };
+
+    return poll(&entry, 1, 0) > 0;
+}
+
+/*
+ * Waits until something is to be dealt with. Who has just dealt with several events naps first: in a storm the next
+ * one comes soon, and nobody needs to wake anybody. Where another event loop waits on the epoll descriptor there is no
+ * nap, since nobody would come back after it.
  */
+static void wait_for_something(lua_State *L, struct script *script, lua_Number seconds, int interruptible)
+{
+    struct link *const link = &script->link;
+    const int naps = link->dealt >= SEVERAL && script->timer_fd < 0 && (seconds < 0 || seconds > nap);
+
+    link->dealt = 0;
+    if (link->fd < 0) {
+        wait_for_any(L, script->epoll_fd, seconds, interruptible);
+        return;
+    }
+    if (naps) {
+        journal_sleep(&link->view, JOURNAL_NAPPING);
+        if (!link_has_something(link))
+            wait_for_any(L, script->epoll_fd, nap, interruptible);
+        if (is_ready(script->epoll_fd))
+            return;
+        seconds -= nap; /* negative stays negative */
+    }
+    journal_sleep(&link->view, JOURNAL_ASLEEP);
+    if (!link_has_something(link))
+        wait_for_any(L, script->epoll_fd, seconds, interruptible);
+    if (script->timer_fd < 0)
+        journal_sleep(&link->view, JOURNAL_AWAKE);
+}
+
+static void read_away(int fd)
+{
+    uint64_t count;
+
+    while (read(fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+}
+
+/* The ready descriptors but those of the link and the timer. Receives a message when there is one. */
 static int sort_out(struct script *script, const struct epoll_event *ready, int count, int *fds)
 {
+    struct link *const link = &script->link;
     int left = 0;
 
     for (int i = 0; i < count; i++) {
-        if (ready[i].data.fd == script->fd) {
-            if (script_read_packet(script) || script->first)
-                continue;
-            epoll_ctl(script->epoll_fd, EPOLL_CTL_DEL, script->fd, NULL);
-            return -1;
+        const int fd = ready[i].data.fd;
+
+        if (fd == link->fd) {
+            if (!link_receive(link))
+                epoll_ctl(script->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        } else if (link->fd >= 0 && fd == link->journal.wake_fd[link->view.index]) {
+            read_away(fd);
+        } else if (fd != script->timer_fd) {
+            fds[left++] = fd;
         }
-        if (ready[i].data.fd != script->timer_fd)
-            fds[left++] = ready[i].data.fd;
     }
     return left;
-}
-
-/* The epoll descriptor and the timer are the ones of the process that this one was forked from. */
-static int is_forked(const struct script *script)
-{
-    return script->fd >= 0 && !script_is_connected(script);
 }
 
 /* Without a place, which would be one of our own lines. */
@@ -117,16 +172,20 @@ int core_poll(lua_State *L)
     int fds[READY_MAX];
     int count;
 
-    if (is_forked(script))
+    if (link_is_forked(&script->link))
         return raise_plain(L, "this process was forked from the one that the engine tells of events");
     if (open_epoll(script) < 0)
         return raise_plain(L, lua_pushfstring(L, "cannot wait for anything: %s", strerror(errno)));
-    if (!script->first)
-        wait_for_any(L, script->epoll_fd, timeout, lua_toboolean(L, 2));
+    wait_for_something(L, script, link_has_ended(&script->link) ? 0 : timeout, lua_toboolean(L, 2));
     count = epoll_wait(script->epoll_fd, ready, READY_MAX, 0);
     count = sort_out(script, ready, count, fds);
+    if (count == 0 && link_has_ended(&script->link)) {
+        script->link.end_is_told = 1;
+        lua_pushboolean(L, 0);
+        return 1;
+    }
     if (count <= 0) {
-        lua_pushboolean(L, count == 0);
+        lua_pushboolean(L, 1);
         return 1;
     }
     lua_createtable(L, count, 0); // list
@@ -147,12 +206,12 @@ int core_watch(lua_State *L)
     const int fd = (int)luaL_checkinteger(L, 1);
     const char *mode = luaL_optstring(L, 2, NULL);
 
-    if (is_forked(script) && mode) {
+    if (link_is_forked(&script->link) && mode) {
         lua_pushliteral(L, "this process was forked from the one that the engine tells of events");
         return 1;
     }
     if (!mode) {
-        if (script->epoll_fd >= 0 && !is_forked(script))
+        if (script->epoll_fd >= 0 && !link_is_forked(&script->link))
             epoll_ctl(script->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
     }
@@ -168,7 +227,7 @@ void script_set_timer(const struct script *script, int64_t delay)
 {
     struct itimerspec time = { .it_value = { 0, 0 } };
 
-    if (script->timer_fd < 0 || is_forked(script))
+    if (script->timer_fd < 0 || link_is_forked(&script->link))
         return;
     if (delay <= 0)
         delay = 1; /* zero would disarm it */
@@ -179,6 +238,15 @@ void script_set_timer(const struct script *script, int64_t delay)
     timerfd_settime(script->timer_fd, 0, &time, NULL);
 }
 
+void script_watch_link(struct script *script)
+{
+    if (script->timer_fd < 0 || !link_is_connected(&script->link))
+        return;
+    journal_sleep(&script->link.view, JOURNAL_ASLEEP);
+    if (link_has_something(&script->link))
+        script_set_timer(script, 0);
+}
+
 /* core.set_timer(seconds or nil): see script_set_timer. */
 int core_set_timer(lua_State *L)
 {
@@ -186,7 +254,7 @@ int core_set_timer(lua_State *L)
     const lua_Number most = 1e9; /* some thirty years */
     struct script *script = script_of(L);
 
-    if (script->first)
+    if (link_has_something(&script->link))
         script_set_timer(script, 0);
     else if (seconds < 0)
         script_set_timer(script, NEVER);

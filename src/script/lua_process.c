@@ -174,7 +174,7 @@ static int read_user(lua_State *L, int table, struct user *user, struct spawn_re
 /* A sibling would be a child of whoever has adopted this process. */
 static int engine_has_gone(const struct script *script)
 {
-    struct pollfd entry = { .fd = script->fd, .events = 0 };
+    struct pollfd entry = { .fd = script->link.fd, .events = 0 };
 
     return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR));
 }
@@ -194,14 +194,15 @@ int core_spawn(lua_State *L)
 
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checkstack(L, 32, NULL);
-    if (!script_is_connected(script) || engine_has_gone(script))
+    if (!link_is_connected(&script->link) || engine_has_gone(script))
         return push_failure(L, ENOTCONN, "the engine");
     request.argv = string_list(L, 1, "argv");
     request.envp = string_list(L, 1, "env");
     request.signals = &script->signals;
     request.sibling = 1;
     request.close_others = 1;
-    request.notify_fd = script->fd;
+    request.notify_fd = script->link.fd;
+    request.notify_count = &script->link.journal.page->orders;
     read_attributes(L, 1, &request);
     read_fds(L, 1, &request);
     read_limits(L, 1, &request);

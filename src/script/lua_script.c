@@ -26,7 +26,7 @@ static int core_exit(lua_State *L)
     memset(&order, 0, sizeof order);
     order.kind = ORDER_EXIT;
     order.number = (int32_t)luaL_checkinteger(L, 1);
-    script_send(script, &order);
+    link_send(&script->link, &order);
     return watchdog_unwind(L, &script->watchdog, UNWIND_EXIT);
 }
 

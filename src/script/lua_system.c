@@ -95,7 +95,7 @@ int core_configure(lua_State *L)
     }
     memcpy(order.text, key, strlen(key) + 1);
     memcpy(order.text + strlen(key) + 1, value, strlen(value) + 1);
-    script_send(script, &order);
+    link_send(&script->link, &order);
     script_apply_options(script);
     lua_pushboolean(L, 1);
     lua_pushboolean(L, script->options.json);

@@ -44,6 +44,7 @@ static void survive(int number, signal_set ignored)
  */
 static void become_script_process(const struct script_start *start)
 {
+    const int kept[] = { start->socket_fd, start->store_fd, start->journal->wake_fd[start->reader] };
     struct log log = { .threshold = LOG_LEVEL_ERROR, .json = start->options->json, .patient = 1 };
 
     prctl(PR_SET_NAME, "reaper-script");
@@ -51,7 +52,7 @@ static void become_script_process(const struct script_start *start)
     if ((start->directory_fd < 0 || fchdir(start->directory_fd) != 0) && start->directory
         && chdir(start->directory) != 0)
         log_line(&log, LOG_LEVEL_ERROR, "cannot change to %s: %s", start->directory, strerror(errno));
-    close_all_but(start->channel_fd, start->store_fd);
+    close_all_but(kept, sizeof kept / sizeof *kept);
     survive(SIGTERM, start->signals->ignored);
     survive(SIGPIPE, start->signals->ignored);
     signals_set_mask(start->signals->mask, NULL);
@@ -67,10 +68,11 @@ static void set_up(struct script *script, const struct script_start *start)
     memset(script, 0, sizeof *script);
     script->argc = start->argc;
     script->argv = start->argv;
-    script->fd = start->channel_fd;
+    script->link.fd = -1;
+    if (start->socket_fd >= 0)
+        link_open(&script->link, start->socket_fd, start->journal, start->reader, start->from);
     script->epoll_fd = script->timer_fd = -1;
-    script->pid = getpid();
-    script->checking = start->channel_fd < 0;
+    script->checking = start->socket_fd < 0;
     script->store_fd = start->store_fd;
     script->options_changed = set_limits;
     script->signals = *start->signals;
@@ -185,7 +187,7 @@ static int run_lua(struct script *script)
     else
         log_write(&script->log, LOG_LEVEL_ERROR,
                   lua_pushfstring(L, "the script process failed: %s", lua_tostring(L, -1)), "");
-    script->fd = -1; /* what the collector closes now is the next script process's to read */
+    script->link.fd = -1; /* what the collector closes now is the next script process's to read */
     lua_close(L);
     return code;
 }
@@ -195,7 +197,7 @@ int script_run(const struct script_start *start)
     struct script script;
     int code;
 
-    if (start->channel_fd >= 0)
+    if (start->socket_fd >= 0)
         become_script_process(start);
     else
         signals_restore(start->signals);
@@ -203,6 +205,6 @@ int script_run(const struct script_start *start)
     set_up(&script, start);
     code = run_lua(&script);
     watchdog_end();
-    script_drop_packets(&script);
+    link_close(&script.link);
     return code;
 }

@@ -7,7 +7,8 @@
  *     watchdog.c      hooks that compute or eat too much
  *     library.c       a program: luaopen_reaper_core, and the split into engine and program
  *     lua_core.c      the module reaper.core: registration tables only
- *     lua_channel.c   events and orders
+ *     link.c          what connects it with the engine
+ *     lua_link.c      events and orders
  *     lua_poll.c      waiting
  *     lua_process.c   processes: spawn, kill, wait, look
  *     lua_system.c    log, signals, settings, clock, descriptors
@@ -26,22 +27,14 @@
 #include "common/messages.h"
 #include "common/options.h"
 #include "common/signals.h"
+#include "script/link.h"
 #include "script/watchdog.h"
-
-/* A packet of events that has been read and not yet been dispatched. */
-struct packet {
-    struct packet *next;
-    size_t count, at;
-    int fds[MESSAGE_FDS_MAX];
-    int fd_count;
-    struct event events[];
-};
 
 struct script {
     int argc;
     char **argv;
-    pid_t pid;                 /* of this process: what forks from it must not touch the channel */
-    int fd;                    /* the channel; -1 with --check, and before reaper.start */
+    struct link link;          /* with the engine; its socket is -1 with --check, and before reaper.start */
+    int is_program;            /* it has loaded the library */
     int checking;              /* --check */
     int store_fd;              /* what one script process keeps for the next, or -1 */
     struct options configured; /* what the script has set, over defaults and environment */
@@ -50,10 +43,8 @@ struct script {
     struct log log;
     struct watchdog watchdog;                       /* of a script process; the hooks of a program are its own affair */
     void (*options_changed)(struct script *script); /* or NULL */
-    struct packet *first, *last;
-    uint32_t last_request;
     int wants_info;
-    int epoll_fd; /* the channel, the watched descriptors and the timer; -1 until it is needed */
+    int epoll_fd; /* the link, the watched descriptors and the timer; -1 until it is needed */
     int timer_fd; /* readable when the loop is to run again; -1 unless reaper.fd() was called */
 };
 
@@ -62,7 +53,10 @@ struct script_start {
     char **argv;
     const struct options *options;
     const struct inherited_signals *signals;
-    int channel_fd;   /* -1: only check the script */
+    int socket_fd; /* -1: only check the script */
+    const struct journal *journal;
+    unsigned reader; /* its index there, and where it begins to look ahead */
+    uint64_t from;
     int store_fd;     /* what earlier script processes have kept (lua_store.c), or -1 */
     int directory_fd; /* where to run, or -1 */
     const char *directory;
@@ -75,20 +69,11 @@ int script_run(const struct script_start *start);
 /* Puts in force what the script has configured, under the command line. */
 void script_apply_options(struct script *script);
 
-/* True when there is an engine to speak to: not with --check, not before reaper.start, not in a forked process. */
-int script_is_connected(const struct script *script);
-
-/* Sends an order, when connected. An engine that has gone is noticed by the next poll. */
-void script_send(const struct script *script, const struct order *order);
-
-/* Reads one packet into the queue; waits for it. 1, 0 when the engine has closed the channel. */
-int script_read_packet(struct script *script);
+/* Nothing is left to be read: what comes now makes the descriptor readable that reaper.fd() gave. */
+void script_watch_link(struct script *script);
 
 /* Makes the descriptor that reaper.fd() gave readable after `delay` (nanoseconds); NEVER: not for the time's sake. */
 void script_set_timer(const struct script *script, int64_t delay);
-
-/* Frees the packets that have not been dispatched. */
-void script_drop_packets(struct script *script);
 
 /* The script process behind a function of reaper.core (its first upvalue). */
 struct script *script_of(lua_State *L);

@@ -6,19 +6,6 @@ local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 
-local started = false -- the engine has said START: hooks may run
-local held = {} -- events that came before
-
--- Hooks run only after on_start.
-local function when_started(handler)
-  return function(...)
-    if started then
-      return handler(...)
-    end
-    held[#held + 1] = table.pack(handler, ...)
-  end
-end
-
 local function answer(ask, kind, number)
   core.order(core.ORDER_ANSWER, ask, 0, number or 0, kind)
 end
@@ -33,7 +20,7 @@ end
 loop.handle(core.EVENT_CHILD, process.adopt)
 
 -- What is to be answered when the services are down. Without any there is nothing to wait for.
-loop.handle(core.EVENT_SERVICES, when_started(function(ask, reason, is_their_turn)
+loop.handle(core.EVENT_SERVICES, function(ask, reason, is_their_turn)
   if not hooks.stop_services then
     return answer(ask, core.ANSWER_DEFAULT)
   end
@@ -42,21 +29,16 @@ loop.handle(core.EVENT_SERVICES, when_started(function(ask, reason, is_their_tur
   end, function()
     answer(ask, core.ANSWER_DEFAULT)
   end)
-end))
+end)
 
+-- Until then the journal is only looked at ahead: all that follows comes after on_start has been called.
 loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop)
-  started = true
   if pid then
     process.main_started(pid, pidfd)
   end
   hooks.started(in_stop)
   hooks.call("on_start", nil, pid, again)
   process.pass_outputs_on()
-  local events = held
-  held = {}
-  for _, event in ipairs(events) do
-    event[1](table.unpack(event, 2, event.n))
-  end
 end)
 
 local function note_end_of_main(flags)
@@ -79,19 +61,26 @@ local function decide_on_main(ask, pid, status, rusage, info, flags)
     left = left + 1
     loop.when_finished(co, one_less)
   end
-  hooks.call("on_reap", one_less, pid, status, rusage, info)
+  if flags & core.FLAG_TOLD == 0 then
+    hooks.call("on_reap", one_less, pid, status, rusage, info)
+  else -- a script process has died in its on_reap
+    one_less()
+  end
   one_less()
   wait_for(ask, left == 0)
 end
 
-local reap_when_started = when_started(function(pid, status, rusage, info, ask, flags)
-  if ask ~= 0 then
+loop.handle(core.EVENT_REAP, function(pid, status, rusage, info, ask, flags)
+  if flags & core.FLAG_AHEAD ~= 0 then -- before its turn, for those who wait for it
+    return process.ended(pid, status, rusage)
+  elseif ask ~= 0 then
     return decide_on_main(ask, pid, status, rusage, info, flags)
   end
   if flags & core.FLAG_MAIN ~= 0 then
     note_end_of_main(flags)
   end
-  if flags & (core.FLAG_MAIN | core.FLAG_SPAWNED) ~= 0 then -- an orphan may have had the pid of a child that lives
+  -- An orphan may have had the pid of a child that lives, and what was known ahead that of a later one.
+  if flags & (core.FLAG_MAIN | core.FLAG_SPAWNED) ~= 0 and flags & core.FLAG_KNOWN == 0 then
     process.ended(pid, status, rusage)
   end
   if flags & core.FLAG_TOLD == 0 then
@@ -99,25 +88,17 @@ local reap_when_started = when_started(function(pid, status, rusage, info, ask, 
   end
 end)
 
--- A script that is still being loaded may wait for a child that it has spawned.
-loop.handle(core.EVENT_REAP, function(pid, status, rusage, info, ask, flags)
-  if not started and flags & core.FLAG_SPAWNED ~= 0 then
-    process.ended(pid, status, rusage)
-  end
-  return reap_when_started(pid, status, rusage, info, ask, flags)
-end)
-
-loop.handle(core.EVENT_OVERFLOW, when_started(function(count)
+loop.handle(core.EVENT_OVERFLOW, function(count)
   log("warning", ("%d events were dropped, because they were read too slowly"):format(count))
   hooks.call("on_overflow", nil, count)
-end))
+end)
 
 -- The engine waits for its end within the grace.
-loop.handle(core.EVENT_STOP, when_started(function(ask, reason)
+loop.handle(core.EVENT_STOP, function(ask, reason)
   hooks.call("on_stop", function()
     answer(ask, core.ANSWER_DEFAULT)
   end, reason)
-end))
+end)
 
 -- on_signal: nothing for the default, false to drop it, a signal to forward that one.
 local function answer_signal(ask, value)
@@ -134,11 +115,11 @@ local function answer_signal(ask, value)
   answer(ask, core.ANSWER_DEFAULT)
 end
 
-loop.handle(core.EVENT_SIGNAL, when_started(function(ask, name, number)
+loop.handle(core.EVENT_SIGNAL, function(ask, name, number)
   wait_for(ask, hooks.ask("on_signal", function(value)
     answer_signal(ask, value)
   end, name, number))
-end))
+end)
 
 local function answer_exit(ask, value)
   if value == nil then
@@ -153,17 +134,17 @@ local function answer_exit(ask, value)
   answer(ask, core.ANSWER_DEFAULT)
 end
 
-loop.handle(core.EVENT_EXIT, when_started(function(ask, code, status)
+loop.handle(core.EVENT_EXIT, function(ask, code, status)
   wait_for(ask, hooks.ask("on_exit", function(value)
     answer_exit(ask, value)
   end, code, status))
-end))
+end)
 
-loop.handle(core.EVENT_RELOAD, when_started(function(ask)
+loop.handle(core.EVENT_RELOAD, function(ask)
   local ended = false
   hooks.call("on_reload", function()
     ended = true
     answer(ask, core.ANSWER_DEFAULT)
   end)
   wait_for(ask, ended)
-end))
+end)

@@ -51,6 +51,7 @@ function hooks.mask()
     info = info or wants_info(f)
   end
   core.want_info(info)
+  core.read_deaths(listeners.on_reap[1] ~= nil)
   return info and mask | core.HOOK_REAP_INFO or mask
 end
 

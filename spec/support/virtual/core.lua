@@ -1,6 +1,7 @@
 -- reaper.core for one script process of a virtual container. What is pure comes from the library; the rest speaks with
 -- the machine and the model of the engine. It gives what src/script/lua_*.c give.
 
+local event_of = require "spec.support.virtual.event"
 local files = require "spec.support.virtual.files"
 
 package.cpath = "build/?.so;" .. package.cpath -- never the sanitized one: it cannot be loaded here
@@ -9,17 +10,52 @@ local real = require "reaper.core"
 local core = {}
 
 local EBADF, EAGAIN, EPIPE, ENOTCONN, ESRCH, ENOENT = 9, 11, 32, 107, 3, 2
-local EVENTS_A_PACKET = 178 -- PACKET_SIZE in src/common/messages.h
-
 -- ---- Waiting, events and orders. ----
 
-local function read_packet(process)
-  local count = math.min(#process.queue, EVENTS_A_PACKET)
-  for i = 1, count do -- what it has read is lost with it
-    process.has_read = process.has_read or (process.queue[i][1] == real.EVENT_REAP and "an end")
+local function receive(process)
+  table.move(process.queue, 1, #process.queue, #process.inbox + 1, process.inbox)
+  process.queue = {}
+end
+
+-- True when the journal has something for it.
+function core.has_event(process)
+  local engine = process.engine
+  if not process.has_started then
+    return process.ahead < #engine.journal
   end
-  table.move(process.queue, 1, count, #process.inbox + 1, process.inbox)
-  table.move(process.queue, count + 1, #process.queue + count, 1)
+  return engine.reader == process and engine.read < #engine.journal
+end
+
+-- Before the start only the ends of spawned children, before their turn.
+local function look_ahead(process)
+  local journal = process.engine.journal
+  while process.ahead < #journal do
+    process.ahead = process.ahead + 1
+    local event = event_of.copy(journal[process.ahead])
+    if event[1] == real.EVENT_REAP and event[7] & real.FLAG_SPAWNED ~= 0 then
+      event[7] = event[7] | real.FLAG_AHEAD
+      return event
+    end
+  end
+end
+
+-- What it deals with is lost with it, and nothing else.
+local function read_event(process)
+  local engine = process.engine
+  process.has_read = process.has_read ~= "an end" and process.has_read or nil
+  if not process.has_started then
+    return look_ahead(process)
+  elseif not core.has_event(process) then
+    return nil
+  end
+  engine.read = engine.read + 1
+  process.busy = engine.read
+  local event = event_of.copy(engine.journal[engine.read])
+  if event[1] == real.EVENT_REAP then
+    process.has_read = process.has_read or "an end"
+    event[7] = engine.read <= process.ahead and event[7] | real.FLAG_KNOWN or event[7]
+  end
+  return event
 end
 
 local function ready_descriptors(process)
@@ -37,10 +73,11 @@ end
 local visible, silent = {}, {} -- functions(process, …), by name: only the visible ones are moments of their own
 
 function visible.poll(process, timeout)
-  process.has_read = nil
+  process.has_read, process.busy = nil, nil
   process:wait(timeout and process.machine:after(timeout) or math.maxinteger)
-  read_packet(process)
-  if process.is_closed and not process.is_closed_told and not process.inbox[1] then
+  receive(process)
+  if process.is_closed and not process.is_closed_told and not process.inbox[1]
+    and not core.has_event(process) then
     process.is_closed_told = true
     return false
   end
@@ -60,10 +97,12 @@ end
 
 -- The descriptors of an event stand in its `open`, by the index of the value.
 function silent.next(process)
-  local event = table.remove(process.inbox, 1)
+  local event = table.remove(process.inbox, 1) or read_event(process)
   if not event then
+    process.busy = nil
     return
   end
+  process.has_started = process.has_started or event[1] == real.EVENT_START
   local values = table.move(event, 1, event.n, 1, {})
   if event[1] == real.EVENT_REAP and process.ignores_info then
     values[5] = nil
@@ -78,6 +117,8 @@ end
 function silent.is_connected(process)
   return not process.is_closed, true
 end
+
+function silent.read_deaths() end
 
 function silent.want_info(process, wants)
   process.ignores_info = not wants

@@ -7,31 +7,14 @@ local real = core.real
 
 local deaths = {}
 
-local NEVER = math.maxinteger
-
 function deaths:has(bit)
   return self.hooks & bit ~= 0
 end
 
-function deaths:put_to_listener(told)
-  if self.script and self.script.state == "ready" then
-    event.put(self.script, told)
-  else
-    table.insert(self.collected, told)
-  end
-end
-
-function deaths:put_spawned(told)
-  if self.script and self.script.state == "loading" and self.take_up_at == NEVER then
-    event.put(self.script, told)
-  else
-    self:put_to_listener(told)
-  end
-  if self.candidate then
-    local copy = table.move(told, 1, told.n, 1, { n = told.n })
-    copy[7] = copy[7] | real.FLAG_TOLD
-    event.put(self.candidate, copy)
-  end
+-- Into the journal. Gives the position.
+function deaths:write(told)
+  table.insert(self.journal, event.copy(told))
+  return #self.journal
 end
 
 local function usage_of(process)
@@ -69,7 +52,7 @@ function deaths:main_ended(process, status)
   if self.state == "running" and self:ask_script("main", told, 6) then
     return
   end
-  self:put_spawned(told)
+  self:write(told)
   if self.state == "running" then
     self:begin_stop("main")
   elseif self.state == "orderly" then
@@ -86,9 +69,9 @@ function deaths:died(process, status)
   elseif child and not child.is_dead then
     local told = self:reap_event(process, status, real.FLAG_SPAWNED, child.name)
     self:reaped(child)
-    self:put_spawned(told)
+    self:write(told)
   elseif self:has(real.HOOK_REAP) or self.state == "loading" then
-    self:put_to_listener(self:reap_event(process, status, 0))
+    self:write(self:reap_event(process, status, 0))
   end
 end
 

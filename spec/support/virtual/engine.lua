@@ -26,7 +26,7 @@ local INT, TERM, HUP = 2, 15, 1
 function engine.new(machine, options)
   local self = setmetatable({
     machine = machine, options = options, state = "loading", threshold = 2, children = {}, asks = {}, last_ask = 0,
-    collected = {}, leaving = {}, early = {}, interrupts = 0, interrupted_at = 0, restarts = 0, delay = 0,
+    journal = {}, read = 0, leaving = {}, early = {}, interrupts = 0, interrupted_at = 0, restarts = 0, delay = 0,
     hooks = 0, start_at = NEVER, take_up_at = NEVER, leaving_deadline = NEVER, state_deadline = NEVER,
     settings = { grace = 5, hook_timeout = 1 },
   }, Engine)

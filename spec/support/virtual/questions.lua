@@ -2,7 +2,6 @@
 -- (src/engine/questions.c).
 
 local core = require "spec.support.virtual.core"
-local event = require "spec.support.virtual.event"
 
 local real = core.real
 
@@ -25,9 +24,19 @@ function questions:forget_kind(kind)
 end
 
 function questions:put_ask(ask)
-  if ask.asked ~= self.script then
-    ask.asked = self.script
-    event.put(self.script, ask.event)
+  ask.asked = self.script and self.script.state == "ready" and self.script or nil
+  ask.position = self:write(ask.event)
+end
+
+-- A new script process is asked what its predecessor has read and left open.
+function questions:ask_again()
+  for _, ask in ipairs(self.asks) do
+    if ask.kind ~= "reload" then
+      ask.asked = self.script
+      if ask.position <= self.read then
+        self:put_ask(ask)
+      end
+    end
   end
 end
 
@@ -48,9 +57,7 @@ function questions:ask_script(kind, told, index)
     kind = kind, serial = self.last_ask, event = told, deadline = self:after(self:time_for(kind)), losses = 0,
   }
   table.insert(self.asks, ask)
-  if self.script and self.script.state == "ready" then
-    self:put_ask(ask)
-  end
+  self:put_ask(ask)
   return ask
 end
 
@@ -81,13 +88,17 @@ function questions:expire()
   end
 end
 
-function questions:script_has_gone()
+-- `lost`: the process, when it was not replaced but has died.
+function questions:script_has_gone(lost)
   for _, ask in ipairs(self.asks) do
     ask.losses = ask.losses + 1
     if ask.kind == "services" and ask.losses > SERVICES_LOSSES_MAX then
       ask.deadline = self.machine.now
     elseif ask.is_waiting then
       ask.is_waiting, ask.deadline = false, self:after(self:time_for(ask.kind))
+    end
+    if lost and ask.kind == "main" and lost.busy == ask.position then
+      ask.event[7] = ask.event[7] | real.FLAG_TOLD
     end
   end
 end
@@ -98,9 +109,7 @@ function questions:services_turn()
     if ask.kind == "services" and not ask.event[4] then
       ask.event[4], ask.is_waiting, ask.asked = true, false, nil
       ask.deadline = self:after(SERVICES_PATIENCE)
-      if self.script and self.script.state == "ready" then
-        self:put_ask(ask)
-      end
+      self:put_ask(ask)
     end
   end
 end
@@ -112,11 +121,7 @@ questions.answered = {
       self:deliver(answer == real.ANSWER_SIGNAL and number or ask.event[4])
     end
   end,
-  main = function(self, ask)
-    ask.event[6] = 0
-    if not self.script or self.script.state ~= "ready" then
-      self:put_spawned(ask.event)
-    end
+  main = function(self)
     if not self.main then
       self:begin_stop("main")
     end

@@ -18,7 +18,7 @@ function script.new(machine, engine, options)
   local self = setmetatable({
     machine = machine, engine = engine, pid = machine:new_pid(), comm = "reaper-script", argv = { "reaper-lua" },
     descriptors = machine.descriptors:copy(), queue = {}, inbox = {}, watched = {}, options = options,
-    deadline = machine.now, settings = {}, zombies = {},
+    deadline = machine.now, settings = {}, zombies = {}, ahead = #engine.journal,
   }, Script)
   self.group = self.pid
   self.world = world.new(self, core.new(self))
@@ -42,8 +42,8 @@ end
 
 -- True when core.poll would not wait.
 function Script:has_something()
-  return self.inbox[1] ~= nil or self.queue[1] ~= nil or (self.is_closed and not self.is_closed_told)
-    or watches_something_ready(self)
+  return self.inbox[1] ~= nil or self.queue[1] ~= nil or core.has_event(self)
+    or (self.is_closed and not self.is_closed_told) or watches_something_ready(self)
 end
 
 function Script:is_ready()

@@ -137,25 +137,8 @@ function scripts:take_up(process)
   process.state, process.ready_at = "ready", self.machine.now
   self.settings = process.settings
   self:hand_over_start(process)
-  for _, ask in ipairs(self.asks) do
-    if ask.kind ~= "reload" then
-      self:put_ask(ask)
-    end
-  end
-  for _, told in ipairs(self.collected) do
-    event.put(process, told)
-  end
-  self.collected = {}
-end
-
--- Deaths that a script process has not read are told to the next one.
-function scripts:salvage(process)
-  for _, told in ipairs(process:drop_queue()) do
-    if told[1] == real.EVENT_REAP and not (told[6] ~= 0 and self:find_ask(told[6])) then
-      told[6] = 0
-      table.insert(self.collected, told)
-    end
-  end
+  self.reader = process
+  self:ask_again()
 end
 
 function scripts:patience()
@@ -184,7 +167,8 @@ function scripts:promote()
     return
   end
   if self.script then
-    self:salvage(self.script)
+    self.script:drop_queue()
+    self.reader = nil
     self:leave(self.script)
     self:script_has_gone()
   end
@@ -241,9 +225,9 @@ function scripts:policy_lost(process, how)
     self.delay = 0
   end
   self.take_up_at = NEVER
-  self:salvage(process)
+  process:drop_queue()
   self.script = nil
-  self:script_has_gone()
+  self:script_has_gone(process)
   if self.state == "loading" then
     if not process.has_failed then
       self:log("error", ("the script process ended (%s) while it loaded the script"):format(how))

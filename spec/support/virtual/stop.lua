@@ -81,7 +81,7 @@ local function tell_stop(self)
   if ask then
     ask.deadline, ask.is_waiting = NEVER, true
   elseif self.script and self.script.state == "ready" then
-    event.put(self.script, told)
+    self:write(told)
   end
 end
 

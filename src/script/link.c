@@ -1,0 +1,217 @@
+#define _GNU_SOURCE
+#include "script/link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/descriptors.h"
+
+enum { A_TURN = 4096 }; /* events between two waits: timers and descriptors have their turn, too */
+
+void link_open(struct link *link, int fd, const struct journal *journal, unsigned index, uint64_t from)
+{
+    memset(link, 0, sizeof *link);
+    link->fd = fd;
+    link->pid = getpid();
+    link->journal = *journal;
+    journal_view(&link->view, &link->journal, index, from);
+}
+
+/* Descriptors that nobody has taken are closed. */
+static void drop(struct message *message)
+{
+    for (int i = 0; i < message->fd_count; i++)
+        if (message->fds[i] >= 0)
+            close(message->fds[i]);
+    message->fd_count = 0;
+}
+
+void link_close(struct link *link)
+{
+    struct message *message;
+
+    drop(&link->current);
+    while ((message = link->first)) {
+        link->first = message->next;
+        drop(message);
+        free(message);
+    }
+    link->last = NULL;
+    journal_close(&link->journal);
+    if (link->fd >= 0)
+        close(link->fd);
+    link->fd = -1;
+}
+
+int link_is_connected(const struct link *link)
+{
+    return link->fd >= 0 && link->pid == getpid();
+}
+
+int link_is_forked(const struct link *link)
+{
+    return link->fd >= 0 && link->pid != getpid();
+}
+
+/* An order that is lost could be waited for without end, and a lack of memory passes. */
+void link_send(struct link *link, const struct order *order)
+{
+    if (!link_is_connected(link))
+        return;
+    while (send(link->fd, order, sizeof *order, MSG_NOSIGNAL) < 0
+           && (errno == EINTR || errno == ENOBUFS || errno == ENOMEM))
+        poll(NULL, 0, 1);
+    journal_ordered(&link->journal);
+}
+
+/* Memory for a message: a lack of it passes, and the message waits in the socket. */
+static struct message *new_message(void)
+{
+    struct message *message;
+
+    while (!(message = malloc(sizeof *message)))
+        poll(NULL, 0, 1);
+    return message;
+}
+
+int link_receive(struct link *link)
+{
+    struct message *const message = new_message();
+    const ssize_t got =
+        receive_packet(link->fd, &message->event, sizeof message->event, message->fds, &message->fd_count, 0);
+
+    if (got != sizeof message->event) {
+        free(message);
+        link->closed = 1;
+        return 0;
+    }
+    link->view.received++;
+    message->next = NULL;
+    if (link->last)
+        link->last->next = message;
+    else
+        link->first = message;
+    link->last = message;
+    return 1;
+}
+
+/* What was `current` has been dealt with. */
+static void set_current(struct link *link, const struct message *message)
+{
+    drop(&link->current);
+    link->current = *message;
+}
+
+/* The message before the last one, or NULL. */
+static struct message *before_last(const struct link *link)
+{
+    struct message *message = link->first;
+
+    while (message && message->next != link->last)
+        message = message->next;
+    return link->first == link->last ? NULL : message;
+}
+
+static int last_is_reply(const struct link *link, uint32_t number)
+{
+    const struct event *const event = &link->last->event;
+
+    return (event->kind == EVENT_REPLY || event->kind == EVENT_STATS) && event->question == number;
+}
+
+/* It is the last one, since nothing has been received after it. */
+static void take_reply(struct link *link)
+{
+    struct message *const reply = link->last;
+    struct message *const before = before_last(link);
+
+    set_current(link, reply);
+    free(reply);
+    link->last = before;
+    if (before)
+        before->next = NULL;
+    else
+        link->first = NULL;
+}
+
+int link_request(struct link *link, struct order *order)
+{
+    order->question = ++link->last_request;
+    link_send(link, order);
+    while (link_is_connected(link) && link_receive(link)) {
+        if (!last_is_reply(link, order->question))
+            continue;
+        take_reply(link);
+        return 0;
+    }
+    return -1;
+}
+
+/* Messages that were sent before an event come before it. */
+static void receive_sent(struct link *link)
+{
+    while (!link->closed && journal_has_messages(&link->view) && link_receive(link))
+        continue;
+}
+
+/* From the start on the events are this process's to read. */
+static void take_first(struct link *link)
+{
+    struct message *const message = link->first;
+
+    link->first = message->next;
+    if (!link->first)
+        link->last = NULL;
+    set_current(link, message);
+    free(message);
+    if (link->current.event.kind == EVENT_START && link->view.reading == JOURNAL_LOOKS_AHEAD)
+        link->view.reading = JOURNAL_READS;
+}
+
+int link_next(struct link *link)
+{
+    if (!link_is_connected(link) || link->dealt >= A_TURN)
+        return 0;
+    if (!link->first)
+        receive_sent(link);
+    if (link->first) {
+        take_first(link);
+        return 1;
+    }
+    drop(&link->current);
+    if (!journal_read(&link->view, &link->current.event))
+        return 0;
+    link->dealt++;
+    return 1;
+}
+
+int link_has_something(const struct link *link)
+{
+    return link->fd >= 0
+           && (link->first || (!link->closed && journal_has_messages(&link->view)) || journal_is_readable(&link->view));
+}
+
+int link_has_ended(const struct link *link)
+{
+    return link->closed && !link->end_is_told && !link_has_something(link);
+}
+
+int link_take_fd(struct link *link, enum event_flag flag)
+{
+    struct message *const message = &link->current;
+
+    if (!(message->event.flags & flag))
+        return -1;
+    for (int i = 0; i < message->fd_count; i++) {
+        const int fd = message->fds[i];
+
+        message->fds[i] = -1;
+        if (fd >= 0)
+            return fd;
+    }
+    return -1;
+}
