@@ -24,7 +24,8 @@ BINARY_ONLY = src/main.c $(addprefix src/script/,script.c load.c pool.c watchdog
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
-HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/launch.so build/luaposix/posix/unistd.so
+HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/launch.so build/luaposix/posix/unistd.so \
+	$(addprefix build/journal-,cases kill lies race room)
 SPECS ?= spec
 FILTER ?=
 JOBS ?= $(shell echo $$((4 * $$(nproc))))
@@ -118,6 +119,18 @@ $(sort $(BUILD) $(BUILD)/reaper build):
 # thousands of times, which is then a third cheaper, and in images that have no C library.
 build/spec-%: spec/support/%.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
+
+# What tries the journal alone. Its threads run under ThreadSanitizer, which does not know fences: the loads and stores
+# beside them are atomic, and order suffices.
+JOURNAL = src/common/journal.c src/engine/journal_writer.c
+JOURNAL_FILES = $(JOURNAL) $(JOURNAL:.c=.h) src/common/messages.h spec/support/journal_check.h
+JOURNAL_FLAGS = -O2 -static
+
+build/journal-room: JOURNAL_FLAGS += -Wl,--wrap=mmap,--wrap=madvise
+build/journal-race: JOURNAL_FLAGS = -O1 -g -fsanitize=thread -Wno-tsan
+
+build/journal-%: spec/support/journal_%.c $(JOURNAL_FILES) Makefile | build
+	$(CC) -std=gnu11 $(WARNINGS) -Isrc $(JOURNAL_FLAGS) -o $@ $< $(JOURNAL)
 
 build/%.so: spec/support/%.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -isystem $(LUA_INCLUDE) -fPIC -shared -o $@ $<

@@ -155,6 +155,7 @@ static int copy_ahead(struct journal_view *view, struct event *event)
 
     while (view->ahead < written(view)) {
         *event = view->journal->ring[view->ahead % view->journal->slots];
+        atomic_thread_fence(memory_order_acquire);
         oldest = atomic_load_explicit(&facts->oldest, memory_order_seq_cst);
         if (view->ahead >= oldest) {
             view->ahead++;
@@ -166,6 +167,22 @@ static int copy_ahead(struct journal_view *view, struct event *event)
     return 0;
 }
 
+/* How many deaths stand between two positions, or are counted there. */
+static uint64_t deaths_between(const struct journal_view *view, uint64_t from, uint64_t to)
+{
+    uint64_t deaths = 0;
+
+    for (; from < to; from++) {
+        const struct event *const event = &view->journal->ring[from % view->journal->slots];
+
+        if (event->kind == EVENT_REAP)
+            deaths++;
+        else if (event->kind == EVENT_OVERFLOW)
+            deaths += (uint64_t)event->number;
+    }
+    return deaths;
+}
+
 /* A program that never listens to deaths must not fill the ring: the oldest are let go, and counted. */
 static void let_go(struct journal_view *view)
 {
@@ -174,7 +191,7 @@ static void let_go(struct journal_view *view)
 
     if (written(view) - position < view->journal->slots - JOURNAL_MARGIN - share || position + share > view->ahead)
         return;
-    view->skipped += share;
+    view->skipped += deaths_between(view, position, position + share);
     atomic_store_explicit(&reader_of(view)->read, position + share, memory_order_release);
 }
 

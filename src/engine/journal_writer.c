@@ -23,11 +23,26 @@ struct late_event {
 
 /* ---- Room. ---- */
 
+/* Where memory is refused, a write would be a SIGBUS, or would wait in a memory cgroup that kills nobody. */
+static int populate(void *pages, size_t size)
+{
+    if (madvise(pages, size, MADV_POPULATE_WRITE) != 0 && errno != EINVAL) /* a kernel that does not know it */
+        return -1;
+    return 0;
+}
+
 int journal_begin(struct journal_writer *writer)
 {
     memset(writer, 0, sizeof *writer);
     writer->holder = -1;
-    return journal_open(&writer->journal);
+    if (journal_open(&writer->journal) != 0)
+        return -1;
+    if (populate(writer->journal.facts, 2 * journal_page_size()) != 0) {
+        journal_close(&writer->journal);
+        errno = ENOMEM; /* whatever it was: of pages that are mapped */
+        return -1;
+    }
+    return 0;
 }
 
 void journal_end(struct journal_writer *writer)
@@ -41,33 +56,35 @@ void journal_end(struct journal_writer *writer)
     journal_close(&writer->journal);
 }
 
-static void look_at_reader(struct journal_writer *writer)
+/* A lie about events that are still to come is taken back, so that it does not become true when they are written. */
+static void look_at(struct journal_writer *writer, unsigned index)
 {
-    const uint64_t read =
-        atomic_load_explicit(&writer->journal.page->reader[writer->reader].read, memory_order_acquire);
+    _Atomic uint64_t *const position = &writer->journal.page->reader[index].read;
+    uint64_t read = atomic_load_explicit(position, memory_order_acquire);
 
-    if (read > writer->seen && read <= writer->written)
+    if (read > writer->written)
+        atomic_compare_exchange_strong(position, &read, writer->seen);
+    else if (read > writer->seen && index == writer->reader)
         writer->seen = read;
 }
 
-/* The position up to which nobody needs the events any more. One that looks ahead is given up when it takes too long.
+/*
+ * The position up to which nobody needs the events any more. For one that looks ahead too slowly they are not held, but
+ * it is woken as ever, and may catch up.
  */
-static uint64_t oldest_needed(struct journal_writer *writer)
+static uint64_t oldest_needed(const struct journal_writer *writer)
 {
     uint64_t ahead;
 
     if (writer->holder < 0)
         return writer->seen;
     ahead = atomic_load_explicit(&writer->journal.page->reader[writer->holder].ahead, memory_order_acquire);
-    if (ahead >= writer->seen)
+    if (ahead >= writer->seen || writer->written - ahead > writer->journal.slots / 2)
         return writer->seen;
-    if (writer->written < writer->journal.slots / 2 || ahead >= writer->written - writer->journal.slots / 2)
-        return ahead;
-    writer->holder = -1;
-    return writer->seen;
+    return ahead;
 }
 
-static int has_room(struct journal_writer *writer, enum journal_priority priority)
+static int has_room(const struct journal_writer *writer, enum journal_priority priority)
 {
     const uint32_t slots = writer->journal.slots;
     const uint64_t most = slots - JOURNAL_MARGIN - (priority == MAY_DROP ? slots / JOURNAL_RESERVE : 0);
@@ -76,19 +93,32 @@ static int has_room(struct journal_writer *writer, enum journal_priority priorit
 }
 
 /*
- * Makes sure of the pages up to `end` (bytes from the beginning) before they are written: where memory is refused, a
- * write would be a SIGBUS, or would wake the out-of-memory killer for process 1.
+ * Announces that the events before `end` (bytes from the beginning) are gone, before their memory is given back or used
+ * again: one that looks ahead may be copying them.
  */
+static void forget(struct journal_writer *writer, uint64_t end)
+{
+    const uint64_t oldest = (end + sizeof(struct event) - 1) / sizeof(struct event);
+
+    if (end <= writer->released)
+        return;
+    writer->released = end;
+    atomic_store_explicit(&writer->journal.facts->oldest, oldest, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_release);
+}
+
+/* Makes sure of the pages up to `end` (bytes from the beginning) before they are written. */
 static int ensure(struct journal_writer *writer, uint64_t end)
 {
     char *const ring = (char *)writer->journal.ring;
-    const size_t page = journal_page_size();
+    const size_t page = journal_page_size(), size = journal_ring_size(&writer->journal);
 
     while (writer->ensured < end) {
-        if (madvise(ring + writer->ensured % journal_ring_size(&writer->journal), page, MADV_POPULATE_WRITE) != 0
-            && errno != EINVAL) /* a kernel that does not know it */
+        if (populate(ring + writer->ensured % size, page) != 0)
             return -1;
         writer->ensured += page;
+        if (writer->ensured > size)
+            forget(writer, writer->ensured - size);
     }
     return 0;
 }
@@ -167,7 +197,7 @@ static int append_late(struct journal_writer *writer)
 /* Where there is no room for the overflow event, what must be kept stands before it. */
 static int64_t try_to_append(struct journal_writer *writer, const struct event *event, enum journal_priority priority)
 {
-    look_at_reader(writer);
+    look_at(writer, writer->reader);
     if (append_late(writer) != 0 || !has_room(writer, priority))
         return -1;
     if (tell_dropped(writer) != 0 && priority == MAY_DROP)
@@ -223,14 +253,15 @@ static void give_back(struct journal_writer *writer, uint64_t end)
 {
     const size_t size = journal_ring_size(&writer->journal);
     char *const ring = (char *)writer->journal.ring;
+    uint64_t from = writer->released;
 
-    while (writer->released < end) {
-        const size_t at = writer->released % size;
-        const uint64_t left = end - writer->released;
-        const size_t length = left < size - at ? (size_t)left : size - at;
+    forget(writer, end);
+    while (from < end) {
+        const size_t at = from % size;
+        const size_t length = end - from < size - at ? (size_t)(end - from) : size - at;
 
         madvise(ring + at, length, MADV_REMOVE);
-        writer->released += length;
+        from += length;
     }
 }
 
@@ -240,17 +271,15 @@ static void give_back_what_is_read(struct journal_writer *writer)
     const uint64_t step = journal_unread(writer) * sizeof(struct event) > GIVE_BACK ? GIVE_BACK : journal_page_size();
     const uint64_t end = oldest * sizeof(struct event) / step * step;
 
-    if (end <= writer->released)
-        return;
-    atomic_store_explicit(&writer->journal.facts->oldest, oldest, memory_order_seq_cst);
-    give_back(writer, end);
+    if (end > writer->released)
+        give_back(writer, end);
 }
 
 void journal_look(struct journal_writer *writer)
 {
     if (!writer->journal.facts)
         return;
-    look_at_reader(writer);
+    look_at(writer, writer->reader);
     append_late(writer);
     if (writer->dropped > 0 && tell_dropped(writer) == 0)
         wake_later(writer, JOURNAL_ASLEEP);
@@ -264,7 +293,7 @@ uint64_t journal_unread(const struct journal_writer *writer)
 
 int journal_is_read(struct journal_writer *writer, int64_t position)
 {
-    look_at_reader(writer);
+    look_at(writer, writer->reader);
     return position >= 0 && (uint64_t)position < writer->seen;
 }
 
@@ -296,6 +325,7 @@ void journal_prepare(struct journal_writer *writer, unsigned index)
 {
     struct journal_reader *const reader = &writer->journal.page->reader[index];
 
+    look_at(writer, index);
     atomic_store(&writer->journal.facts->sent[index], 0);
     atomic_store(&reader->ahead, writer->written);
     atomic_store(&reader->busy, 0);
@@ -309,7 +339,7 @@ void journal_hold(struct journal_writer *writer, int index)
 
 void journal_give(struct journal_writer *writer, unsigned index, pid_t pid)
 {
-    look_at_reader(writer);
+    look_at(writer, writer->reader);
     writer->reader = index;
     if (pid != 0 && writer->holder == (int)index)
         writer->holder = -1;
