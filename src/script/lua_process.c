@@ -131,9 +131,9 @@ static void read_attributes(lua_State *L, int table, struct spawn_request *reque
     request->has_oom_score = has_field(L, table, "oom_score_adj");
     request->oom_score = integer_field(L, table, "oom_score_adj", 0);
     request->session = integer_field(L, table, "session", 0);
-    request->tell_fds[0] = integer_field(L, table, "tell_stdout", -1);
-    request->tell_fds[1] = integer_field(L, table, "tell_stderr", -1);
-    request->tell_fds[2] = integer_field(L, table, "tell_ready", -1);
+    request->held_fds[0] = integer_field(L, table, "tell_stdout", -1);
+    request->held_fds[1] = integer_field(L, table, "tell_stderr", -1);
+    request->held_fds[2] = integer_field(L, table, "tell_ready", -1);
     request->cwd = string_field(L, table, "cwd");
     request->name = string_field(L, table, "name");
 }
