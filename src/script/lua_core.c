@@ -151,11 +151,6 @@ static void set_names(lua_State *L, const char *name, const char *const *list)
     lua_setfield(L, -2, name);
 }
 
-struct script *script_of(lua_State *L)
-{
-    return lua_touserdata(L, lua_upvalueindex(1));
-}
-
 void open_core(lua_State *L)
 {
     const struct script *const script = lua_touserdata(L, -1);

@@ -25,9 +25,10 @@ int core_watch(lua_State *L);
 int core_set_timer(lua_State *L);
 int core_fd(lua_State *L);
 
-/* lua_process.c */
+/* lua_spawn.c */
 int core_spawn(lua_State *L);
-int core_find_user(lua_State *L);
+
+/* lua_process.c */
 int core_kill(lua_State *L);
 int core_is_alive(lua_State *L);
 int core_processes(lua_State *L);
@@ -43,22 +44,27 @@ int core_notify_read(lua_State *L);
 int core_store(lua_State *L);
 int core_stored(lua_State *L);
 
-/* lua_system.c */
-int core_log(lua_State *L);
-int core_signal(lua_State *L);
+/* lua_settings.c */
 int core_configure(lua_State *L);
 int core_check_setting(lua_State *L);
-int core_now(lua_State *L);
-int core_nearest(lua_State *L);
-int core_environment(lua_State *L);
+
+/* lua_descriptors.c */
 int core_pipe(lua_State *L);
 int core_open(lua_State *L);
 int core_read(lua_State *L);
 int core_write(lua_State *L);
 int core_put(lua_State *L);
-int core_time(lua_State *L);
 int core_close(lua_State *L);
 int core_fileno(lua_State *L);
 int core_identity(lua_State *L);
+
+/* lua_system.c */
+int core_log(lua_State *L);
+int core_signal(lua_State *L);
+int core_now(lua_State *L);
+int core_time(lua_State *L);
+int core_nearest(lua_State *L);
+int core_environment(lua_State *L);
+int core_find_user(lua_State *L);
 
 #endif
