@@ -94,7 +94,7 @@ static const struct constant constants[] = {
     { NULL, 0 },
 };
 
-/* Of wait4(2), under their own names. */
+/* The options of wait4(2), under their own names. */
 static const struct constant wait_options[] = {
     { "WNOHANG", WNOHANG },
     { "WUNTRACED", WUNTRACED },

@@ -1,4 +1,7 @@
-/* lua_core.h: the functions of reaper.core, by the file that holds them. Arguments and results stand above each. */
+/*
+ * lua_core.h: the functions of reaper.core, by the file that holds them. A comment above each function in its file says
+ * what it takes and gives.
+ */
 #ifndef REAPER_SCRIPT_LUA_CORE_H
 #define REAPER_SCRIPT_LUA_CORE_H
 
@@ -9,7 +12,7 @@ struct script;
 /* Replaces the struct script on top (a full or light userdata, which outlives the module) by the module's table. */
 void open_core(lua_State *L);
 
-/* Adds what only a script process has to the module's table on top (lua_script.c). */
+/* Adds the functions that only a script process has to the table of the module on top (lua_script.c). */
 void open_script_core(lua_State *L, struct script *script);
 
 /* lua_channel.c */

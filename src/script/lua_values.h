@@ -1,4 +1,5 @@
-/* lua_values.h: C values as the Lua values that scripts see. Each push_… pushes one value, unless it says how many. */
+/* lua_values.h: C values as the Lua values that scripts see. Each push_… pushes one value where it says nothing else.
+ */
 #ifndef REAPER_SCRIPT_LUA_VALUES_H
 #define REAPER_SCRIPT_LUA_VALUES_H
 

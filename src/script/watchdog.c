@@ -7,8 +7,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "script/pool.h"
-
 enum { TICKS = 10 }; /* in each timeout */
 
 static const char registry_key = 0;
@@ -22,12 +20,12 @@ void *watchdog_allocate(void *context, void *block, size_t old_size, size_t new_
         old_size = 0; /* it is the kind of the object then (lua_Alloc) */
     if (new_size == 0) {
         watchdog->used -= old_size;
-        return pool_allocate(block, old_size, 0);
+        return pool_allocate(&watchdog->pool, block, old_size, 0);
     }
     if (watchdog->limited && watchdog->limit && new_size > old_size
         && watchdog->used + (new_size - old_size) > watchdog->limit)
         return NULL;
-    fresh = pool_allocate(block, old_size, new_size);
+    fresh = pool_allocate(&watchdog->pool, block, old_size, new_size);
     if (fresh)
         watchdog->used += new_size - old_size;
     return fresh;

@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "script/pool.h"
+
 enum unwinding {
     UNWIND_NONE,
     UNWIND_EXPIRED, /* the call has computed for too long */
@@ -32,6 +34,7 @@ struct watchdog {
     int64_t ticked_at;           /* CPU time at the last tick */
     int timer;                   /* as the kernel counts them */
     int has_timer;
+    struct pool pool;
     size_t used;  /* bytes that the Lua state has allocated */
     size_t limit; /* of `used`; 0: none */
     int limited;  /* the limit is in force: code of the script is running */

@@ -3,16 +3,26 @@
 
 #include "script/watchdog.h"
 
-/* From now on the limits hold, for what `co` does. */
-static void enter(struct watchdog *watchdog, lua_State *co)
+/* What the watch-dog knows of one call. A call may begin another one, such as that of a reader that it wakes. */
+struct call {
+    lua_State *running;
+    int limited;
+    int ticks;
+};
+
+/* From now on the limits hold, for what `co` does. Gives the call that has run until now. */
+static struct call enter(struct watchdog *watchdog, lua_State *co)
 {
+    const struct call outer = { watchdog->running, watchdog->limited, watchdog->ticks };
+
     watchdog->ticks = 0;
     watchdog->limited = 1;
     watchdog->running = co;
+    return outer;
 }
 
-/* Puts back what `outer` says of the call that ran before. */
-static void leave(struct watchdog *watchdog, const struct watchdog *outer)
+/* Goes back to the call that ran before. */
+static void leave(struct watchdog *watchdog, const struct call *outer)
 {
     watchdog->running = outer->running;
     watchdog->limited = outer->limited;
@@ -22,9 +32,8 @@ static void leave(struct watchdog *watchdog, const struct watchdog *outer)
 /* Closes a coroutine that has ended or is given up. Its __close handlers belong to the script, so the limits hold. */
 static void reset(lua_State *co, struct watchdog *watchdog)
 {
-    const struct watchdog outer = *watchdog;
+    const struct call outer = enter(watchdog, co);
 
-    enter(watchdog, co);
     lua_resetthread(co);
     leave(watchdog, &outer);
     watchdog->unwinding = UNWIND_NONE;
@@ -87,7 +96,7 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
 {
     lua_State *co = lua_tothread(L, 1);
     const int arguments = lua_gettop(L) - 1;
-    const struct watchdog outer = *watchdog; /* a call may begin another one, such as that of a reader that it wakes */
+    struct call outer;
     lua_Debug frame;
     int results = 0;
     int status;
@@ -99,7 +108,7 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
         return luaL_error(L, "what the script keeps needs nearly all of --hook-memory");
     luaL_checkstack(co, arguments, "too many arguments");
     lua_xmove(L, co, arguments);
-    enter(watchdog, co);
+    outer = enter(watchdog, co);
     status = lua_resume(co, L, arguments, &results);
     leave(watchdog, &outer);
     if (status != LUA_OK && status != LUA_YIELD)
