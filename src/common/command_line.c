@@ -52,10 +52,12 @@ struct getopt_tables {
 
 static void make_tables(struct getopt_tables *tables)
 {
-    char *at = tables->letters;
-    struct option *option = tables->longs;
+    struct option *option;
+    char *at;
 
     memset(tables, 0, sizeof *tables);
+    option = tables->longs;
+    at = tables->letters;
     *at++ = '+'; /* options end at the first operand */
     *at++ = ':'; /* a missing argument is not reported as an unknown option */
     for (const struct option_row *row = option_table; row->name; row++) {
