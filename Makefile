@@ -20,7 +20,8 @@ SOURCES = $(wildcard src/*.c src/*/*.c)
 TYPES = lua/reaper/types/reaper.lua lua/reaper/types/restart.lua lua/reaper/types/supervisor.lua
 EMBEDDED = $(filter-out lua/reaper/runtime/program.lua $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua)))
 LIBRARY_ONLY = src/library.c
-BINARY_ONLY = src/main.c $(addprefix src/script/,script.c load.c pool.c watchdog.c lua_script.c lua_store.c lua_embed.c)
+BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \
+	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c)
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))

@@ -85,6 +85,7 @@ describe("supervisor.run", function()
       local c = start(shell("deaf", "trap '' TERM; echo up; while :; do sleep 0.05; done", "stop = { grace = 0.3 }"),
         { mode = mode })
       c:expect "up\n"
+      c:expect "deaf running\n" -- in either order
       c:kill "TERM"
       assert.equal(0, c:wait(5))
       assert.same({ "deaf stopping", "deaf finished" }, table.move(of(script.lines(c:out()), "deaf"), 3, 4, 1, {}))

@@ -168,7 +168,7 @@ static void a_half(struct trial *trial)
 
 static void the_least(struct trial *trial)
 {
-    limit_address_space(700 * KIB);
+    limit_address_space(2 * MIB);
     need_slots(trial, JOURNAL_LEAST);
 }
 

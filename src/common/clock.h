@@ -1,4 +1,4 @@
-/* clock.h: the one clock of the program, monotonic nanoseconds. */
+/* clock.h: the one clock of the program, which counts monotonic nanoseconds. */
 #ifndef REAPER_COMMON_CLOCK_H
 #define REAPER_COMMON_CLOCK_H
 

@@ -12,7 +12,7 @@ const char *const environment_process_variables[] = {
     "LISTEN_PID", "LISTEN_PIDFDID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID", NULL,
 };
 
-/* The one that holds the inode number of a pidfd. */
+/* True for the variable whose value is the inode number of a pidfd, not a pid. */
 static int is_inode_variable(const char *name)
 {
     return strcmp(name, "LISTEN_PIDFDID") == 0;
@@ -23,7 +23,7 @@ struct process_names environment_names(void)
     return (struct process_names){ .pid = getpid(), .pidfd_inode = spawn_pidfd_inode() };
 }
 
-/* True when the variable's value names this process. */
+/* True when the value of the variable names the process with these names. */
 static int names_it(const char *name, const char *value, const struct process_names *names)
 {
     const uint64_t own = is_inode_variable(name) ? names->pidfd_inode : (uint64_t)names->pid;
@@ -40,7 +40,7 @@ static int has_any(void)
     return 0;
 }
 
-/* Before something is set. 0, or -1 with errno. */
+/* Copies the list before a variable is set in it. 0, or -1 with errno. */
 static int copy_list(struct environment *environment)
 {
     char **const from = environment->list;
@@ -59,7 +59,7 @@ static int copy_list(struct environment *environment)
     return 0;
 }
 
-/* Sets NAME=value; the text of the value stays writable. */
+/* Sets NAME=value, and gives the text of the value, which may be changed later. */
 static char *set(struct environment *environment, const char *name, const char *value)
 {
     const size_t length = strlen(name);
@@ -88,7 +88,7 @@ static int set_user_variables(struct environment *environment, const struct user
     return 0;
 }
 
-/* What was meant for this process is meant for COMMAND, whose pid is known when it is there. */
+/* A variable that was meant for this process is meant for COMMAND, which writes its own pid into it. 0, or -1. */
 static int name_new_process(struct environment *environment)
 {
     const struct process_names names = environment_names();

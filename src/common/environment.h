@@ -15,15 +15,15 @@ enum {
     VARIABLE_SIZE = USER_HOME_SIZE + 16,
 };
 
-/* The list that was inherited, or a copy with some variables replaced. */
+/* The list that was inherited, or a copy of it in which some variables are replaced. */
 struct environment {
     char **list;
     int is_copy;
     size_t count;
     size_t added_count;
-    struct spawn_self selves[SELVES_MAX]; /* texts in it that are to name the new process */
+    struct spawn_self selves[SELVES_MAX]; /* the texts in the list that are to name the new process */
     size_t self_count;
-    char added[ADDED_VARIABLES][VARIABLE_SIZE]; /* last: mostly not touched */
+    char added[ADDED_VARIABLES][VARIABLE_SIZE]; /* the last member, since its pages are mostly not touched */
 };
 
 /*
@@ -33,22 +33,22 @@ struct environment {
 extern const char *const environment_process_variables[];
 
 /*
- * COMMAND's environment made of `list`: the user's variables, if `user` is not NULL, as su(1) sets them; and where a
- * variable names this process, the new one is named in its place. 0, or -1 with errno. The caller frees it either way.
+ * Makes the environment of COMMAND from `list`. Unless `user` is NULL, HOME, USER and LOGNAME are set as su(1) does. A
+ * variable that names this process will name the new one. 0, or -1 with errno; the caller frees it either way.
  */
 int environment_make(struct environment *environment, char **list, const struct user *user);
 void environment_free(struct environment *environment);
 
-/* How the variables that name a process name one. */
+/* The two ways in which those variables name a process. */
 struct process_names {
     pid_t pid;
-    uint64_t pidfd_inode; /* 0 where the kernel has none of its own for each process */
+    uint64_t pidfd_inode; /* 0 where the kernel does not give each process an inode number of its own */
 };
 
-/* The names of this process. */
+/* Of this process. */
 struct process_names environment_names(void);
 
-/* In this process's own environment: what named the process that was called `before` names this one. */
+/* Changes the environment of this process: a variable that named the process with the names `before` names this one. */
 void environment_rename(const struct process_names *before);
 
 #endif

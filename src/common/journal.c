@@ -186,7 +186,7 @@ static uint64_t deaths_between(const struct journal_view *view, uint64_t from, u
 /* A program that never listens to deaths must not fill the ring: the oldest are let go, and counted. */
 static void let_go(struct journal_view *view)
 {
-    const uint64_t share = view->journal->slots / JOURNAL_RESERVE / 2;
+    const uint64_t share = view->journal->slots / JOURNAL_RESERVE / 4;
     const uint64_t position = position_of(view);
 
     if (written(view) - position < view->journal->slots - JOURNAL_MARGIN - share || position + share > view->ahead)
@@ -240,6 +240,16 @@ int journal_is_readable(const struct journal_view *view)
     if (view->reading == JOURNAL_READS)
         return may_read(view) && (view->skipped > 0 || position_of(view) < end);
     return view->ahead < end;
+}
+
+int journal_is_to_look(struct journal_view *view)
+{
+    const uint32_t asks = atomic_load_explicit(&view->journal->facts->asks, memory_order_seq_cst);
+    const int is_asked = view->reading == JOURNAL_READS && asks != view->answered && may_read(view);
+
+    if (is_asked)
+        view->answered = asks;
+    return is_asked;
 }
 
 void journal_sleep(const struct journal_view *view, enum journal_sleep sleep)

@@ -20,7 +20,7 @@
 
 enum {
     JOURNAL_SLOTS = 9 * 8192, /* for 65,536 orphans' deaths: about 13 MB, of which only what is unread is there */
-    JOURNAL_LEAST = 9 * 512,  /* where that much is refused, a half, a quarter, … of it */
+    JOURNAL_LEAST = 9 * 1024, /* where that much is refused, a half, a quarter, … of it */
     JOURNAL_MARGIN = 512,     /* slots that are never used, so that the oldest and the newest event share no page */
     JOURNAL_RESERVE = 9,      /* this part of the ring is for what must be kept */
     JOURNAL_READERS = 2,      /* the script process, and the one that is about to take its place */
@@ -37,6 +37,7 @@ struct journal_facts {
     _Atomic uint64_t written;
     _Atomic uint64_t oldest;                /* events before this one may have been overwritten */
     _Atomic int32_t reader;                 /* the pid of the process that may read on; 0: none may */
+    _Atomic uint32_t asks;                  /* how often the engine has asked for ORDER_LOOK */
     _Atomic uint32_t sent[JOURNAL_READERS]; /* messages in the socket to each, which come before later events */
 };
 
@@ -85,6 +86,7 @@ struct journal_view {
     uint64_t skipped;  /* events that were overwritten before it could look at them, or were let go to make room */
     int has_kept;      /* it has been JOURNAL_KEEPS: of what was looked at, only deaths are left */
     uint32_t received; /* messages from the socket */
+    uint32_t answered; /* the last of `asks` that has been answered with ORDER_LOOK */
 };
 
 /* Makes the process's view of ring and facts read-only. `from`: where it begins to look ahead. */
@@ -101,6 +103,9 @@ int journal_is_readable(const struct journal_view *view);
 
 /* True when messages wait in the socket that the engine has sent before the next event. */
 int journal_has_messages(const struct journal_view *view);
+
+/* True, once for each time, when the engine has asked for ORDER_LOOK, and the process reads. */
+int journal_is_to_look(struct journal_view *view);
 
 /* Says how deep the reader sleeps; it looks whether something is readable afterwards, and only then waits. */
 void journal_sleep(const struct journal_view *view, enum journal_sleep sleep);

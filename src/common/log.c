@@ -15,12 +15,12 @@
 
 enum {
     LINE_MAX_BYTES = PIPE_BUF,
-    JSON_RESERVE = 64, /* for what closes the object */
+    JSON_RESERVE = 64, /* for the fields that close the object */
 };
 
 const char *const log_level_names[] = { "error", "warning", "info", "debug", "trace", NULL };
 
-/* A line in the making. The last byte is kept for the newline. */
+/* A line that is being composed. Its last byte is reserved for the newline. */
 struct line {
     char text[LINE_MAX_BYTES];
     size_t used;
@@ -63,13 +63,13 @@ static size_t utf8_length(const unsigned char *text)
     return length;
 }
 
-/* A terminal acts on these: C0, DEL, and C1, which in UTF-8 are U+0080 to U+009F. */
+/* True for the characters that a terminal acts on: C0, DEL, and C1, which in UTF-8 are U+0080 to U+009F. */
 static int is_control(const unsigned char *text)
 {
     return *text < 0x20 || *text == 0x7f || (*text == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
 }
 
-/* JSON's escapes (RFC 8259, section 7). What is not UTF-8 becomes U+FFFD. */
+/* Adds a text with the escapes of JSON (RFC 8259, section 7). A byte that is not UTF-8 becomes U+FFFD. */
 static void add_json(struct line *line, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
@@ -126,7 +126,7 @@ static void compose(struct line *line, const struct log *log, enum log_level lev
         add_text(line, "\",\"message\":\"");
         add_json(line, message);
         add_text(line, "\"");
-        /* Half a field would be no JSON. */
+        /* Fields that do not fit are left out as a whole, since a part of one would not be JSON. */
         add_text(line, line->used + strlen(fields) + 2 < sizeof line->text ? fields : ",\"cut\":true");
         add_text(line, "}");
     }
@@ -178,7 +178,8 @@ static int put(const struct log *log, const struct line *line)
     return log->patient ? put_waiting(line) : put_without_waiting(log->fd ? log->fd : STDERR_FILENO, line);
 }
 
-static void tell_dropped(struct log *log)
+/* Writes how many lines were dropped, and forgets them when this line finds room. */
+static void report_dropped(struct log *log)
 {
     struct line line;
     char text[64];
@@ -197,7 +198,7 @@ void log_write(struct log *log, enum log_level level, const char *message, const
     if (level > log->threshold)
         return;
     if (log->dropped)
-        tell_dropped(log);
+        report_dropped(log);
     compose(&line, log, level, message, fields);
     if (put(log, &line) != 0)
         log->dropped++;
@@ -205,8 +206,9 @@ void log_write(struct log *log, enum log_level level, const char *message, const
 }
 
 /*
- * Names come from outside, and what they hold could look like further lines or speak to a terminal: our own
- * messages are one line, with "\n", or "\x" and the byte, for what is neither text nor a character of UTF-8.
+ * Names in a message come from outside, and could hold what looks like further lines or what a terminal acts on. So a
+ * message becomes one line: a newline is written as "\n", and any other byte that is no text in UTF-8 as "\x" and its
+ * value.
  */
 static void clean(const char *message, struct line *line)
 {

@@ -1,11 +1,11 @@
-/* log.h: whole lines on stderr, as text or JSON, that never make process 1 wait. */
+/* log.h: lines on stderr, as text or JSON. Writing them never makes process 1 wait. */
 #ifndef REAPER_COMMON_LOG_H
 #define REAPER_COMMON_LOG_H
 
 #include <stdint.h>
 
 enum log_level {
-    LOG_LEVEL_ERROR,   /* something the user must know: shown always */
+    LOG_LEVEL_ERROR,   /* something that the user must know: always shown */
     LOG_LEVEL_WARNING, /* hidden by -q */
     LOG_LEVEL_INFO,    /* the default threshold */
     LOG_LEVEL_DEBUG,   /* -v: the life of main child, script and stop */
@@ -17,30 +17,30 @@ struct log {
     enum log_level threshold; /* lines above it are not written */
     int json;                 /* one JSON object a line instead of text */
     int fd;                   /* where to write; 0 means stderr (log_open) */
-    int patient;              /* may wait for a slow reader: in the script process, never in the engine */
-    uint64_t dropped;         /* lines that found no room since the last one that did */
+    int patient;              /* wait for a slow reader; so in the script process, never in the engine */
+    uint64_t dropped;         /* how many lines have found no room since the last one that did */
 };
 
 /* The names of the levels, NULL-terminated, in the order of enum log_level. */
 extern const char *const log_level_names[];
 
 /*
- * A terminal makes a writer wait in ways that poll does not tell: the engine opens it anew, for itself and without
- * waiting. O_NONBLOCK on descriptor 2 would change it for all who share it.
+ * A terminal may make a writer wait although poll says that there is room. So the engine opens the terminal of stderr
+ * once more, with O_NONBLOCK; on descriptor 2 itself, that flag would concern every process that shares it.
  */
 void log_open(struct log *log);
 
 /*
- * Writes one line. A line is cut at PIPE_BUF bytes, so that lines of several writers never mix. Where stderr has no
- * room the line is dropped and counted, and the next line that finds room is preceded by the count. Control characters
- * of the message are escaped, since names in it come from outside.
+ * Writes one line. It is cut at PIPE_BUF bytes, so that the lines of several writers never mix. When stderr has no
+ * room, the line is dropped and counted, and the count precedes the next line that finds room. Control characters of
+ * the message are escaped, since names in it come from outside.
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same with a ready message, and `fields` appended as they are: ` key=value` in text, `,"key":value` in JSON. */
+/* The same without a format. `fields` is appended as it is: ` key=value` in text, `,"key":value` in JSON. */
 void log_message(struct log *log, enum log_level level, const char *message, const char *fields);
 
-/* The same with the message as it is: one of a script, or one with a traceback, may have several lines. */
+/* The same without escapes: the message of a script, or one with a traceback, may have several lines. */
 void log_write(struct log *log, enum log_level level, const char *message, const char *fields);
 
 #endif

@@ -100,6 +100,7 @@ enum order_kind {
     ORDER_CONFIGURE,     /* text = key, zero, value */
     ORDER_MAIN_START,    /* run COMMAND again; replied to */
     ORDER_STATS,         /* replied to */
+    ORDER_LOOK,          /* much of the journal has been read: its memory can be given back */
     ORDER_COUNT,
 };
 

@@ -1,8 +1,13 @@
 /*
  * options.h: what the user asked for.
  *
- * One table describes every option once: its letter, long name, environment variable, help text and the function that
- * applies it. Command line, environment and reaper.configure{} all go through it.
+ * One table describes every option once: its letter, its long name, its environment variable, its help text and the
+ * function that applies it. The command line, the environment and reaper.configure{} all go through this table.
+ *
+ *     option_table.c   the table, and the help
+ *     settings.c       the functions that apply one option each
+ *     options.c        the defaults, the environment, and settings by their names (reaper.configure{})
+ *     command_line.c   the command line
  */
 #ifndef REAPER_COMMON_OPTIONS_H
 #define REAPER_COMMON_OPTIONS_H
@@ -18,17 +23,17 @@
 
 enum { WHY_SIZE = 512, OPTION_USER_SIZE = 128 };
 
-enum { REWRITE_NONE = 0xff }; /* in `rewrite`: forward as it is; 0 drops */
+enum { REWRITE_NONE = 0xff }; /* in `rewrite`: the signal is forwarded as it is; 0 drops it */
 
 struct options {
     /* What to run. */
-    const char *script;  /* file, or NULL */
-    const char *eval;    /* Lua text instead, or NULL */
-    char **command;      /* NULL-terminated, or NULL */
+    const char *script;  /* the file, or NULL */
+    const char *eval;    /* Lua text in place of a file, or NULL */
+    char **command;      /* the words of COMMAND, NULL-terminated, or NULL */
     int check;           /* only load the script */
-    const char *restart; /* the script process for COMMAND, or NULL */
-    int pause;           /* no command: reap until TERM or INT */
-    unsigned given;      /* by the command line: one bit for each row of the table */
+    const char *restart; /* the restart policy of COMMAND, or NULL */
+    int pause;           /* there is no COMMAND: reap until TERM, INT or QUIT */
+    unsigned given;      /* the options that stand in the command line: one bit for each row of the table */
 
     /* How: also for reaper.configure{}. */
     int kill_group;
@@ -37,11 +42,11 @@ struct options {
     int json;
     enum log_level threshold;
     int parent_death;                            /* signal or 0 */
-    int64_t grace, hook_timeout, script_timeout; /* nanoseconds; script_timeout 0 = never */
-    uint64_t hook_memory;                        /* bytes; 0 = no limit */
+    int64_t grace, hook_timeout, script_timeout; /* nanoseconds; a script_timeout of 0 never ends */
+    uint64_t hook_memory;                        /* bytes; 0: no limit */
     char user[OPTION_USER_SIZE];                 /* USER[:GROUP], or "" */
-    int16_t exit_map[256];                       /* exit code to use instead, or -1 */
-    uint8_t rewrite[SIGNAL_MAX + 1];
+    int16_t exit_map[256];                       /* the exit code to use in place of the index, or -1 */
+    uint8_t rewrite[SIGNAL_MAX + 1];             /* the signal to forward in place of the index */
 };
 
 enum options_result {
@@ -52,37 +57,37 @@ enum options_result {
     OPTIONS_BAD, /* the reason is in `why` */
 };
 
-/* The defaults. */
 struct options options_default(void);
 
-/* Environment into `options`. 0, or -1 with `why`. */
+/* Applies the environment to `options`. 0, or -1 with the reason in `why`, which has WHY_SIZE bytes here and below. */
 int options_from_environment(struct options *options, char *why);
 
 /*
- * Command line over `options`, and the words of it that are to be run. `why` has WHY_SIZE bytes. The strings stay
- * those of argv.
+ * Applies the command line to `options`, and puts the words that say what is to be run into it. The strings stay those
+ * of argv.
  */
 enum options_result options_from_arguments(struct options *options, int argc, char **argv, char *why);
 
 /*
- * Only the settings of the command line, over options that reaper.configure{} has changed: the command line has the
- * last word. argv was parsed before, so it cannot fail.
+ * Applies only the settings of the command line to options that reaper.configure{} has changed: the command line has
+ * the last word. argv was parsed before, so this cannot fail.
  */
 void options_reapply_arguments(struct options *options, int argc, char **argv);
 
 /*
- * The next option of the command line, from *at (first 0), that has no effect with what is to be run: 1, with what to
- * say of it in `why`, or 0. In the environment such an option may be meant for another container, so it is not told.
+ * Finds the next option of the command line that has no effect with what is to be run. *at is where to go on; it is 0
+ * at first. 1, with a sentence about the option in `why`, or 0. An option in the environment may be meant for another
+ * container, so it is never found.
  */
 int options_next_idle(const struct options *options, int *at, char *why);
 
 /*
- * Whether environment and command line ask for JSON, whatever else is wrong in them: what is wrong is told in that
- * form, wherever it stands.
+ * True when the environment and the command line ask for JSON, whatever else is wrong in them: a mistake is reported in
+ * the form that they ask for, even where it stands before the option that asks.
  */
 int options_log_json(int argc, char **argv);
 
-/* One setting by its name, as reaper.configure{} does it. 0, or -1 with `why`. */
+/* Applies one setting by its name, as reaper.configure{} does it. 0, or -1 with `why`. */
 int options_set(struct options *options, const char *key, const char *value, char *why);
 
 /* The names that options_set knows, with "_" for "-", NULL-terminated. */

@@ -14,11 +14,11 @@
 #include "common/text.h"
 
 enum {
-    STAT_SIZE = 1024,         /* 52 numbers of up to 20 digits would be longer, but what is read stands in front */
+    STAT_SIZE = 1024,         /* 52 numbers of up to 20 digits may be longer, but the fields that count come first */
     KERNEL_THREAD = 0x200000, /* PF_KTHREAD of include/linux/sched.h, unchanged since 2.6.27 */
 };
 
-/* Of the numbers behind the state, which is field 3 of proc_pid_stat(5). */
+/* The indexes of the numbers behind the state, which is field 3 of proc_pid_stat(5). */
 enum {
     FIELD_PPID = 0,
     FIELD_PGRP = 1,
@@ -67,7 +67,7 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
     for (int i = 0; i < FIELDS_WANTED; i++) {
         const char *const before = at;
 
-        field[i] = strtoull(before, &at, 10); /* negative ones wrap, and back */
+        field[i] = strtoull(before, &at, 10); /* a negative number wraps here, and wraps back below */
         if (at == before)
             return -1;
     }
@@ -120,7 +120,7 @@ static int has_ended(char state)
     return state == 'Z' || state == 'X';
 }
 
-/* /proc has a directory for each thread, which it does not list. */
+/* Reads the state of a thread in /proc/ID, which exists for each thread, although /proc lists only processes. */
 static int find_live_thread(int id, void *context)
 {
     struct proc_stat *const stat = context;
@@ -177,11 +177,11 @@ int64_t proc_lifetime(const struct proc_stat *stat)
 {
     const int64_t now = uptime();
 
-    /* What is later than now could not be told in nanoseconds. */
+    /* A start that is later than now would wrap in nanoseconds. */
     return stat->start_time > (uint64_t)(now / tick_length()) ? 0 : now - (int64_t)stat->start_time * tick_length();
 }
 
-/* What getdents64(2) fills in: the C library has a name for it only where its own readdir is. */
+/* The struct of getdents64(2), which the C library does not declare everywhere. */
 struct entry {
     uint64_t inode;
     int64_t next;
@@ -190,7 +190,7 @@ struct entry {
     char name[];
 };
 
-/* readdir would do, but asks for memory. */
+/* Uses getdents64(2) and not readdir(3), which allocates memory. */
 int proc_numbers(const char *path, int (*visit)(int number, void *context), void *context)
 {
     _Alignas(struct entry) char room[2048];
@@ -266,7 +266,7 @@ static int visit_process(int pid, void *context)
         return visitor->visit(&stat, visitor->context) != 0;
     if (errno == ENOENT || errno == ESRCH)
         return 0;
-    /* For want of something: then no other can be looked at, either. */
+    /* Where descriptors or memory are lacking, no other process can be looked at, either. */
     visitor->result = errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -1 : 1;
     return visitor->result < 0;
 }

@@ -1,4 +1,4 @@
-/* proc.h: what /proc says of processes. */
+/* proc.h: what /proc says about processes. */
 #ifndef REAPER_COMMON_PROC_H
 #define REAPER_COMMON_PROC_H
 
@@ -19,45 +19,45 @@ struct proc_stat {
 /* True when /proc is mounted and shows this PID namespace. */
 int proc_usable(void);
 
-/* Parses the text of /proc/PID/stat. 0, or -1 when it is not one. */
+/* Parses the text of /proc/PID/stat. 0, or -1 when the text has another form. */
 int proc_parse_stat(const char *text, struct proc_stat *stat);
 
 /*
- * Reads it. 0, or -1 with errno. A zombie can be read, too. Of a process whose first thread has ended while others live
- * on, the state is that of one that lives.
+ * Reads /proc/PID/stat, also that of a zombie. 0, or -1 with errno. When the first thread of a process has ended while
+ * others live on, the state is that of a thread that lives.
  */
 int proc_read(pid_t pid, struct proc_stat *stat);
 
-/* A process that can neither be signalled nor is anyone's: a kernel thread. */
+/* True for a kernel thread, which cannot be signalled. */
 int proc_is_kernel_thread(const struct proc_stat *stat);
 
 /*
- * True for a zombie or a process that is being taken away. State Z or X alone does not say so: it is the state of the
- * first thread, and the process is alive as long as it has another one.
+ * True for a zombie or a process that is just being reaped. The states Z and X alone do not say so: they are those of
+ * the first thread, and the process is alive as long as it has another one.
  */
 int proc_is_dead(const struct proc_stat *stat);
 
-/* Now, as the start_time of a process that starts now: clock ticks after boot. */
+/* The start_time of a process that starts now, in clock ticks after boot. */
 uint64_t proc_ticks(void);
 
-/* Nanoseconds since its start, from CLOCK_BOOTTIME (proc(5)); steps of a clock tick, 10 ms. */
+/* Nanoseconds since the start of the process, by CLOCK_BOOTTIME (proc(5)), in steps of a clock tick (10 ms). */
 int64_t proc_lifetime(const struct proc_stat *stat);
 
-/* Calls `visit` for every name in a directory that is a number, until it gives non-zero. -1 with errno. */
+/* Calls `visit` for every name in a directory that is a number, until it gives non-zero. 0, or -1 with errno. */
 int proc_numbers(const char *path, int (*visit)(int number, void *context), void *context);
 
 /*
- * Calls `visit` for every child of the calling thread, also for those that the mount options of /proc hide, until it
- * gives non-zero. -1 with errno where the kernel has no such list.
+ * Calls `visit` for every child of the calling thread until it gives non-zero, also for children that the mount options
+ * of /proc hide. 0, or -1 with errno where the kernel has no such list.
  */
 int proc_children(int (*visit)(int pid, void *context), void *context);
 
-/* The highest pid that there can be. */
+/* The highest pid that a process can have. */
 pid_t proc_highest_pid(void);
 
 /*
- * Calls `visit` for every process, in the order of /proc, until it gives non-zero. 0; 1 when some may not be looked at;
- * -1 without /proc, or where it cannot be read to its end.
+ * Calls `visit` for every process, in the order of /proc, until it gives non-zero. 0; 1 when some processes may not be
+ * looked at; -1 without /proc, or when it cannot be read to its end.
  */
 int proc_each(int (*visit)(const struct proc_stat *stat, void *context), void *context);
 

@@ -6,7 +6,7 @@
 #include "common/text.h"
 #include "common/users.h"
 
-enum { LEFT_SIZE = 32 }; /* of FROM in FROM:TO */
+enum { LEFT_SIZE = 32 }; /* room for FROM in FROM:TO */
 
 static int complain(char *why, const char *format, const char *value)
 {
@@ -32,7 +32,7 @@ static int set_seconds(int64_t *time, const char *value, char *why)
     return 0;
 }
 
-/* A signal, or -1 with the nearest known name. */
+/* The number of the signal, or -1 with a reason that names the nearest known signal. */
 static int parse_signal(const char *value, char *why)
 {
     const int number = signal_from_text(value);
@@ -54,7 +54,7 @@ int apply_kill_group(struct options *options, const char *value, char *why)
     return set_flag(&options->kill_group, value, why);
 }
 
-/* Options that are the default here and exist for those who come from tini or dumb-init. */
+/* For options that exist for users of tini and dumb-init, where they change what is the default here. */
 int apply_nothing(struct options *options, const char *value, char *why)
 {
     int ignored = options->check;
@@ -71,7 +71,7 @@ int apply_parent_death(struct options *options, const char *value, char *why)
     return number < 0 ? -1 : 0;
 }
 
-/* Splits "LEFT:RIGHT"; right is NULL without a colon. -1: left does not fit. */
+/* Splits "LEFT:RIGHT"; *right is NULL without a colon. -1 when LEFT is too long. */
 static int split(const char *value, char left[LEFT_SIZE], const char **right)
 {
     const char *colon = strchr(value, ':');
@@ -204,7 +204,7 @@ int apply_eval(struct options *options, const char *value, char *why)
     return 0;
 }
 
-/* What the text means is Lua's to say (lua/reaper/restart.lua), and it says so before COMMAND is started. */
+/* The text is checked by lua/reaper/restart/, which does so before COMMAND is started. */
 int apply_restart(struct options *options, const char *value, char *why)
 {
     (void)why;

@@ -1,8 +1,8 @@
 /*
- * settings.h: what one option's text means. The table in options.c names these functions, and nobody else calls them.
+ * settings.h: what the text of one option means. The table of options (option_table.c) names these functions.
  *
- * Each applies `value` (NULL for an option without argument) to `options`: 0, or -1 with the reason in `why`, which has
- * WHY_SIZE bytes.
+ * Each applies `value` (NULL for an option without an argument) to `options` and returns 0, or -1 with the reason in
+ * `why`, which has WHY_SIZE bytes.
  */
 #ifndef REAPER_COMMON_SETTINGS_H
 #define REAPER_COMMON_SETTINGS_H

@@ -13,7 +13,7 @@
 #include "common/refused.h"
 #include "common/text.h"
 
-/* struct sigaction as the kernel takes it; the C library's differs. Only dispositions without code are set by it. */
+/* struct sigaction as the kernel takes it, unlike that of the C library. It is used for SIG_DFL and SIG_IGN only. */
 struct kernel_action {
     void (*handler)(int);
     unsigned long flags;
@@ -33,7 +33,7 @@ static const char *const names[SIGNAL_RTMIN] = {
     [33] = "SIG33",
 };
 
-/* Other names of the same signals; NULL-terminated with their numbers beside them. */
+/* Other names of the same signals. */
 static const struct {
     const char *name;
     int number;
@@ -171,8 +171,9 @@ int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record)
     info.si_code = SI_QUEUE;
     info.si_pid = getpid();
     info.si_uid = getuid();
-    info.si_value.sival_ptr = (void *)(uintptr_t)record->ssi_ptr; /* NOLINT(*-no-int-to-ptr): it is passed on */
+    info.si_value.sival_ptr =
+        (void *)(uintptr_t)record->ssi_ptr; /* NOLINT(*-no-int-to-ptr): the value is only passed on */
     if (syscall(SYS_rt_sigqueueinfo, pid, number, &info) == 0)
         return 0;
-    return is_refused(errno) ? kill(pid, number) : -1; /* without its value rather than not at all */
+    return is_refused(errno) ? kill(pid, number) : -1; /* without the value rather than not at all */
 }

@@ -22,17 +22,17 @@ typedef uint64_t signal_set;
 
 #define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
 
-/* What the program was started with, and what its command gets back. */
+/* The mask and the dispositions that the program was started with, and that COMMAND gets back. */
 struct inherited_signals {
-    signal_set mask;    /* blocked */
-    signal_set ignored; /* disposition SIG_IGN; SIGCHLD is never in it */
-    int is_known;       /* `ignored` has been asked for; until then the dispositions are still those */
+    signal_set mask;    /* the signals that were blocked */
+    signal_set ignored; /* the signals with the disposition SIG_IGN; SIGCHLD is never among them */
+    int is_known;       /* `ignored` is filled in; before that, the process has changed no disposition but SIGCHLD's */
 };
 
 /* 1–64 for "TERM", "SIGTERM", "sigterm", "15", "RTMIN+3", "RTMAX-1"; 0 for "0"; -1 when it names no signal. */
 int signal_from_text(const char *text);
 
-/* "SIGTERM", "SIGRTMIN+3"; "SIG32" for the two that have no name. `buffer` holds names that are made up here. */
+/* "SIGTERM", "SIGRTMIN+3"; "SIG32" and "SIG33" for the two that have no name. `buffer` is room for a composed name. */
 const char *signal_name(int number, char buffer[SIGNAL_NAME_SIZE]);
 
 /* The known signal name nearest to `text`, or NULL. */
@@ -41,19 +41,22 @@ const char *signal_nearest(const char *text);
 /* Saves the inherited mask, sets an ignored SIGCHLD to its default and blocks every signal. */
 void signals_take(struct inherited_signals *inherited);
 
-/* Asks which signals are ignored, for a process that may change that: one call each, so the engine does without. */
+/*
+ * Asks the kernel which signals are ignored, for a process that may change that. It takes a call for each signal, so
+ * the engine, which changes none, leaves it out.
+ */
 void signals_learn_ignored(struct inherited_signals *inherited);
 
-/* Blocks exactly `mask`, and puts the mask before it into *old unless that is NULL. Async-signal-safe. */
+/* Blocks exactly the signals of `mask`, and puts the earlier mask into *old unless `old` is NULL. Async-signal-safe. */
 void signals_set_mask(signal_set mask, signal_set *old);
 
-/* Gives `inherited` back, in a new process before exec. Async-signal-safe. */
+/* Sets what was inherited, in a new process before its exec. Async-signal-safe. */
 void signals_restore(const struct inherited_signals *inherited);
 
-/* A close-on-exec signalfd for all 64 signals, with more flags (SFD_NONBLOCK); or -1 with errno. */
+/* A close-on-exec signalfd for all 64 signals, with `flags` (SFD_NONBLOCK) beside that; or -1 with errno. */
 int signals_fd(int flags);
 
-/* Sends `number` with the value that came with `record` when it was queued with one. 0, or -1 with errno. */
+/* Sends the signal `number`, with the value that `record` carries when somebody has queued one. 0, or -1 with errno. */
 int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record);
 
 #endif

@@ -16,7 +16,7 @@
 
 #include "common/clock.h"
 #include "common/refused.h"
-#include "common/spawn_plan.h"
+#include "common/spawn_child.h"
 
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x00001000
@@ -35,7 +35,7 @@ struct spawn_request spawn_request_empty(void)
     memset(&request, 0, sizeof request);
     request.terminal_fd = request.notify_fd = request.directory_fd = -1;
     for (int i = 0; i < HELD_MAX; i++)
-        request.tell_fds[i] = -1;
+        request.held_fds[i] = -1;
     return request;
 }
 
@@ -81,8 +81,8 @@ static int first_free(const struct spawn_request *request)
 }
 
 /*
- * The plan, its two lists behind it, and the new process's stacks behind these: memory that is given back, and what a
- * process that is to stay small needs no malloc for. NULL with errno when there is none.
+ * One mapping holds the plan, its two lists and the stacks of the new process. It is given back as a whole, while
+ * malloc would keep it, and process 1 is to stay small. NULL with errno when there is no memory.
  */
 static struct plan *make_plan(const struct spawn_request *request)
 {
@@ -106,7 +106,7 @@ static struct plan *make_plan(const struct spawn_request *request)
     return plan;
 }
 
-/* Old kernels, valgrind and some sandboxes know no CLONE_PIDFD, and say so in several ways. */
+/* Old kernels, valgrind and some sandboxes refuse CLONE_PIDFD, with different errors. */
 static pid_t clone_with_pidfd(struct plan *plan, int flags, int *pidfd)
 {
     pid_t pid = clone(spawn_child, plan->stack + STACK_SIZE, flags | CLONE_PIDFD, plan, pidfd);
@@ -118,12 +118,12 @@ static pid_t clone_with_pidfd(struct plan *plan, int flags, int *pidfd)
     return pid;
 }
 
-/* By way of a process between, which says the new one's pid in the report pipe. 0, or -1 with errno. */
+/* Makes the new process by way of another one between. The new one reports its pid. 0, or -1 with errno. */
 static int start_by_relay(struct plan *plan)
 {
     pid_t between;
 
-    plan->tells_pid = 1;
+    plan->reports_pid = 1;
     between = clone(spawn_relay, plan->stack + 2 * STACK_SIZE, plan->flags, plan);
     if (between < 0)
         return -1;
@@ -191,7 +191,7 @@ static void note_report(struct spawn_result *result, const struct report *report
     result->interpreter = report->interpreter;
 }
 
-/* Reads what there is. True at the end of the pipe: exec has closed it, or the process has ended. */
+/* Reads the reports that have come. True at the end of the pipe: exec has closed it, or the process has ended. */
 static int read_reports(struct spawn_result *result)
 {
     struct report report;
@@ -205,7 +205,7 @@ static int read_reports(struct spawn_result *result)
     return got == 0;
 }
 
-/* It is late. True when there is hope left. */
+/* The new process is late: sends it the next signal. False when it has to be given up. */
 static int hurry(struct spawn_result *result)
 {
     static const struct {
@@ -221,7 +221,7 @@ static int hurry(struct spawn_result *result)
     return 1;
 }
 
-/* Where nobody has said its pid, it had ended before it could. */
+/* A process whose pid nobody has reported has ended before it could do so. */
 static int was_given_up(const struct spawn_result *result)
 {
     return result->hurried > 1 || (result->error == 0 && result->pid <= 0);

@@ -44,7 +44,7 @@ struct spawn_limit {
     } limit;
 };
 
-/* A text that names the new process; needs copies_memory. */
+/* A text that is to name the new process. The request must copy memory then. */
 struct spawn_self {
     char *digits;       /* room for 21 characters */
     int is_pidfd_inode; /* the inode number of its pidfd, not its pid */
@@ -60,25 +60,24 @@ struct spawn_request {
     struct spawn_self selves[SELVES_MAX];
     size_t self_count;
 
-    int copies_memory; /* the caller goes on at once; without it, the caller is suspended until the exec */
-    int sibling;       /* a child of the caller's parent */
-    int session;       /* setsid, otherwise a process group of its own */
-    int keep_group;    /* or that of the caller */
-    int terminal_fd;   /* hand this terminal's foreground to the new group, or -1 */
-    int notify_fd;     /* tell this socket ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
-    _Atomic uint32_t
-        *notify_count;      /* the orders that were sent to it, in memory that is shared with its reader; or NULL */
-    const char *name;       /* for ORDER_SPAWNED */
-    int tell_fds[HELD_MAX]; /* what goes with ORDER_SPAWNED to be kept, or -1 */
+    int copies_memory;              /* the caller goes on at once; without this, it is suspended until the exec */
+    int sibling;                    /* the new process is a child of the caller's parent */
+    int session;                    /* it gets a session of its own; without this, a process group of its own */
+    int keep_group;                 /* it stays in the caller's process group */
+    int terminal_fd;                /* the terminal whose foreground is handed to the new group, or -1 */
+    int notify_fd;                  /* the socket that gets ORDER_SPAWNED and ORDER_EXEC_FAILED, or -1 */
+    _Atomic uint32_t *notify_count; /* the orders that were sent to it, in memory shared with its reader; or NULL */
+    const char *name;               /* for ORDER_SPAWNED */
+    int held_fds[HELD_MAX];         /* the descriptors that go with ORDER_SPAWNED, for the engine to hold; or -1 */
 
     const struct spawn_fd *fds;
     size_t fd_count;
     int close_others; /* close all descriptors above 2 that `fds` does not name */
 
     const struct user *user; /* or NULL */
-    int directory_fd;        /* go there before it becomes the user, or -1 */
+    int directory_fd;        /* the directory to enter before it becomes the user, or -1 */
     const char *directory;   /* the same as a path, or NULL */
-    const char *cwd;         /* then there as the user, or NULL */
+    const char *cwd;         /* the directory to enter after it has become the user, or NULL */
     int has_umask, has_nice, has_oom_score;
     mode_t umask;
     int nice;
@@ -96,18 +95,18 @@ enum spawn_progress {
 struct spawn_result {
     pid_t pid;
     int pidfd;     /* -1 where the kernel has none */
-    int report_fd; /* becomes readable when it runs or has failed; -1 once that is known */
-    int64_t due;   /* when to look at the latest; NEVER once that is known */
-    int hurried;   /* how often it was late */
+    int report_fd; /* becomes readable when the process runs or has failed; -1 once that is known */
+    int64_t due;   /* when to call spawn_look at the latest; NEVER once that is known */
+    int hurried;   /* how often the process was late */
     enum spawn_stage stage;
-    int error;       /* errno of the stage that failed; ETIMEDOUT when it had to be given up */
+    int error;       /* errno of the stage that failed; ETIMEDOUT when the process had to be given up */
     int interpreter; /* ENOENT although the file exists: its interpreter is missing */
 };
 
-/* The request with every descriptor set to -1 and everything else zero. */
+/* A request with every descriptor set to -1 and everything else zero. */
 struct spawn_request spawn_request_empty(void);
 
-/* The result of no start: nothing to look at. */
+/* A result before any start. */
 struct spawn_result spawn_result_empty(void);
 
 /*
@@ -117,24 +116,25 @@ struct spawn_result spawn_result_empty(void);
 int spawn_begin(const struct spawn_request *request, struct spawn_result *result);
 
 /*
- * How the start has come out so far, without waiting. Anybody with the new process's user id may stop it before its
- * exec. So one that is late gets CONT after a second, KILL ten seconds later, and is given up after one more.
+ * Says how the start has come out so far, without waiting. Anybody with the user id of the new process may stop it
+ * before its exec. So a process that is late gets CONT after a second and KILL ten seconds later, and is given up after
+ * one second more.
  */
 enum spawn_progress spawn_look(struct spawn_result *result);
 
-/* Both, with the wait between them. 0, or -1 with stage and error set in *result. */
+/* spawn_begin and spawn_look, with the wait between them. 0, or -1 with stage and error set in *result. */
 int spawn(const struct spawn_request *request, struct spawn_result *result);
 
 /* The inode number of this process's own pidfd; 0 where the kernel has no pidfds. Async-signal-safe. */
 uint64_t spawn_pidfd_inode(void);
 
-/* True when the start has failed for want of a process or of memory, which passes. */
+/* True when the start has failed for lack of processes or of memory: a later one may succeed. */
 int spawn_was_shortage(const struct spawn_result *result);
 
-/* One sentence about a failure: `cannot run "x": No such file or directory`. */
+/* Writes one sentence about a failure: `cannot run "x": No such file or directory`. */
 void spawn_describe(const struct spawn_result *result, const char *command, char *text, size_t size);
 
-/* What a shell would exit with: 127 not found, 126 cannot be executed, 125 when it did not come to that. */
+/* The exit code that a shell would have: 127 not found, 126 cannot be executed; 125 when an earlier stage failed. */
 int spawn_exit_code(const struct spawn_result *result);
 
 #endif

@@ -1,4 +1,4 @@
-/* status.h: how a process has ended, and what it has used (wait4(2)). */
+/* status.h: how a process has ended, and which resources it has used (wait4(2)). */
 #ifndef REAPER_COMMON_STATUS_H
 #define REAPER_COMMON_STATUS_H
 
@@ -9,7 +9,7 @@
 
 enum { STATUS_TEXT_SIZE = 64 };
 
-/* The exit code of a wait status: the code, or 128 + signal, as a shell counts. */
+/* The exit code that a shell gives for a wait status: the code, or 128 + signal. */
 int status_exit_code(int status);
 
 /* A wait status in words: "exit 3", "signal SIGSEGV (core dumped)". */

@@ -8,7 +8,7 @@
 
 enum { WORD_MAX = 63 };
 
-/* Reads the digits at *text, leaves *text behind them. -1: no digit, or more than `max`. */
+/* Reads the digits at *text and leaves *text behind them. -1 when there is no digit, or a number above `max`. */
 static int digits(const char **text, int64_t max, int64_t *number)
 {
     const char *at = *text;
@@ -117,7 +117,7 @@ static int same(char left, char right)
 
 size_t text_distance(const char *left, const char *right)
 {
-    size_t rows[3][WORD_MAX + 1]; /* of the table, the last three */
+    size_t rows[3][WORD_MAX + 1]; /* the last three rows of the table */
     const size_t height = strlen(left);
     const size_t width = strlen(right);
 

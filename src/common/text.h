@@ -1,4 +1,4 @@
-/* text.h: numbers, times and sizes as people write them, and the name that they probably meant. */
+/* text.h: numbers, times and sizes as people write them, and the word that was probably meant. */
 #ifndef REAPER_COMMON_TEXT_H
 #define REAPER_COMMON_TEXT_H
 
@@ -11,24 +11,25 @@
  */
 int text_number(const char *text, int64_t max, int64_t *number);
 
-/* "2.5" seconds to nanoseconds. At most nine decimals count. */
+/* Seconds such as "2.5" as nanoseconds. Decimals after the ninth are ignored. */
 int text_seconds(const char *text, int64_t *nanoseconds);
 
-/* "64M" to bytes; suffixes K, M, G (powers of 1024), any case. */
+/* A size such as "64M" as bytes. The suffixes K, M and G, in any case, are powers of 1024. */
 int text_size(const char *text, uint64_t *bytes);
 
-/* "1", "yes", "true", "on" or "0", "no", "false", "off". */
+/* 1 for "1", "yes", "true", "on"; 0 for "0", "no", "false", "off", in any case. */
 int text_flag(const char *text, int *flag);
 
 /*
- * The member of `words` (NULL-terminated) that is nearest to `word`, or NULL when none is near enough to be a
- * likely slip: at most a third of the letters differ (text_distance).
+ * The member of `words` (NULL-terminated) that is nearest to `word`, or NULL when the distance of each is more
+ * than likely slips make: one more than a third of the letters.
  */
 const char *text_nearest(const char *word, const char *const *words);
 
 /*
- * Letters to insert, remove, change or swap with their neighbour (optimal string alignment), without regard to case.
- * Words longer than 63 letters are infinitely far (SIZE_MAX).
+ * How many letters have to be inserted, removed, changed or swapped with their neighbour to make one word from the
+ * other (optimal string alignment), without regard to case. Words of more than 63 letters are infinitely far
+ * (SIZE_MAX).
  */
 size_t text_distance(const char *left, const char *right);
 

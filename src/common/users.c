@@ -10,7 +10,7 @@
 
 #include "common/text.h"
 
-/* (uid_t)-1 means "leave as it is" to setuid's kin, so it is no user: who asked for it would stay root. */
+/* (uid_t)-1 tells setresuid(2) to change nothing. So it is no user: a process with it would stay root. */
 static const int64_t id_max = UINT32_MAX - 1;
 
 static const char passwd[] = "/etc/passwd";
@@ -19,8 +19,8 @@ static const char groups[] = "/etc/group";
 enum { UNREADABLE = -1, NOT_THERE, FOUND };
 
 /*
- * An image may have no such file: then *file is NULL. One that cannot be opened is another matter, since nobody knows
- * what stands in it. 0, or -1 with errno and the reason in `why`.
+ * Opens a file that an image need not have: without it, *file is NULL. A file that is there and cannot be opened is a
+ * failure, since nobody knows what stands in it. 0, or -1 with errno and the reason in `why`.
  */
 static int open_list(const char *path, FILE **file, char *why, size_t why_size)
 {
@@ -31,7 +31,7 @@ static int open_list(const char *path, FILE **file, char *why, size_t why_size)
     return -1;
 }
 
-/* At the end of a search: 0, or -1 with errno and the reason, when the search has not come to the end of the file. */
+/* Closes a file after a search that found nothing. 0, or -1 with errno and the reason when its end was not reached. */
 static int close_list(const char *path, FILE *file, int error, char *why, size_t why_size)
 {
     const int failed = ferror(file) || !feof(file);
@@ -84,7 +84,7 @@ static int is_member(const struct group *group, const char *name)
     return 0;
 }
 
-/* 0, or -1 with errno and the reason in `why`. */
+/* Finds the groups of the user. 0, or -1 with errno and the reason in `why`. */
 static int find_groups(struct user *user, char *why, size_t why_size)
 {
     const struct group *group;
@@ -111,7 +111,7 @@ static int find_groups(struct user *user, char *why, size_t why_size)
     return close_list(groups, file, errno, why, why_size);
 }
 
-/* The same as find_entry. */
+/* Gives what find_entry gives. */
 static int find_group(const char *name, gid_t *gid, char *why, size_t why_size)
 {
     const struct group *group;

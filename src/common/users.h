@@ -1,8 +1,8 @@
 /*
- * users.h: who a process is to run as.
+ * users.h: the user and the groups with which a process is to run.
  *
- * Reads /etc/passwd and /etc/group itself, as container runtimes do: a static binary has no NSS, and process 1 must
- * not load libraries that the image brings.
+ * These functions read /etc/passwd and /etc/group themselves, as container runtimes do: a static binary has no NSS, and
+ * process 1 must not load libraries of the image.
  */
 #ifndef REAPER_COMMON_USERS_H
 #define REAPER_COMMON_USERS_H
@@ -18,17 +18,17 @@ struct user {
     size_t group_count; /* supplementary groups */
     gid_t groups[USER_GROUPS_MAX];
     char name[USER_NAME_SIZE]; /* "" for a number without an entry */
-    char home[USER_HOME_SIZE]; /* "/" then */
+    char home[USER_HOME_SIZE]; /* "/" for a number without an entry */
 };
 
 /*
- * Looks up "USER[:GROUP]", names or numbers. 0, or -1 with errno and the reason in `why`: ENOENT for a name that is not
- * there, or what kept a file from being read. A number needs no entry; with GROUP the user has no other groups, as with
- * docker run --user.
+ * Looks up "USER[:GROUP]", which are names or numbers. 0, or -1 with the reason in `why` and errno, which is ENOENT for
+ * an unknown name, or the error of a file that cannot be read. A number needs no entry. With GROUP the user has no
+ * other groups, as with docker run --user.
  */
 int user_find(const char *text, struct user *user, char *why, size_t why_size);
 
-/* The same for a group alone. */
+/* Looks up a group, which is a name or a number, in the same way. */
 int group_find(const char *text, gid_t *gid, char *why, size_t why_size);
 
 #endif

@@ -22,9 +22,8 @@
 #include "engine/stop.h"
 #include "engine/terminal.h"
 
-static const int64_t give_back_every = 20 * MILLISECOND; /* while much is unread, and is being read */
-static const int64_t look_every = 10 * NANOSECONDS;      /* at a script process that has events to read */
-static const int64_t ends_every = NANOSECONDS;           /* at a script process that has ended and cannot be reaped */
+static const int64_t look_every = 10 * NANOSECONDS; /* at a script process that has events to read */
+static const int64_t ends_every = NANOSECONDS;      /* at a script process that has ended and cannot be reaped */
 
 /* What a state does. An action that is not there does nothing. */
 struct state_row {
@@ -165,7 +164,6 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->main_child.start = spawn_result_empty();
     engine->main_child.status = engine->main_child.code = engine->life.requested_code = -1;
     engine->reaper.oom.fd = -1;
-    engine->reaper.journal_at = NEVER;
     engine->life.deadline = engine->main_child.retry_at = engine->scripts.start_at = NEVER;
     engine->dismissed.deadline = engine->reaper.sweep_at = engine->remains.check_at = engine->scripts.take_up_at =
         engine->reaper.ends_at = NEVER;
@@ -207,7 +205,6 @@ static int64_t next_deadline(const struct engine *engine)
     next = sooner(next, engine->scripts.candidate.channel.again_at);
     next = sooner(next, engine->scripts.current.shut_at);
     next = sooner(next, engine->scripts.candidate.shut_at);
-    next = sooner(next, engine->reaper.journal_at);
     next = sooner(next, engine->scripts.current.look_at);
     next = sooner(next, engine->scripts.candidate.look_at);
     return sooner(next, questions_deadline(engine));
@@ -276,8 +273,6 @@ static void check_died(struct engine *engine)
     if (states[engine->life.state].died)
         states[engine->life.state].died(engine);
 }
-
-enum { MUCH = 256 }; /* events: some 48 kB */
 
 enum { ENDS_MAX = 2 + DISMISSED_MAX }; /* script processes that may end */
 
@@ -393,21 +388,6 @@ static void check_shut(struct engine *engine)
         scripts_read_orders(engine, SOME_ORDERS);
 }
 
-/* While much is unread its memory is given back as it is read: nothing else wakes the engine for that. */
-static void look_at_journal(struct engine *engine)
-{
-    const uint64_t before = engine->journal.seen;
-    const int64_t now = clock_now();
-
-    journal_look(&engine->journal);
-    if (journal_unread(&engine->journal) < MUCH)
-        engine->reaper.journal_at = NEVER;
-    else if (engine->reaper.journal_at <= now || engine->reaper.journal_at == NEVER)
-        engine->reaper.journal_at = engine->journal.seen != before || engine->reaper.journal_at == NEVER
-                                        ? now + give_back_every
-                                        : now + look_every;
-}
-
 static void turn(struct engine *engine)
 {
     if (waits_for_signals_only(engine))
@@ -417,9 +397,9 @@ static void turn(struct engine *engine)
     check_died(engine);
     expire(engine);
     check_shut(engine);
-    look_at_journal(engine);
+    journal_look(&engine->journal);
     plan_look(engine);
-    journal_wake(&engine->journal);
+    journal_rest(&engine->journal);
 }
 
 /* A signalfd is all that the engine cannot do without; before COMMAND is started it is waited for. */

@@ -211,7 +211,6 @@ struct reaper {
     int64_t sweep_at;          /* when to sweep; NEVER */
     int64_t sweep_allowed;     /* not before this moment, to keep sweeping below its share of the time */
     int64_t ends_at;           /* when to look again at the pidfd of a script process that could not be reaped; NEVER */
-    int64_t journal_at;        /* when to see how far the journal has been read; NEVER */
     int64_t sweep_cost;        /* nanoseconds of a walk over all children */
     unsigned pids_like_events; /* reap_expect: bits of codes whose poll events have been such a pid */
     const struct deaths *telling; /* those that are being told, or NULL */

@@ -14,6 +14,7 @@
 enum {
     LATE_MAX = 65536,      /* events that are remembered beyond the ring */
     GIVE_BACK = 64 * 1024, /* bytes at a time, where much is unread */
+    MUCH = 512,            /* events: some 92 kB */
 };
 
 struct late_event {
@@ -35,6 +36,7 @@ int journal_begin(struct journal_writer *writer)
 {
     memset(writer, 0, sizeof *writer);
     writer->holder = -1;
+    writer->asked_at = UINT64_MAX;
     if (journal_open(&writer->journal) != 0)
         return -1;
     if (populate(writer->journal.facts, 2 * journal_page_size()) != 0) {
@@ -87,7 +89,7 @@ static uint64_t oldest_needed(const struct journal_writer *writer)
 static int has_room(const struct journal_writer *writer, enum journal_priority priority)
 {
     const uint32_t slots = writer->journal.slots;
-    const uint64_t most = slots - JOURNAL_MARGIN - (priority == MAY_DROP ? slots / JOURNAL_RESERVE : 0);
+    const uint64_t most = slots - (priority == MAY_DROP ? slots / JOURNAL_RESERVE : JOURNAL_MARGIN);
 
     return writer->written - oldest_needed(writer) < most;
 }
@@ -284,6 +286,23 @@ void journal_look(struct journal_writer *writer)
     if (writer->dropped > 0 && tell_dropped(writer) == 0)
         wake_later(writer, JOURNAL_ASLEEP);
     give_back_what_is_read(writer);
+}
+
+/* Enough that it is worth a wake-up when it has been read. */
+static int is_worth_a_look(const struct journal_writer *writer)
+{
+    return writer->dropped > 0 || writer->first_late || journal_unread(writer) >= MUCH;
+}
+
+void journal_rest(struct journal_writer *writer)
+{
+    if (!writer->journal.facts)
+        return;
+    journal_wake(writer);
+    if (!is_worth_a_look(writer) || writer->asked_at == writer->seen)
+        return;
+    writer->asked_at = writer->seen;
+    atomic_fetch_add_explicit(&writer->journal.facts->asks, 1, memory_order_seq_cst);
 }
 
 uint64_t journal_unread(const struct journal_writer *writer)

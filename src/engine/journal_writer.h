@@ -23,6 +23,7 @@ struct journal_writer {
     uint64_t ensured, released; /* bytes from the beginning: there are pages for, and given back until */
     uint64_t dropped;           /* not yet told */
     uint64_t dropped_ever;      /* since the start */
+    uint64_t asked_at;          /* `seen` when ORDER_LOOK was asked for last */
     uint32_t orders;            /* as many had been sent when they were read last */
     enum journal_sleep wakes;   /* readers that sleep less deeply than this are to be woken; JOURNAL_AWAKE: none */
     struct late_event *first_late, *last_late; /* those for which there was no room */
@@ -44,6 +45,12 @@ int64_t journal_ask(struct journal_writer *writer, const struct event *event);
 
 /* Wakes the readers that sleep although something has been written for them. */
 void journal_wake(struct journal_writer *writer);
+
+/*
+ * The engine is about to wait: wakes the readers, and where much is unread, or has found no room, asks for ORDER_LOOK
+ * when it has been read. journal_look() is called then.
+ */
+void journal_rest(struct journal_writer *writer);
 
 /* Looks how far the reader is, appends what was remembered, and gives the memory of what has been read back. */
 void journal_look(struct journal_writer *writer);

@@ -206,6 +206,12 @@ static void stats(struct engine *engine, struct delivery *delivery)
     handover_reply(engine, delivery->slot, &event, -1);
 }
 
+static void look(struct engine *engine, struct delivery *delivery)
+{
+    (void)delivery;
+    journal_look(&engine->journal);
+}
+
 static order_function *const functions[ORDER_COUNT] = {
     [ORDER_READY] = ready,
     [ORDER_FAILED] = failed,
@@ -220,6 +226,7 @@ static order_function *const functions[ORDER_COUNT] = {
     [ORDER_CONFIGURE] = configure,
     [ORDER_MAIN_START] = main_start,
     [ORDER_STATS] = stats,
+    [ORDER_LOOK] = look,
 };
 
 void orders_carry_out(struct engine *engine, struct slot *slot, const struct order *order, int *fds, int fd_count)

@@ -172,10 +172,23 @@ static void take_first(struct link *link)
         link->view.reading = JOURNAL_READS;
 }
 
+/* The engine may sleep for long, and the memory of what has been read waits for it. */
+static void answer_look(struct link *link)
+{
+    const struct order order = { .kind = ORDER_LOOK };
+
+    if (journal_is_to_look(&link->view))
+        link_send(link, &order);
+}
+
 int link_next(struct link *link)
 {
-    if (!link_is_connected(link) || link->dealt >= A_TURN)
+    if (!link_is_connected(link))
         return 0;
+    if (link->dealt >= A_TURN) {
+        answer_look(link);
+        return 0;
+    }
     if (!link->first)
         receive_sent(link);
     if (link->first) {
@@ -183,10 +196,12 @@ int link_next(struct link *link)
         return 1;
     }
     drop(&link->current);
-    if (!journal_read(&link->view, &link->current.event))
-        return 0;
-    link->dealt++;
-    return 1;
+    if (journal_read(&link->view, &link->current.event)) {
+        link->dealt++;
+        return 1;
+    }
+    answer_look(link);
+    return 0;
 }
 
 int link_has_something(const struct link *link)

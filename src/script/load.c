@@ -18,7 +18,7 @@ struct text {
     size_t size;
 };
 
-/* Reads all of it. 0, or -1 with errno. */
+/* Reads the file to its end. 0, or -1 with errno. */
 static int read_all(int fd, struct text *text)
 {
     size_t room = 0;
@@ -41,8 +41,8 @@ static int read_all(int fd, struct text *text)
 }
 
 /*
- * Only a regular file will do: the script is read again when the script process is started again. O_NONBLOCK, because
- * opening a FIFO would wait for a writer.
+ * Reads the script. It has to be a regular file, since every later script process reads it again. O_NONBLOCK is set
+ * because opening a FIFO would wait for a writer.
  */
 static int read_script(const char *path, struct text *text, char *why)
 {
@@ -75,8 +75,8 @@ static int begins_with(const struct text *text, const char *beginning)
 }
 
 /*
- * As lua(1) does: a byte order mark of UTF-8 is passed over, and a first line that begins with "#", which is for the
- * kernel; its newline stays, to keep line numbers.
+ * As lua(1) does, passes over a byte order mark of UTF-8, and over a first line that begins with "#", which is meant
+ * for the kernel. The newline of that line stays, so that lines keep their numbers.
  */
 static const char *skip_beginning(const struct text *text, size_t *size)
 {
@@ -89,7 +89,7 @@ static const char *skip_beginning(const struct text *text, size_t *size)
     return text->bytes + at;
 }
 
-/* ---- Who comes from another init writes COMMAND where the script stands here. ---- */
+/* ---- Hints: the command line of another init has COMMAND where the script stands here. ---- */
 
 static int is_program(const char *path)
 {
@@ -98,7 +98,7 @@ static int is_program(const char *path)
     return stat(path, &file) == 0 && S_ISREG(file.st_mode) && access(path, X_OK) == 0;
 }
 
-/* The program that a shell would run by that name. */
+/* Finds the program that a shell would run by that name. */
 static int find_program(const char *name, char path[PATH_MAX])
 {
     const char *directories = getenv("PATH");
@@ -114,7 +114,7 @@ static int find_program(const char *name, char path[PATH_MAX])
     return 0;
 }
 
-/* The interpreter in a first line "#!/bin/sh", unless it is a Lua or this program. */
+/* Finds the interpreter in a first line such as "#!/bin/sh", unless it is Lua or this program. */
 static int other_interpreter(const struct text *text, char name[64])
 {
     size_t at = 2;
@@ -146,7 +146,10 @@ static void push_not_opened(lua_State *L, const char *path, const char *why)
         lua_pushstring(L, why);
 }
 
-/* Pushes the chunk, or a message. Text only: a precompiled chunk can crash the interpreter (Lua manual, 6.1). */
+/*
+ * Pushes the chunk, or a message. Only text is taken, since a precompiled chunk can crash the interpreter (Lua manual,
+ * 6.1).
+ */
 static int compile(lua_State *L, const char *path, const struct text *text)
 {
     char interpreter[64];

@@ -97,7 +97,7 @@ static const struct constant constants[] = {
     { NULL, 0 },
 };
 
-/* Of wait4(2), under their own names. */
+/* The options of wait4(2), under their own names. */
 static const struct constant wait_options[] = {
     { "WNOHANG", WNOHANG },
     { "WUNTRACED", WUNTRACED },
@@ -152,11 +152,6 @@ static void set_names(lua_State *L, const char *name, const char *const *list)
         lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, -2, name);
-}
-
-struct script *script_of(lua_State *L)
-{
-    return lua_touserdata(L, lua_upvalueindex(1));
 }
 
 void open_core(lua_State *L)

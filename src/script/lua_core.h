@@ -1,4 +1,7 @@
-/* lua_core.h: the functions of reaper.core, by the file that holds them. Arguments and results stand above each. */
+/*
+ * lua_core.h: the functions of reaper.core, by the file that holds them. A comment above each function in its file says
+ * what it takes and gives.
+ */
 #ifndef REAPER_SCRIPT_LUA_CORE_H
 #define REAPER_SCRIPT_LUA_CORE_H
 
@@ -9,7 +12,7 @@ struct script;
 /* Replaces the struct script on top (a full or light userdata, which outlives the module) by the module's table. */
 void open_core(lua_State *L);
 
-/* Adds what only a script process has to the module's table on top (lua_script.c). */
+/* Adds the functions that only a script process has to the table of the module on top (lua_script.c). */
 void open_script_core(lua_State *L, struct script *script);
 
 /* lua_link.c */
@@ -27,9 +30,10 @@ int core_watch(lua_State *L);
 int core_set_timer(lua_State *L);
 int core_fd(lua_State *L);
 
-/* lua_process.c */
+/* lua_spawn.c */
 int core_spawn(lua_State *L);
-int core_find_user(lua_State *L);
+
+/* lua_process.c */
 int core_kill(lua_State *L);
 int core_is_alive(lua_State *L);
 int core_processes(lua_State *L);
@@ -45,22 +49,27 @@ int core_notify_read(lua_State *L);
 int core_store(lua_State *L);
 int core_stored(lua_State *L);
 
-/* lua_system.c */
-int core_log(lua_State *L);
-int core_signal(lua_State *L);
+/* lua_settings.c */
 int core_configure(lua_State *L);
 int core_check_setting(lua_State *L);
-int core_now(lua_State *L);
-int core_nearest(lua_State *L);
-int core_environment(lua_State *L);
+
+/* lua_descriptors.c */
 int core_pipe(lua_State *L);
 int core_open(lua_State *L);
 int core_read(lua_State *L);
 int core_write(lua_State *L);
 int core_put(lua_State *L);
-int core_time(lua_State *L);
 int core_close(lua_State *L);
 int core_fileno(lua_State *L);
 int core_identity(lua_State *L);
+
+/* lua_system.c */
+int core_log(lua_State *L);
+int core_signal(lua_State *L);
+int core_now(lua_State *L);
+int core_time(lua_State *L);
+int core_nearest(lua_State *L);
+int core_environment(lua_State *L);
+int core_find_user(lua_State *L);
 
 #endif

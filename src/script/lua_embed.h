@@ -1,4 +1,4 @@
-/* lua_embed.h: the files of lua/reaper/, compiled and made into arrays by make (tools/embed.c). */
+/* lua_embed.h: the files of lua/reaper/, which make compiles and turns into arrays (tools/embed.c). */
 #ifndef REAPER_SCRIPT_LUA_EMBED_H
 #define REAPER_SCRIPT_LUA_EMBED_H
 
@@ -11,10 +11,10 @@ struct embedded_file {
     size_t size;
 };
 
-/* Ends with a module of NULL. Generated: build/lua_files.c. */
+/* The last one has the module NULL. The array is generated: build/lua_files.c. */
 extern const struct embedded_file embedded_files[];
 
-/* Puts a loader for each into package.preload, and the global `reaper`. */
+/* Puts a loader for each file into package.preload, and sets the global `reaper`. */
 void embed_preload(lua_State *L);
 
 #endif

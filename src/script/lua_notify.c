@@ -1,4 +1,4 @@
-/* Sockets for sd_notify(3): datagrams from whoever has been told the name. */
+/* Sockets for sd_notify(3), which take datagrams from every process that knows their name. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "script/lua_core.h"
 #include "script/lua_values.h"
 
-/* 0, or -1 with errno. */
+/* Fills `bytes` from the random numbers of the kernel. 0, or -1 with errno. */
 static int make_random(void *bytes, size_t size)
 {
     ssize_t got;
@@ -34,7 +34,7 @@ static int make_random(void *bytes, size_t size)
     return got == (ssize_t)size ? 0 : -1;
 }
 
-/* A name in the abstract namespace that cannot be guessed: the file system may be read-only. 0, or -1 with errno. */
+/* Makes a name that cannot be guessed, in the abstract namespace, since the file system may be read-only. 0, or -1. */
 static int make_name(char name[sizeof((struct sockaddr_un *)0)->sun_path])
 {
     uint64_t random[2];
@@ -46,7 +46,7 @@ static int make_name(char name[sizeof((struct sockaddr_un *)0)->sun_path])
     return 0;
 }
 
-/* core.notify_open(): a descriptor and its name for NOTIFY_SOCKET; or nil, message, errno. */
+/* core.notify_open(): a descriptor, and the name of its socket for NOTIFY_SOCKET; or nil, message, errno. */
 int core_notify_open(lua_State *L)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };

@@ -1,6 +1,6 @@
 /*
- * What a script process keeps for the next one: a text in a memory file, whose descriptor the engine holds and every
- * script process inherits. The engine never reads it.
+ * The store: a text that a script process writes for the next one. It is in a memory file, whose descriptor the engine
+ * holds and every script process inherits. The engine never reads it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,7 +14,10 @@
 
 enum { HALF_SIZE = 16 << 20, HALVES_BEGIN = 4096 };
 
-/* A script process may be killed at any moment: it writes the half that is not in use, and then this. */
+/*
+ * A script process may be killed at any moment. So it writes the text into the half that is not in use, and then this
+ * header, which puts that half in use.
+ */
 struct header {
     uint32_t half;
     uint32_t size;
@@ -50,7 +53,7 @@ static struct header read_header(int fd)
     return header;
 }
 
-/* core.store(text): keeps it in place of what was kept before. True; or nil, message, errno. */
+/* core.store(text): replaces the text in the store. True; or nil, message, errno. */
 int core_store(lua_State *L)
 {
     const int fd = script_of(L)->store_fd;
@@ -72,7 +75,7 @@ int core_store(lua_State *L)
     return 1;
 }
 
-/* core.stored(): the text that was kept last, or nil. */
+/* core.stored(): the text in the store, or nil. */
 int core_stored(lua_State *L)
 {
     const int fd = script_of(L)->store_fd;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "common/signals.h"
+#include "script/script.h"
 
 static const char status_type[] = "reaper.status";
 
@@ -27,7 +28,7 @@ static void set_seconds(lua_State *L, const char *key, int64_t value, double uni
     lua_setfield(L, -2, key);
 }
 
-/* The last two come from wait4 only. */
+/* Only core.wait4 sees a child that was stopped or continued. */
 static const char *kind_of(int raw)
 {
     if (WIFEXITED(raw))
@@ -109,15 +110,19 @@ void push_statistics(lua_State *L, const struct statistics *statistics)
     set_seconds(L, "uptime", statistics->uptime_ns, 1e9);
 }
 
-int push_failure(lua_State *L, int error, const char *what)
+int push_reason(lua_State *L, int error, const char *message)
 {
     luaL_pushfail(L);
-    if (what)
-        lua_pushfstring(L, "%s: %s", what, strerror(error));
-    else
-        lua_pushstring(L, strerror(error));
+    lua_pushstring(L, message);
     lua_pushinteger(L, error);
     return 3;
+}
+
+int push_failure(lua_State *L, int error, const char *what)
+{
+    const char *const words = strerror(error);
+
+    return push_reason(L, error, what ? lua_pushfstring(L, "%s: %s", what, words) : words);
 }
 
 static int status_to_string(lua_State *L)
@@ -132,6 +137,11 @@ static int status_to_string(lua_State *L)
     luaL_tolstring(L, lua_isnil(L, 3) ? 4 : 3, NULL); // … "kind" "code or signal"
     lua_pushfstring(L, "%s %s%s", lua_tostring(L, 6), lua_tostring(L, 7), lua_toboolean(L, 5) ? " (core dumped)" : "");
     return 1;
+}
+
+struct script *script_of(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
 }
 
 void register_values(lua_State *L)

@@ -6,100 +6,92 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#ifndef __has_feature /* clang's way to tell */
+#ifndef __has_feature /* only clang has it */
 #define __has_feature(feature) 0
 #endif
-/* What a sanitizer is to watch has to come from its malloc. */
+/* A sanitizer watches only the blocks of its own malloc. */
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 enum { REGION = 0 };
 #else
-enum { REGION = 1024 * 1024 }; /* of addresses; pages count when they are touched */
+enum { REGION = 1024 * 1024 }; /* bytes of addresses; a page takes memory only when it is touched */
 #endif
-
-enum { STEP = 8, SMALL = 512 };
-
-struct free_block {
-    struct free_block *next;
-};
-
-static struct free_block *free_blocks[SMALL / STEP + 1]; /* by size in steps */
-static char *region, *unused, *end;
 
 static size_t steps_of(size_t size)
 {
-    return (size + STEP - 1) / STEP;
+    return (size + POOL_STEP - 1) / POOL_STEP;
 }
 
-static int is_ours(const void *block)
+static int is_from(const struct pool *pool, const void *block)
 {
-    return (uintptr_t)block >= (uintptr_t)region && (uintptr_t)block < (uintptr_t)end;
+    return (uintptr_t)block >= (uintptr_t)pool->region && (uintptr_t)block < (uintptr_t)pool->end;
 }
 
-static void map_region(void)
+static void map_region(struct pool *pool)
 {
     void *const mapped =
         REGION ? mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
 
     if (mapped == MAP_FAILED)
         return;
-    region = unused = mapped;
-    end = region + REGION;
+    pool->region = pool->unused = mapped;
+    pool->end = pool->region + REGION;
 }
 
-/* NULL when there is none left. */
-static void *take(size_t size)
+/* Takes a free block, or one from the rest of the region. NULL when the region is used up. */
+static void *take(struct pool *pool, size_t size)
 {
     const size_t steps = steps_of(size);
-    struct free_block *block = free_blocks[steps];
+    struct free_block *const block = pool->free_blocks[steps];
 
     if (block) {
-        free_blocks[steps] = block->next;
+        pool->free_blocks[steps] = block->next;
         return block;
     }
-    if (!region)
-        map_region();
-    if ((size_t)(end - unused) < steps * STEP)
+    if (!pool->region)
+        map_region(pool);
+    if ((size_t)(pool->end - pool->unused) < steps * POOL_STEP)
         return NULL;
-    unused += steps * STEP;
-    return unused - steps * STEP;
+    pool->unused += steps * POOL_STEP;
+    return pool->unused - steps * POOL_STEP;
 }
 
-static void give_back(void *block, size_t size)
+static void give_back(struct pool *pool, void *block, size_t size)
 {
     struct free_block *const freed = block;
 
-    freed->next = free_blocks[steps_of(size)];
-    free_blocks[steps_of(size)] = freed;
+    freed->next = pool->free_blocks[steps_of(size)];
+    pool->free_blocks[steps_of(size)] = freed;
 }
 
-static void *move(void *block, size_t old_size, size_t new_size) /* NOLINT(misc-no-recursion): one level deep */
+/* Moves a block of the pool to another size. It calls pool_allocate, which does not come back here. */
+static void *move(struct pool *pool, void *block, size_t old_size, size_t new_size) /* NOLINT(misc-no-recursion) */
 {
-    void *const moved = pool_allocate(NULL, 0, new_size);
+    void *const moved = pool_allocate(pool, NULL, 0, new_size);
 
-    if (!moved) /* to make one smaller never fails: the Lua manual, lua_Alloc */
+    if (!moved) /* making a block smaller never fails: the Lua manual, lua_Alloc */
         return new_size < old_size ? block : NULL;
     memcpy(moved, block, old_size < new_size ? old_size : new_size);
-    give_back(block, old_size);
+    give_back(pool, block, old_size);
     return moved;
 }
 
-void *pool_allocate(void *block, size_t old_size, size_t new_size) /* NOLINT(misc-no-recursion): see move */
+void *pool_allocate(struct pool *pool, void *block, size_t old_size, size_t new_size) /* NOLINT(misc-no-recursion) */
 {
     void *small = NULL;
 
-    if (block && is_ours(block)) {
+    if (block && is_from(pool, block)) {
         if (new_size > 0 && steps_of(new_size) == steps_of(old_size))
             return block;
         if (new_size > 0)
-            return move(block, old_size, new_size);
-        give_back(block, old_size);
+            return move(pool, block, old_size, new_size);
+        give_back(pool, block, old_size);
         return NULL;
     }
     if (new_size == 0) {
         free(block);
         return NULL;
     }
-    if (!block && new_size <= SMALL)
-        small = take(new_size);
+    if (!block && new_size <= POOL_SMALL)
+        small = take(pool, new_size);
     return small ? small : realloc(block, new_size);
 }

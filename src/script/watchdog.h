@@ -1,9 +1,13 @@
 /*
- * watchdog.h: ends a hook that computes for too long or eats too much memory, and nothing else.
+ * watchdog.h: ends a hook that computes for too long or takes too much memory.
  *
- * A timer on the process's CPU time looks whether the same call is still running; blocking calls use no CPU time,
- * so they may last. A call that has had its time gets a Lua debug hook that raises an error at every instruction,
- * until control is back at the call's beginning: a pcall in the script cannot catch it for good.
+ * A timer that counts the CPU time of the process checks whether the same call is still running; a call that waits uses
+ * no CPU time, so it may last. A call that has had its time gets a Lua debug hook that raises an error at every
+ * instruction, until control is back where the call began: a pcall in the script cannot catch that error for good.
+ *
+ *     watchdog.c              the timer, the two limits, and the error that ends a call
+ *     watchdog_call.c         a call of the script
+ *     watchdog_coroutines.c   the coroutine library, made so that the watch-dog can follow it
  */
 #ifndef REAPER_SCRIPT_WATCHDOG_H
 #define REAPER_SCRIPT_WATCHDOG_H
@@ -13,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+
+#include "script/pool.h"
 
 enum unwinding {
     UNWIND_NONE,
@@ -28,30 +34,35 @@ struct watchdog {
     int64_t ticked_at;           /* CPU time at the last tick */
     int timer;                   /* as the kernel counts them */
     int has_timer;
-    size_t used;  /* bytes of the Lua state */
-    size_t limit; /* 0: none */
-    int limited;  /* the limit is in force: a script's code is running */
-    int full;     /* nearly all of it is in use for good */
+    struct pool pool;
+    size_t used;  /* bytes that the Lua state has allocated */
+    size_t limit; /* of `used`; 0: none */
+    int limited;  /* the limit is in force: code of the script is running */
+    int full;     /* nearly all of the limit is in use for good */
 };
 
-/* An allocator (lua_Alloc) that keeps the limit; `context` is the struct watchdog. */
+/* An allocator (lua_Alloc) that enforces the limit. `context` is the struct watchdog. */
 void *watchdog_allocate(void *context, void *block, size_t old_size, size_t new_size);
 
-/* Sets the two limits. Called again when the script changes them. */
+/* Sets the two limits. It is called again when the script changes them. */
 void watchdog_set(struct watchdog *watchdog, int64_t timeout, uint64_t memory);
 
-/* The struct watchdog is about to go: nothing is timed any more. */
+/* The timer has no effect from now on: the struct watchdog is about to go out of scope. */
 void watchdog_end(void);
 
 /* Ends the running call with `reason`. Raises. */
 int watchdog_unwind(lua_State *L, struct watchdog *watchdog, enum unwinding reason);
 
-/* Makes the state's watch-dog known, and replaces coroutine.resume and coroutine.wrap by ones that it can follow. */
+/* Puts the watch-dog into the registry of the state, where watchdog_of finds it. */
+void watchdog_register(lua_State *L, struct watchdog *watchdog);
+struct watchdog *watchdog_of(lua_State *L);
+
+/* Registers the watch-dog, and replaces coroutine.resume, wrap and close by functions that it can follow. */
 void watchdog_install(lua_State *L, struct watchdog *watchdog);
 
 /*
  * resume(co, …): runs a call of the script until it yields or ends. Like coroutine.resume, but a failure gives false,
- * message, traceback. After os.exit: nil.
+ * message, traceback. After os.exit it gives nil.
  */
 int watchdog_resume(lua_State *L, struct watchdog *watchdog);
 

@@ -1,0 +1,64 @@
+/* The settings that reaper.configure{} changes, in this process and in the engine. */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "script/lua_core.h"
+#include "script/lua_values.h"
+#include "script/script.h"
+
+void script_apply_options(struct script *script)
+{
+    script->options = script->configured;
+    options_reapply_arguments(&script->options, script->argc, script->argv);
+    script->log.threshold = script->options.threshold;
+    script->log.json = script->options.json;
+    if (script->options_changed)
+        script->options_changed(script);
+}
+
+/* nil, `why` */
+static int push_refusal(lua_State *L, const char *why)
+{
+    luaL_pushfail(L);
+    lua_pushstring(L, why);
+    return 2;
+}
+
+/*
+ * core.configure(key, text): true, and whether the log is JSON; or nil, message. The engine holds the setting from now
+ * on.
+ */
+int core_configure(lua_State *L)
+{
+    struct script *script = script_of(L);
+    const char *key = luaL_checkstring(L, 1);
+    const char *value = luaL_checkstring(L, 2);
+    char why[WHY_SIZE];
+    struct order order;
+
+    memset(&order, 0, sizeof order);
+    order.kind = ORDER_CONFIGURE;
+    if (strlen(key) + strlen(value) + 2 > sizeof order.text)
+        return push_refusal(L, lua_pushfstring(L, "%s: the value is too long", key));
+    if (options_set(&script->configured, key, value, why) != 0)
+        return push_refusal(L, why);
+    memcpy(order.text, key, strlen(key) + 1);
+    memcpy(order.text + strlen(key) + 1, value, strlen(value) + 1);
+    link_send(&script->link, &order);
+    script_apply_options(script);
+    lua_pushboolean(L, 1);
+    lua_pushboolean(L, script->options.json);
+    return 2;
+}
+
+/* core.check_setting(key, text): true; or nil, message. Nothing is set. */
+int core_check_setting(lua_State *L)
+{
+    struct options scratch = options_default();
+    char why[WHY_SIZE];
+
+    if (options_set(&scratch, luaL_checkstring(L, 1), luaL_checkstring(L, 2), why) != 0)
+        return push_refusal(L, why);
+    lua_pushboolean(L, 1);
+    return 1;
+}
