@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -72,6 +73,7 @@ static _Noreturn void be_reader(struct trial *trial, unsigned index)
 
     journal_view(&view, &trial->writer.journal, index, trial->writer.seen);
     set_up(&view, trial);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     raise(SIGSTOP);
     if (journal_read(&view, &event)) {
@@ -202,6 +204,7 @@ static _Noreturn void read_on(struct trial *trial, unsigned index)
     struct journal_view view;
     struct event event;
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (atomic_load(&trial->writer.journal.facts->reader) != getpid())
         continue;
     journal_view(&view, &trial->writer.journal, index, 0);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "journal_check.h"
@@ -40,6 +41,7 @@ static uint64_t lie(uint64_t *seed, const struct journal *journal)
 
 static _Noreturn void be_liar(struct journal *journal, uint64_t seed)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (;;) {
         struct journal_reader *const reader = &journal->page->reader[chance(&seed) % JOURNAL_READERS];
 
