@@ -17,7 +17,7 @@ LINK = $(LUA_LIBRARY) $(EXPORT) -lm -ldl
 COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c src/*/*.c)
-TYPES = lua/reaper/types/reaper.lua lua/reaper/types/restart.lua lua/reaper/types/supervisor.lua
+TYPES = $(patsubst %,lua/reaper/types/%.lua,reaper process settings restart supervisor)
 EMBEDDED = $(filter-out lua/reaper/runtime/program.lua $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua)))
 LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \

@@ -54,8 +54,10 @@ build = {
       ["reaper.supervisor"] = "lua/reaper/supervisor/init.lua",
       ["reaper.supervisor.probes"] = "lua/reaper/supervisor/probes.lua",
       ["reaper.supervisor.service"] = "lua/reaper/supervisor/service.lua",
+      ["reaper.types.process"] = "lua/reaper/types/process.lua",
       ["reaper.types.reaper"] = "lua/reaper/types/reaper.lua",
       ["reaper.types.restart"] = "lua/reaper/types/restart.lua",
+      ["reaper.types.settings"] = "lua/reaper/types/settings.lua",
       ["reaper.types.supervisor"] = "lua/reaper/types/supervisor.lua",
     },
     lib = {
