@@ -33,9 +33,14 @@ build = {
     -- language servers read them.
     lua = {
       reaper = "lua/reaper/init.lua",
+      ["reaper.process.adopted"] = "lua/reaper/process/adopted.lua",
       ["reaper.process.descriptors"] = "lua/reaper/process/descriptors.lua",
       ["reaper.process"] = "lua/reaper/process/init.lua",
+      ["reaper.process.main"] = "lua/reaper/process/main.lua",
+      ["reaper.process.object"] = "lua/reaper/process/object.lua",
       ["reaper.process.request"] = "lua/reaper/process/request.lua",
+      ["reaper.process.spawn"] = "lua/reaper/process/spawn.lua",
+      ["reaper.process.status"] = "lua/reaper/process/status.lua",
       ["reaper.process.stream"] = "lua/reaper/process/stream.lua",
       ["reaper.restart"] = "lua/reaper/restart/init.lua",
       ["reaper.restart.presets"] = "lua/reaper/restart/presets.lua",

@@ -3,7 +3,7 @@
 local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 local pattern = require "reaper.runtime.pattern"
-local plumbing = require "reaper.process.descriptors"
+local descriptors = require "reaper.process.descriptors"
 local request = require "reaper.process.request"
 local restart = require "reaper.restart"
 local probes = require "reaper.supervisor.probes"
@@ -161,7 +161,7 @@ local function read_spawn(name, spec)
   end
   local where = WHERE .. " " .. name
   request.make(where, request.check(where, spawn, {}))
-  plumbing.check(where, spawn)
+  descriptors.check(where, spawn)
   return spawn
 end
 
