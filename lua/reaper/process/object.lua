@@ -3,6 +3,7 @@
 local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 local loop = require "reaper.runtime.loop"
+local timers = require "reaper.runtime.timers"
 
 local object = {}
 
@@ -67,7 +68,7 @@ function Process:wait(timeout)
   local status, rusage = loop.wait_for_engine(function(co)
     state.waiters[#state.waiters + 1] = co
     if timeout and timeout < math.huge then
-      timer = loop.add_timer(timeout, function()
+      timer = timers.add(timeout, function()
         for i, other in ipairs(state.waiters) do
           if other == co then
             table.remove(state.waiters, i)
@@ -78,7 +79,7 @@ function Process:wait(timeout)
     end
   end)
   if timer then
-    loop.remove_timer(timer)
+    timers.remove(timer)
   end
   return status, rusage
 end

@@ -239,11 +239,18 @@ local function reap_finished(ok, message, traceback)
   end
 end
 
---- on_reap without a question behind it. What nobody listens to is for hooks.unheard, which a program has.
+local without_listener = function() end
+
+--- Calls f(pid, status, rusage) for a death that comes when nobody listens to on_reap.
+function hooks.on_reap_without_listener(f)
+  without_listener = f
+end
+
+--- on_reap without a question behind it.
 function hooks.call_reap(pid, status, rusage, info)
   local list = listeners.on_reap
-  if not list[1] and hooks.unheard then
-    hooks.unheard(pid, status, rusage)
+  if not list[1] then
+    without_listener(pid, status, rusage)
   end
   for i = 1, #list do
     loop.run("on_reap", reap_finished, list[i], pid, status, rusage, info)

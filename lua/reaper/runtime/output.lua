@@ -2,6 +2,7 @@
 
 local core = require "reaper.core"
 local loop = require "reaper.runtime.loop"
+local timers = require "reaper.runtime.timers"
 
 local output = {}
 
@@ -70,7 +71,7 @@ function Output:write(text)
   if self.size < ENOUGH then
     if not self.is_watched and not self.is_due then
       self.is_due = true
-      loop.add_timer(0, function()
+      timers.add(0, function()
         self.is_due = false
         if not self.is_watched then
           write_out(self)

@@ -12,6 +12,7 @@ local process = require "reaper.process"
 local restart = require "reaper.restart"
 local services = require "reaper.supervisor.definitions"
 local store = require "reaper.runtime.store"
+local timers = require "reaper.runtime.timers"
 
 local supervisor = {}
 
@@ -119,7 +120,7 @@ end
 -- An alert that on_service sends is to arrive, so the end waits for it.
 local function wait_for_hooks()
   local is_over = false
-  local stop = loop.after(LAST_CALLS, function()
+  local stop = timers.after(LAST_CALLS, function()
     log("warning", ("on_service has not returned within %g s: the end goes on without it"):format(LAST_CALLS))
     is_over = true
     wake_finisher()
@@ -463,7 +464,7 @@ local function expect_ends(missing, unborn, lost)
     end
   end)
   local is_heard = core.request(core.ORDER_STATS) -- all that was told before its reply has been read then
-  loop.add_timer(0, function()
+  timers.add(0, function()
     if not is_heard then -- this script process has been replaced already: what it does not hear of, the next one does
       return
     end

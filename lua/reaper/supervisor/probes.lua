@@ -4,6 +4,7 @@ local core = require "reaper.core"
 local hooks = require "reaper.runtime.hooks"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
+local timers = require "reaper.runtime.timers"
 
 local probes = {}
 
@@ -30,7 +31,7 @@ local function run(self, command, timeout, answer)
   local child, message = process.spawn(request)
   local over = false
   if not child then
-    return loop.after(0, function()
+    return timers.after(0, function()
       answer(false, message)
     end)
   end
@@ -62,10 +63,10 @@ local function repeatedly(self, command, first, timeout, step)
   local function ask()
     stop = run(self, command, timeout, function(ok, why)
       local again = step(ok, why)
-      stop = again and loop.after(again, ask)
+      stop = again and timers.after(again, ask)
     end)
   end
-  stop = loop.after(first, ask)
+  stop = timers.after(first, ask)
   return function()
     if stop then
       stop()
@@ -81,7 +82,7 @@ local kinds = {}
 
 kinds.delay = {
   watch = function(self, ready)
-    return loop.after(math.max(0, self.past.started_at + ready.delay - core.now()), function()
+    return timers.after(math.max(0, self.past.started_at + ready.delay - core.now()), function()
       self:fire "ready"
     end)
   end,
@@ -213,7 +214,7 @@ end
 function probes.watch_ready(self)
   local ready = self.spec.ready
   if not ready then
-    return loop.after(0, function()
+    return timers.after(0, function()
       self:fire "ready"
     end)
   end

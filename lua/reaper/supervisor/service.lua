@@ -8,6 +8,7 @@ local output = require "reaper.runtime.output"
 local probes = require "reaper.supervisor.probes"
 local process = require "reaper.process"
 local restart = require "reaper.restart"
+local timers = require "reaper.runtime.timers"
 
 local EPERM, EACCES, EPIPE, ENOTCONN = 1, 13, 32, 107
 local STOPPED = 1 -- the exit code of a failure that was stopped for it
@@ -118,7 +119,7 @@ local function not_started(self, message, errno)
   end
   self.rusage, self.is_end_due = {}, true
   log("error", message, { service = self.name })
-  loop.after(0, function() -- whatever its state is then: it may be stopped before
+  timers.after(0, function() -- whatever its state is then: it may be stopped before
     self.is_end_due = false
     self:fire("died", { status = process.not_started(errno), reason = message })
   end)
@@ -154,7 +155,7 @@ end
 
 -- Calls f after so many seconds, unless the state is left before.
 local function alarm(self, seconds, f)
-  table.insert(self.undo, loop.after(math.max(0, seconds), f))
+  table.insert(self.undo, timers.after(math.max(0, seconds), f))
 end
 
 local function watch_start(self)
