@@ -6,11 +6,10 @@ local pattern = require "reaper.runtime.pattern"
 local descriptors = require "reaper.process.descriptors"
 local request = require "reaper.process.request"
 local restart = require "reaper.restart"
-local probes = require "reaper.supervisor.probes"
 
 local WHERE = "supervisor.run"
 
-local services = {}
+local definitions = {}
 
 local spawn_keys = {
   "env", "clear_env", "cwd", "user", "group", "umask", "nice", "rlimit", "oom_score_adj", "session", "fds", "stdin",
@@ -107,7 +106,7 @@ local function read_ready(name, ready, spawn)
     timeout = seconds(name .. ".timeout", ready.timeout, ready.delay and math.huge or 60, true),
   }
   local kinds = 0
-  for key in pairs(probes.kinds) do
+  for key in pairs(ready_readers) do
     if ready[key] ~= nil then
       kinds = kinds + 1
       found[key] = ready_readers[key](name .. "." .. key, ready[key])
@@ -295,7 +294,7 @@ local strategies = { "one_for_one", "one_for_all", "rest_for_one" }
 
 --- Checks all of it; raises for what is wrong.
 -- @return { strategy =, intensity =, period =, [1…] = services in the order of their starts }
-function services.read(given)
+function definitions.read(given)
   check.type(WHERE, "services", given, "table")
   check.keys(WHERE, given, { "strategy", "intensity", "period" }, true)
   if #given == 0 then
@@ -320,4 +319,4 @@ function services.read(given)
   return group
 end
 
-return services
+return definitions
