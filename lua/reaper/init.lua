@@ -100,7 +100,7 @@ function reaper.exit(code)
   core.order(core.ORDER_EXIT, 0, 0, code or -1)
 end
 
---- Loads the script anew in a new script process. Children live on; if it does not load, this one stays.
+--- Loads the script again in a new script process. Children live on; if it does not load, this one stays.
 function reaper.reload()
   core.order(core.ORDER_RELOAD)
 end

@@ -7,7 +7,7 @@ local stream = require "reaper.process.stream"
 local adopted = {}
 
 local outputs = {} -- readers that nobody has asked for yet
-local ready_fds = {} -- pid → the descriptor on which such a child tells that it is ready
+local ready_fds = {} -- pid → the descriptor on which such a child says that it is ready
 
 local function adopt_output(self, key, fd)
   if not fd then
@@ -35,7 +35,7 @@ function adopted.add(pid, name, dead, pidfd, stdout, stderr, ready)
   ready_fds[pid] = ready
 end
 
---- The descriptor on which such a child tells that it is ready, once; or nil.
+--- The descriptor on which such a child says that it is ready, once; or nil.
 function adopted.take_ready(pid)
   local fd = ready_fds[pid]
   ready_fds[pid] = nil

@@ -51,7 +51,7 @@ function spawn.child(spec)
   return start("reaper.spawn", request.check("reaper.spawn", spec, {}))
 end
 
---- The same for a service. The engine holds `ready_fd`, which tells that it is ready, for the next script process.
+--- The same for a service. The engine holds `ready_fd`, which says that it is ready, for the next script process.
 function spawn.service(spec, ready_fd)
   local where = "supervisor.run " .. spec.name
   return start(where, request.check(where, spec, {}), ready_fd)

@@ -1,4 +1,4 @@
---- Statuses of what the kernel has told no end of.
+--- Statuses for ends that the kernel does not report.
 
 local core = require "reaper.core"
 

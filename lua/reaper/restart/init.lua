@@ -22,12 +22,12 @@ local check = require "reaper.runtime.check"
 local restart = {}
 local presets
 
---- False when its status does not tell what has gone wrong: it was stopped, or nobody has seen its end.
+--- False when the status does not say what has gone wrong: the thing was stopped, or nobody has seen its end.
 function restart.is_own_end(event)
   return not event.stopped and event.status.kind ~= "unknown"
 end
 
--- ---- What to say no to. ----
+-- ---- Whether. ----
 
 --- Always at once. It may be used as it is, or called: restart.always, restart.always().
 function restart.always(event)
@@ -90,7 +90,7 @@ local function spread(delay, jitter, random)
 end
 
 --- Always, after a delay that grows from `initial` (default 0.1 s) by `factor` (2) up to `max` (60 s), with up to
--- `jitter` (0; a part of it) more or less. A run of `reset_after` seconds (10) begins anew.
+-- `jitter` (0; a part of it) more or less. After a run of `reset_after` seconds (10) it begins with `initial` again.
 function restart.backoff(options)
   local where = "restart.backoff"
   options = check.options(where, options, { "initial", "factor", "max", "jitter", "reset_after" })
@@ -100,10 +100,10 @@ function restart.backoff(options)
   local factor = check.number(where, "factor", options.factor == nil and 2 or options.factor, 1, math.huge)
   local jitter = check.number(where, "jitter", options.jitter == nil and 0 or options.jitter, 0, 1)
   return function(event)
-    local steps, anew = 0, event.lifetime >= reset_after
-    if not anew then
-      steps, anew = restart.short_runs(event, reset_after)
-      steps = anew and steps + 1 or steps -- the restart after the long run waited, too
+    local steps = 0
+    if event.lifetime < reset_after then
+      local runs, after_long_run = restart.short_runs(event, reset_after)
+      steps = after_long_run and runs + 1 or runs -- the restart after the long run waited, too
     end
     return spread(math.min(initial * factor ^ steps, most), jitter, event.random)
   end
@@ -248,7 +248,7 @@ end
 
 restart.SHORTEST = 0.1 -- seconds between two starts, whatever the policy says: what fails at once does not spin
 
---- A past without restarts, as plain values that can be kept.
+--- A past without restarts, as plain values that can be saved.
 function restart.past(now)
   return { restarts = 0, history = {}, lifetimes = {}, started_at = now }
 end

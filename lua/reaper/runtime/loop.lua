@@ -7,7 +7,7 @@ local timers = require "reaper.runtime.timers"
 
 local loop = {}
 
-local DONE, WAIT = {}, {} -- what a coroutine of ours yields
+local DONE, WAIT = {}, {} -- what our coroutines yield
 
 local create, running, yield = coroutine.create, coroutine.running, coroutine.yield
 
@@ -38,7 +38,7 @@ local function work(f, ...)
   return work(yield(DONE, f(...)))
 end
 
--- Ends a run: hands the results to whom they concern.
+-- Ends a run: hands the results to whoever waits for them.
 local function finish(co, ok, ...)
   local done = finished[co]
   finished[co], labels[co] = nil, nil
@@ -139,8 +139,8 @@ end
 
 local engine_waiters = {} -- those whom only an event can wake
 
---- The same for what only the engine can tell: in a program nil, "the engine has gone" when it will not. A script has
--- been replaced then, and what it waits for it does not see any more.
+--- The same for what only an event of the engine can end. When the engine has gone, this gives nil, "the engine has
+-- gone" in a program; a script process has been replaced then, and what it waits for never comes.
 function loop.wait_for_engine(register)
   if loop.gone and loop.is_program then
     return nil, "the engine has gone"

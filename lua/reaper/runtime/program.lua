@@ -1,4 +1,4 @@
---- What a Lua program has of its own: it makes the engine by itself, and hands the events on when it likes.
+--- What a Lua program has of its own: it makes the engine by itself, and deals with the events when it likes.
 
 require "reaper.runtime.events"
 
@@ -20,8 +20,8 @@ loop.is_program = true
 
 -- Starting.
 
--- What only a script can mean.
-local refused = {
+-- Hooks and settings that only a script can have, and why.
+local of_scripts = {
   on_reload = "a program is not loaded anew",
   user = "it says as whom COMMAND runs, and this program runs already",
   hook_memory = "a program has its Lua state for itself",
@@ -55,7 +55,7 @@ local function read_config(where, config)
   config = config == nil and {} or check.type(where, "config", config, "table")
   check.keys(where, config, known_keys)
   local found = { hooks = {}, settings = {} }
-  for key, why in pairs(refused) do
+  for key, why in pairs(of_scripts) do
     if config[key] ~= nil then
       check.refuse(where, key, why)
     end
@@ -238,7 +238,7 @@ end
 -- reaper.configure without the settings that are a script's only.
 local function program_settings(configure)
   return function(given)
-    for key, why in pairs(type(given) == "table" and refused or {}) do
+    for key, why in pairs(type(given) == "table" and of_scripts or {}) do
       if given[key] ~= nil then
         check.refuse("reaper.configure", key, why)
       end
@@ -254,8 +254,8 @@ return function(reaper)
   end
   reaper.configure = program_settings(reaper.configure)
   function reaper.on(hook, f)
-    if refused[hook] then
-      check.refuse("reaper.on", "hook", hook .. ": " .. refused[hook])
+    if of_scripts[hook] then
+      check.refuse("reaper.on", "hook", hook .. ": " .. of_scripts[hook])
     end
     return hooks.on(hook, f)
   end

@@ -1,11 +1,11 @@
---- reaper.statuses: each death, for a loop of a program.
+--- reaper.statuses: a loop of a program gets each death.
 
 local check = require "reaper.runtime.check"
 local hooks = require "reaper.runtime.hooks"
 local loop = require "reaper.runtime.loop"
 local timers = require "reaper.runtime.timers"
 
-local unread = {} -- by loops that were left early, in the order of the deaths
+local unread = {} -- deaths that no loop has taken, in their order
 local serials = setmetatable({}, { __mode = "k" }) -- status → the number of its death, whatever loop has it
 local last_serial = 0
 
@@ -22,8 +22,8 @@ hooks.on_reap_without_listener(function(...)
   unread[#unread + 1] = pack(...)
 end)
 
--- What a loop has not taken. Another one that was left early may have left the same.
-local function leave(queue, from)
+-- Puts back what a loop has not taken when it was left early. Another such loop may have put back the same.
+local function put_back(queue, from)
   local known = {}
   for _, death in ipairs(unread) do
     known[death[2]] = true
@@ -93,7 +93,7 @@ local function statuses(timeout)
   end
   local function close()
     stop()
-    leave(queue, at + 1)
+    put_back(queue, at + 1)
   end
   return next_status, nil, nil, setmetatable({}, { __close = close })
 end

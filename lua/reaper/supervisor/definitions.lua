@@ -80,7 +80,7 @@ local ready_readers = {
   end,
 }
 
--- True when the supervisor reads the lines of this output; of a pipe into another one it reads them there.
+-- True when the supervisor reads the lines of this output. Those of stderr = "stdout" it reads there.
 local function is_read(spawn, key)
   local value = spawn[key]
   if key == "stderr" and value == "stdout" then
@@ -135,7 +135,7 @@ local function read_health(name, health)
   }
 end
 
--- A script may go on with its tables; what it was checked with is what counts.
+-- A script may change its tables later: what was checked counts.
 local function copy(value, depth)
   if type(value) ~= "table" or depth == 0 then
     return value
@@ -147,7 +147,7 @@ local function copy(value, depth)
   return fresh
 end
 
--- What process.spawn takes, but for name and output. All is checked by the start's own means.
+-- What process.spawn takes, but for name and output. It is checked as a start checks it.
 local function read_spawn(name, spec)
   local spawn = command(name .. ".command", spec.command)
   for _, key in ipairs(spawn_keys) do
@@ -164,7 +164,7 @@ local function read_spawn(name, spec)
   return spawn
 end
 
--- What an output or a descriptor is: a path as it stands; of an open file, which file that is.
+-- The source of an output or a descriptor as text: a path as it stands, or which file an open file is.
 local function text_of_source(value)
   if type(value) == "userdata" then
     return core.identity(core.fileno(value)) or "a file"
@@ -265,7 +265,7 @@ local function cycle_of(path)
   return table.concat(path, " after ", first)
 end
 
--- In their own order, but each behind those that it comes after.
+-- The services in their own order, but each behind those that it comes after.
 local function in_order(list, found)
   local ordered, marks, path = {}, {}, {}
   local function visit(spec)

@@ -12,7 +12,7 @@ local report = require "reaper.supervisor.report"
 local ending = {}
 
 local SLACK = 10 -- seconds that a stop may take beyond what its graces allow, before the engine stops all by itself
-local PATIENCE = 0.3 -- seconds for which last words may make no progress: others can hold a pipe open, or block one
+local PATIENCE = 0.3 -- seconds for which no line may come: others can have a pipe open, or block one
 local NO_LIMIT = 0 -- what the engine takes for a step that may last for ever
 
 -- Waits until all that the services wrote has been written on.
@@ -45,7 +45,7 @@ function ending.removed_takes(known)
   return math.max(0, known.since + known.stop.grace - core.now())
 end
 
--- Tells the engine how long the next step takes at most. A grace can be infinite.
+-- Says to the engine how long the next step takes at most. A grace can be infinite.
 local function announce_duration(group)
   local longest = report.PATIENCE
   for _, service in ipairs(group) do

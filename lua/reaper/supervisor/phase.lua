@@ -1,6 +1,6 @@
 --- How far the group of services is: group.phase, one of
 --
---   "loading"    the engine has not told the start yet: nothing is started, and nothing is saved
+--   "loading"    the engine has not sent START yet: nothing is started, and nothing is saved
 --   "cancelled"  the same, but the script has asked for the end already
 --   "running"    services are started, and restarted by their policies
 --   "leaving"    the container ends, but it is not the services' turn yet: nothing is started any more
@@ -23,7 +23,7 @@ function phase.advance(group, to)
   end
 end
 
---- True when the engine has told the start.
+--- True when the engine has sent START.
 function phase.has_started(group)
   return rank[group.phase] >= rank.running
 end
@@ -33,7 +33,7 @@ function phase.is_ending(group)
   return group.phase == "cancelled" or rank[group.phase] >= rank.leaving
 end
 
---- True when the engine has told the services to stop.
+--- True when the engine has asked the services to stop.
 function phase.is_their_turn(group)
   return rank[group.phase] >= rank.stopping
 end

@@ -161,7 +161,7 @@ function Line:take_line(line)
     return
   end
   local fine, found = pcall(string.find, line, self.pattern)
-  if not fine then -- of a wrong pattern string.find tells only where it comes to the wrong part
+  if not fine then -- string.find raises for a wrong pattern only where it comes to the wrong part
     log("error", ("%s: its ready.line is no pattern: %s"):format(self.service.name, found))
     self.pattern = nil
   elseif found then

@@ -88,7 +88,7 @@ end
 
 -- They are delivered right after the start; what does not come then will never come. In `due`:
 --   by_pid     pid → service whose process has gone
---   by_name    name → service that was being started: only the name of a process tells that it was its
+--   by_name    name → service that was being started: only the name of a process connects that with it
 --   not_seen   services whose end was delivered, but the earlier script process was lost before it had dealt with it
 local function expect_ends(group, due)
   local by_pid, by_name = due.by_pid, due.by_name
@@ -170,7 +170,7 @@ local function follow_script(group, saved)
   end
 end
 
---- Begins when the engine has told the start: from the beginning, or where an earlier script process was.
+--- Begins when the engine has sent START: from the beginning, or where an earlier script process was.
 -- @param in_stop whether the stop had begun by then
 return function(group, in_stop)
   local saved = memory.recall()
