@@ -338,8 +338,8 @@ end)
 -- What other modules of reaper use of them, and nobody else.
 local internal = {
   restart = {
-    policy = true, decision = true, short_runs = true, restarts_since = true, ask = true, past = true, ended = true,
-    text = true, started = true, is_own_end = true,
+    policy = true, decision = true, short_runs = true, restarts_since = true, ask = true, text = true,
+    is_own_end = true, parse_docker = true,
   },
 }
 

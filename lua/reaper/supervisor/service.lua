@@ -5,6 +5,7 @@ local child = require "reaper.supervisor.child"
 local loop = require "reaper.runtime.loop"
 local probes = require "reaper.supervisor.probes"
 local process = require "reaper.process"
+local past = require "reaper.restart.past"
 local restart = require "reaper.restart"
 local timers = require "reaper.runtime.timers"
 
@@ -70,7 +71,7 @@ end
 
 local function note_start(self)
   if self.is_restart then
-    restart.started(self.past, core.now())
+    past.started(self.past, core.now())
   else
     self.past.started_at = core.now()
   end
@@ -108,7 +109,7 @@ local function ask_policy(self, ending)
   local answer = { nil, "its restart policy waits; it has to answer at once", false }
   loop.run("restart policy of " .. self.name, function(ok, ...)
     answer = ok and { ... } or { nil, "its restart policy has failed: " .. tostring((...)), false }
-  end, restart.ended, self.past, self.spec.restart, self.name, ending.status, self.rusage, core.now(), ending.reason,
+  end, past.ended, self.past, self.spec.restart, self.name, ending.status, self.rusage, core.now(), ending.reason,
     ending.is_stopped)
   return answer[1], answer[2], answer[3]
 end
@@ -162,8 +163,8 @@ local function start_by_hand(self, detail)
     return nil
   end
   local has_ended_itself = self.is_done or self.state == "failed"
-  self.due = has_ended_itself and self.past.started_at + restart.SHORTEST or 0
-  self.past, self.is_restart, self.is_done = restart.past(core.now()), false, nil
+  self.due = has_ended_itself and self.past.started_at + past.SHORTEST or 0
+  self.past, self.is_restart, self.is_done = past.new(core.now()), false, nil
   if self.due > core.now() then
     return "backoff", detail or "too soon after its last start"
   end
@@ -328,7 +329,7 @@ return function(spec, changed, save)
   local self = setmetatable({
     name = spec.name, spec = spec, state = spec.autostart and "waiting" or "finished", since = core.now(),
     text = spec.text, -- of the command that it runs, or ran last
-    past = restart.past(core.now()), undo = {}, outputs = {}, changed = changed, save = save,
+    past = past.new(core.now()), undo = {}, outputs = {}, changed = changed, save = save,
   }, Service)
   self.readiness = probes.readiness(self)
   return self
