@@ -17,8 +17,9 @@ LINK = $(LUA_LIBRARY) $(EXPORT) -lm -ldl
 COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c src/*/*.c)
-TYPES = lua/reaper/types/reaper.lua lua/reaper/types/restart.lua lua/reaper/types/supervisor.lua
-EMBEDDED = $(filter-out lua/reaper/runtime/program.lua $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua)))
+TYPES = $(patsubst %,lua/reaper/types/%.lua,reaper process settings restart supervisor)
+OF_PROGRAMS = lua/reaper/runtime/program.lua lua/reaper/runtime/statuses.lua
+EMBEDDED = $(filter-out $(OF_PROGRAMS) $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua)))
 LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \
 	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c)

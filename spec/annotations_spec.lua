@@ -6,7 +6,7 @@ local annotations = dofile("tools/annotations.lua")
 local START = "---@meta m\n-- # Title\n\n"
 
 describe("a types file is read", function()
-  local page = annotations.read(START .. [[
+  local page = annotations.read { START .. [[
 ---What it is.
 ---@class m: n
 ---Above.
@@ -31,7 +31,7 @@ function m.f(a, f) end
 m.ONE = 0x10
 
 return m
-]], "file")
+]], "file" }
 
   it("with the fields and parents of a class", function()
     local class = page.items.m
@@ -66,7 +66,7 @@ end)
 
 describe("a types file is refused", function()
   local function refusal(text)
-    local ok, why = pcall(annotations.read, START .. text .. "\n", "file")
+    local ok, why = pcall(annotations.read, { START .. text .. "\n", "file" })
     return not ok and why or "none"
   end
 

@@ -1,4 +1,4 @@
---- Reads a types file: the part of LuaLS's annotations that lua/reaper/types/reaper.lua uses.
+--- Reads types files: the part of LuaLS's annotations that those of lua/reaper/types/ use.
 -- All else is an error with its line, and so are a type that nothing declares, a @param that is not the function's, and
 -- a missing description. LuaLS itself says less: it takes what it does not know for a comment.
 
@@ -61,7 +61,7 @@ local function take_name(page)
   if name == "fun" or name == "async" and take(page, "fun", "'fun'") then
     return take_function(page)
   end
-  table.insert(page.uses, { name = name, line = page.line })
+  table.insert(page.uses, { name = name, file = page.file, line = page.line })
   if take(page, "<") then
     take_list(page, take_type)
     take(page, ">", "'>'")
@@ -90,7 +90,7 @@ local function take_text(page)
 end
 
 local function declare(page, kind, name, item)
-  if page.items[name] or page.known[name] then
+  if page.items[name] then
     fail(page, "'%s' is declared twice", name)
   end
   item.kind, item.name = kind, name
@@ -231,23 +231,35 @@ local function read_line(page, line)
   end_block(page)
 end
 
---- Reads the text of a types file; raises "file:line: why". Gives its `sections` and, by their names, `items`.
--- @param known items of files that were read before, whose types may be used
-function annotations.read(text, file, known)
-  local page = { file = file, line = 0, sections = {}, items = {}, uses = {}, variables = {}, known = known or {} }
+local function read_file(page, text, file)
+  page.file, page.line, page.section, page.variables = file, 0, nil, {}
   end_block(page)
   for line in text:gmatch("([^\n]*)\n") do
     page.line = page.line + 1
     read_line(page, line)
   end
   end_block(page)
+end
+
+-- Each type that is used has to be declared, in whatever file.
+local function check_uses(page)
   for _, use in ipairs(page.uses) do
-    local item = page.items[use.name] or page.known[use.name]
+    local item = page.items[use.name]
     if not builtin[use.name] and not (item and (item.kind == "class" or item.kind == "alias")) then
-      page.line = use.line
+      page.file, page.line = use.file, use.line
       fail(page, "there is no type '%s'", use.name)
     end
   end
+end
+
+--- Reads the texts of types files, each { text, file's name }; raises "file:line: why".
+-- Gives the `sections` of all and, by their names, their `items`.
+function annotations.read(...)
+  local page = { sections = {}, items = {}, uses = {} }
+  for _, one in ipairs { ... } do
+    read_file(page, one[1], one[2])
+  end
+  check_uses(page)
   return page
 end
 

@@ -1,4 +1,4 @@
---- Prints the reference page that types files make; later ones use the types of earlier ones:
+--- Prints the reference page that types files make, in their order:
 --   lua5.4 tools/reference.lua TYPES… > doc/REFERENCE.md
 
 local annotations = dofile((arg[0]:gsub("reference%.lua$", "annotations.lua")))
@@ -162,21 +162,12 @@ local function read(path)
   return text
 end
 
--- All files as one page.
-local function read_all(paths)
-  local all = { sections = {}, items = {} }
-  for _, path in ipairs(paths) do
-    local one = annotations.read(read(path), path, all.items)
-    table.move(one.sections, 1, #one.sections, #all.sections + 1, all.sections)
-    for name, item in pairs(one.items) do
-      all.items[name] = item
-    end
-  end
-  return all
-end
-
 local function main(...)
-  page = read_all { ... }
+  local files = {}
+  for i, path in ipairs { ... } do
+    files[i] = { read(path), path }
+  end
+  page = annotations.read(table.unpack(files))
   for _, section in ipairs(page.sections) do
     for _, item in ipairs(section.items) do
       home[item] = section

@@ -7,6 +7,7 @@ local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 local settings = require "reaper.runtime.settings"
+local timers = require "reaper.runtime.timers"
 
 local reaper = {
   version = core.version,
@@ -34,7 +35,7 @@ Timer.__name = "reaper.timer"
 function Timer:cancel()
   local armed = self.entry ~= nil
   if armed then
-    loop.remove_timer(self.entry)
+    timers.remove(self.entry)
     self.entry = nil
   end
   self.cancelled = true
@@ -53,7 +54,7 @@ function reaper.after(seconds, f)
   check.seconds("reaper.after", "seconds", seconds)
   check.type("reaper.after", "f", f, "function")
   local timer = setmetatable({}, Timer)
-  timer.entry = loop.add_timer(seconds, function()
+  timer.entry = timers.add(seconds, function()
     timer.entry = nil
     hooks.run("after", f)
   end)
@@ -72,7 +73,7 @@ function reaper.every(seconds, f)
   local busy = false
   local function fire()
     due = math.max(due + seconds, core.now())
-    timer.entry = loop.add_timer(due - core.now(), fire)
+    timer.entry = timers.add(due - core.now(), fire)
     if busy then
       return
     end
@@ -85,7 +86,7 @@ function reaper.every(seconds, f)
     end, f)
   end
   due = due + seconds
-  timer.entry = loop.add_timer(seconds, fire)
+  timer.entry = timers.add(seconds, fire)
   return timer
 end
 
@@ -99,7 +100,7 @@ function reaper.exit(code)
   core.order(core.ORDER_EXIT, 0, 0, code or -1)
 end
 
---- Loads the script anew in a new script process. Children live on; if it does not load, this one stays.
+--- Loads the script again in a new script process. Children live on; if it does not load, this one stays.
 function reaper.reload()
   core.order(core.ORDER_RELOAD)
 end

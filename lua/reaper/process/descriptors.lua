@@ -3,7 +3,7 @@
 local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 
-local plumbing = {}
+local descriptors = {}
 
 -- A larger number would be another one to the kernel, which takes 32 bits.
 local function is_descriptor(value)
@@ -26,17 +26,18 @@ local function descriptor_of(where, name, value)
   return fd
 end
 
--- Descriptors that the new process gets (target, source, …), those of this side of pipes, and what to close afterwards.
-local function new_plumbing()
-  return { fds = {}, ours = {}, close_after = {}, close_on_failure = {} }
+-- Descriptors that the new process gets (target, source, …), our ends of pipes by the names of the streams, and what to
+-- close afterwards.
+local function none_opened()
+  return { fds = {}, pipe_ends = {}, close_after = {}, close_on_failure = {} }
 end
 
-local function connect(pipes, target, source)
-  local fds = pipes.fds
+local function connect(opened, target, source)
+  local fds = opened.fds
   fds[#fds + 1], fds[#fds + 2] = target, source
 end
 
-local function add_pipe(pipes, key, target)
+local function add_pipe(opened, key, target)
   local read_end, write_end, errno = core.pipe()
   if not read_end then
     return nil, write_end, errno
@@ -45,47 +46,47 @@ local function add_pipe(pipes, key, target)
   if target == 0 then
     ours, theirs = write_end, read_end
   end
-  connect(pipes, target, theirs)
-  pipes.ours[key] = ours
-  table.insert(pipes.close_after, theirs)
-  table.insert(pipes.close_on_failure, ours)
+  connect(opened, target, theirs)
+  opened.pipe_ends[key] = ours
+  table.insert(opened.close_after, theirs)
+  table.insert(opened.close_on_failure, ours)
   return true
 end
 
-local function add_file(pipes, target, path)
+local function add_file(opened, target, path)
   local fd, message, errno = core.open(path, target == 0 and "r" or "a")
   if not fd then
     return nil, message, errno
   end
-  connect(pipes, target, fd)
-  table.insert(pipes.close_after, fd)
+  connect(opened, target, fd)
+  table.insert(opened.close_after, fd)
   return true
 end
 
 local standard = { stdin = 0, stdout = 1, stderr = 2 }
 
-local function add_standard(where, pipes, key, value)
+local function add_standard(where, opened, key, value)
   local target = standard[key]
   if value == nil or value == "inherit" then
-    connect(pipes, target, target)
+    connect(opened, target, target)
     return true
   elseif value == "null" then
-    return add_file(pipes, target, "/dev/null")
+    return add_file(opened, target, "/dev/null")
   elseif value == "pipe" or (type(value) == "function" and key ~= "stdin") then
-    return add_pipe(pipes, key, target)
+    return add_pipe(opened, key, target)
   elseif value == "stdout" and key == "stderr" then
-    pipes.stderr_is_stdout = true
+    opened.stderr_is_stdout = true
     return true
   elseif type(value) == "string" then
-    return add_file(pipes, target, value)
+    return add_file(opened, target, value)
   end
-  connect(pipes, target, descriptor_of(where, key, value))
+  connect(opened, target, descriptor_of(where, key, value))
   return true
 end
 
-local function add_fds(where, pipes, fds)
+local function add_fds(where, opened, fds)
   for target, source in pairs(fds or {}) do
-    connect(pipes, target, descriptor_of(where, ("fds[%d]"):format(target), source))
+    connect(opened, target, descriptor_of(where, ("fds[%d]"):format(target), source))
   end
 end
 
@@ -107,7 +108,7 @@ local function check_stream(where, key, value)
 end
 
 --- Checks stdin, stdout, stderr and fds, before anything is opened.
-function plumbing.check(where, spec)
+function descriptors.check(where, spec)
   for _, key in ipairs { "stdin", "stdout", "stderr" } do
     check_stream(where, key, spec[key])
   end
@@ -126,37 +127,37 @@ local function close_all(list)
   end
 end
 
-local function source_of(pipes, target)
-  for i = 1, #pipes.fds, 2 do
-    if pipes.fds[i] == target then
-      return pipes.fds[i + 1]
+local function source_of(opened, target)
+  for i = 1, #opened.fds, 2 do
+    if opened.fds[i] == target then
+      return opened.fds[i + 1]
     end
   end
 end
 
---- The new process has been made, or not: closes what this side does not keep.
-function plumbing.close(pipes, failed)
-  close_all(pipes.close_after)
+--- The new process has been made, or not: closes what this side does not need.
+function descriptors.close(opened, failed)
+  close_all(opened.close_after)
   if failed then
-    close_all(pipes.close_on_failure)
+    close_all(opened.close_on_failure)
   end
 end
 
---- Opens files and pipes. The plumbing; or nil, message, errno.
-function plumbing.lay(where, spec)
-  local pipes = new_plumbing()
+--- Opens files and pipes. What was opened; or nil, message, errno.
+function descriptors.open(where, spec)
+  local opened = none_opened()
   for _, key in ipairs { "stdin", "stdout", "stderr" } do
-    local ok, message, errno = add_standard(where, pipes, key, spec[key])
+    local ok, message, errno = add_standard(where, opened, key, spec[key])
     if not ok then
-      plumbing.close(pipes, true)
+      descriptors.close(opened, true)
       return nil, message, errno
     end
   end
-  if pipes.stderr_is_stdout then
-    connect(pipes, 2, source_of(pipes, 1))
+  if opened.stderr_is_stdout then
+    connect(opened, 2, source_of(opened, 1))
   end
-  add_fds(where, pipes, spec.fds)
-  return pipes
+  add_fds(where, opened, spec.fds)
+  return opened
 end
 
-return plumbing
+return descriptors

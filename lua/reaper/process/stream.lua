@@ -22,7 +22,7 @@ function stream.reader(pid, key, fd)
   return setmetatable({ pid = pid, key = key, fd = fd, buffer = "", at = 1, given = 0 }, Reader)
 end
 
--- The pipe has been read to its end, or nobody wants the rest: the engine need not keep its copy.
+-- The pipe has been read to its end, or nobody wants the rest: the engine closes the copy that it holds.
 local function close(self)
   if not self.fd then
     return
@@ -87,8 +87,8 @@ local function check_free(self, where)
   end
 end
 
--- The next line without asking who reads. A child that writes without end keeps nobody else from running: it is
--- waited for also when there is something already, and between many short lines.
+-- The next line, whoever reads. A child that writes without end does not prevent others from running: the loop waits
+-- for it also when there is something already, and between many short lines.
 local function next_line(self)
   while true do
     local line = take_line(self)
@@ -99,7 +99,7 @@ local function next_line(self)
       end
       return line
     end
-    self.buffer, self.at = self.buffer:sub(self.at), 1 -- what a full pipe had is not kept while there is no more
+    self.buffer, self.at = self.buffer:sub(self.at), 1 -- gives back the memory of lines that were read
     if self.fd then
       wait_ready(self, "r")
     end
@@ -192,7 +192,7 @@ function Reader:close()
   close(self)
 end
 
--- Of a child that has ended and that nobody knows any more: those that live are known (reaper.children).
+-- This concerns a child that has ended and that nobody knows any more: those that live are known (reaper.children).
 Reader.__gc = close
 
 local Writer = {}

@@ -5,6 +5,7 @@ local hooks = require "reaper.runtime.hooks"
 local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
+local past = require "reaper.restart.past"
 local restart = require "reaper.restart"
 local store = require "reaper.runtime.store"
 
@@ -29,16 +30,16 @@ end
 
 -- It has ended by itself: starts it again after a while, until the policy has had enough. The engine waits meanwhile.
 local function start_again(self, status, rusage)
-  local past, reason = self.past, nil
+  local reason
   while true do
     local how = reason or tostring(status)
-    local delay, why, as_it_should = restart.ended(past, self.policy, "main", status, rusage, core.now(), reason)
+    local delay, why, as_it_should = past.ended(self.past, self.policy, "main", status, rusage, core.now(), reason)
     if not delay then
       return log(as_it_should and "debug" or "error", ("COMMAND ended (%s) and stays so: %s"):format(how, why))
     end
     log("warning", ("COMMAND ended (%s): starting it again in %s"):format(how, restart.text(delay)))
     loop.sleep(delay)
-    restart.started(past, core.now())
+    past.started(self.past, core.now())
     save(self)
     local ok, message, errno = process.main:start()
     if ok then
@@ -71,7 +72,7 @@ end
 return function(policy)
   local self = { policy = policy }
   hooks.on("on_start", function()
-    local memory = store.get "command" or { past = restart.past(core.now()) }
+    local memory = store.get "command" or { past = past.new(core.now()) }
     self.past = memory.past
     save(self)
     watch(self)

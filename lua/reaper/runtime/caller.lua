@@ -22,14 +22,14 @@ function caller.raise(message)
   error(message, level)
 end
 
--- The same for a path as messages show it, which are without the sign, and the beginning of a long one.
+-- The same for a path as messages show it: without the sign in front, and without the beginning of a long path.
 local function is_our_path(path)
   local tail = path:match "^%.%.%.(.+)$"
   if not tail then
     return is_ours(own:sub(1, 1) .. path)
   end
-  local folder = tail:match "^.*/reaper/" or tail
-  return own:sub(-#folder) == folder or init:sub(-#tail) == tail
+  local directory = tail:match "^.*/reaper/" or tail
+  return own:sub(-#directory) == directory or init:sub(-#tail) == tail
 end
 
 -- The place of a frame: "path:line", "[C]", or nil for what belongs to the frame before.
@@ -48,7 +48,7 @@ function caller.traceback(text)
   if not message then
     return text
   end
-  local lines, kept = {}, {}
+  local lines, shown = {}, {}
   for line in frames:gmatch "[^\n]+" do
     lines[#lines + 1] = line
   end
@@ -57,9 +57,9 @@ function caller.traceback(text)
     if place_of(line) then
       left_out = is_our_frame(line) or place_of(line) == "[C]" and is_our_frame(lines[i + 1])
     end
-    kept[#kept + 1] = not left_out and line or nil
+    shown[#shown + 1] = not left_out and line or nil
   end
-  return #kept > 0 and message .. "\nstack traceback:\n" .. table.concat(kept, "\n") or message
+  return #shown > 0 and message .. "\nstack traceback:\n" .. table.concat(shown, "\n") or message
 end
 
 return caller

@@ -4,8 +4,8 @@ local caller = require "reaper.runtime.caller"
 
 local check = { raise = caller.raise }
 
--- Restart policies are plain Lua and load without reaper/core.so. What its place takes then knows signals as Linux
--- numbers them everywhere but on MIPS, Alpha and SPARC.
+-- Restart policies are plain Lua and load without reaper/core.so. This table then takes the place of it, and knows
+-- signals as Linux numbers them everywhere but on MIPS, Alpha and SPARC.
 local plain = {}
 
 local signal_names = [[HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP

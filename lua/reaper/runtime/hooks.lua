@@ -1,4 +1,4 @@
---- Hooks: who listens to what, and what the engine is told about it.
+--- Hooks: who listens to which, and which of them the engine knows to have listeners.
 
 local core = require "reaper.core"
 local caller = require "reaper.runtime.caller"
@@ -13,7 +13,7 @@ hooks.names = {
   "on_service",
 }
 
--- What the engine sends only when somebody listens.
+-- The engine sends these only when somebody listens.
 local bits = {
   on_reap = core.HOOK_REAP,
   on_signal = core.HOOK_SIGNAL,
@@ -27,7 +27,7 @@ for _, name in ipairs(hooks.names) do
   listeners[name] = {}
 end
 
-local announced = false -- the engine knows the set, and has to be told of changes
+local announced = false -- the engine knows the set, so it has to learn each change
 
 -- on_reap with a fourth parameter, or with "...", wants to know more of each death.
 local function wants_info(f)
@@ -35,7 +35,7 @@ local function wants_info(f)
   return info.nparams >= 4 or info.isvararg
 end
 
---- The set of enum hook_bit.
+--- The hooks that have listeners, as a set of the bits of enum hook_bit.
 function hooks.mask()
   local mask = 0
   for name, bit in pairs(bits) do
@@ -61,15 +61,15 @@ local function announce()
   end
 end
 
---- There are services: f(reason, is_their_turn, wait, done) stops them when the stop begins. Before their turn
--- COMMAND ends, and nothing is to be started any more. wait(seconds) says how long it may take at most (0: no limit);
--- done(), that it is over.
+--- There are services: f(reason, is_their_turn, wait, done) stops them when the stop begins. Before it is their turn
+-- COMMAND ends, and nothing is to be started any more. With wait(seconds) f says how long the stop may take at most (0:
+-- no limit), with done() that it is over.
 function hooks.on_stop_of_services(f)
   hooks.stop_services = f
   announce()
 end
 
---- The engine is about to learn the set, which is given: from now on it is told of changes.
+--- Gives the set, which the engine is about to learn: from now on it learns each change.
 function hooks.begin()
   announced = true
   return hooks.mask()
@@ -80,7 +80,7 @@ function hooks.ready()
   core.order(core.ORDER_READY, 0, 0, hooks.begin())
 end
 
--- Lists of listeners are replaced, not changed: a call that is going on keeps the one that it began with.
+-- Lists of listeners are replaced, not changed: a call that is going on uses the list that it began with.
 local function replace(name, list)
   listeners[name] = list
   announce()
@@ -113,12 +113,12 @@ function hooks.on(name, f)
   end
 end
 
--- What --check finds is the reason for its exit code.
+-- With --check this is an error, since it is the reason for the exit code.
 local function complain(message)
   log(core.checking and "error" or "warning", message)
 end
 
--- One function or unknown name of the script. True unless it is unknown.
+-- Takes one hook of the script. Gives false when there is no hook of that name.
 local function adopt_one(name, value)
   if not name:find "^on_" then
     complain(("the script returns '%s', which is not a hook%s"):format(name, check.hint("on_" .. name, hooks.names)))
@@ -181,9 +181,9 @@ function hooks.report(name, message, traceback)
   end
 end
 
-local starters = {} -- functions for the start; nil when it is over
+local starters = {} -- functions for START; nil when it has come
 
---- Calls f(in_stop) when the engine has told the start, or at once if it has already; before on_start. `in_stop`:
+--- Calls f(in_stop) when the engine has sent START, before on_start, or at once if it has already. `in_stop` says
 -- whether the stop had begun by then.
 function hooks.when_started(f)
   if starters then
@@ -193,7 +193,7 @@ function hooks.when_started(f)
   end
 end
 
---- The engine has told the start.
+--- The engine has sent START.
 function hooks.started(in_stop)
   local list = starters
   starters = nil
@@ -239,18 +239,25 @@ local function reap_finished(ok, message, traceback)
   end
 end
 
---- on_reap without a question behind it. What nobody listens to is for hooks.unheard, which a program has.
+local without_listener = function() end
+
+--- Calls f(pid, status, rusage) for a death that comes when nobody listens to on_reap.
+function hooks.on_reap_without_listener(f)
+  without_listener = f
+end
+
+--- Calls on_reap for a death about which the engine asks nothing.
 function hooks.call_reap(pid, status, rusage, info)
   local list = listeners.on_reap
-  if not list[1] and hooks.unheard then
-    hooks.unheard(pid, status, rusage)
+  if not list[1] then
+    without_listener(pid, status, rusage)
   end
   for i = 1, #list do
     loop.run("on_reap", reap_finished, list[i], pid, status, rusage, info)
   end
 end
 
---- Asks the listeners one after the other until one gives something.
+--- Calls the listeners one after the other until one gives something.
 -- @param answer called with that value, or with nil
 -- @return false when the answer comes later
 function hooks.ask(name, answer, ...)

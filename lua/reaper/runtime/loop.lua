@@ -1,12 +1,13 @@
---- The script process's event loop: coroutines, timers, descriptors.
+--- The script process's event loop: coroutines, descriptors, events, and the wait for what comes next.
 -- Everything of the script runs in a coroutine of a pool, so what has to wait, yields.
 
 local core = require "reaper.core"
 local caller = require "reaper.runtime.caller"
+local timers = require "reaper.runtime.timers"
 
 local loop = {}
 
-local DONE, WAIT = {}, {} -- what a coroutine of ours yields
+local DONE, WAIT = {}, {} -- what our coroutines yield
 
 local create, running, yield = coroutine.create, coroutine.running, coroutine.yield
 
@@ -37,7 +38,7 @@ local function work(f, ...)
   return work(yield(DONE, f(...)))
 end
 
--- Ends a run: hands the results to whom they concern.
+-- Ends a run: hands the results to whoever waits for them.
 local function finish(co, ok, ...)
   local done = finished[co]
   finished[co], labels[co] = nil, nil
@@ -130,7 +131,7 @@ end
 --- Waits so many seconds.
 function loop.sleep(seconds)
   loop.wait(function(co)
-    loop.add_timer(seconds, function()
+    timers.add(seconds, function()
       loop.wake(co)
     end)
   end)
@@ -138,8 +139,8 @@ end
 
 local engine_waiters = {} -- those whom only an event can wake
 
---- The same for what only the engine can tell: in a program nil, "the engine has gone" when it will not. A script has
--- been replaced then, and what it waits for it does not see any more.
+--- The same for what only an event of the engine can end. When the engine has gone, this gives nil, "the engine has
+-- gone" in a program; a script process has been replaced then, and what it waits for never comes.
 function loop.wait_for_engine(register)
   if loop.gone and loop.is_program then
     return nil, "the engine has gone"
@@ -171,106 +172,9 @@ function loop.when_finished(co, f)
   end
 end
 
--- Timers: a binary heap by time; those of the same time in the order of their making.
-
-local heap, serial = {}, 0
-loop.timers = heap
-
-local function earlier(a, b)
-  if a.at ~= b.at then
-    return a.at < b.at
-  end
-  return a.serial < b.serial
-end
-
--- Another event loop waits for us: it has to know when to call us.
-local function set_alarm()
-  if loop.is_watched then
-    core.set_timer(heap[1] and math.max(0, heap[1].at - core.now()))
-  end
-end
-
-local function place(timer, index)
-  heap[index] = timer
-  timer.index = index
-end
-
-local function sift_up(index)
-  local timer = heap[index]
-  while index > 1 and earlier(timer, heap[index // 2]) do
-    place(heap[index // 2], index)
-    index = index // 2
-  end
-  place(timer, index)
-end
-
-local function sift_down(index)
-  local timer = heap[index]
-  while 2 * index <= #heap do
-    local child = 2 * index
-    if child < #heap and earlier(heap[child + 1], heap[child]) then
-      child = child + 1
-    end
-    if not earlier(heap[child], timer) then
-      break
-    end
-    place(heap[child], index)
-    index = child
-  end
-  place(timer, index)
-end
-
---- Calls f() after `delay` seconds, outside of any coroutine of the script. Gives the timer.
-function loop.add_timer(delay, f)
-  serial = serial + 1
-  local timer = { at = core.now() + delay, serial = serial, f = f }
-  heap[#heap + 1] = timer
-  sift_up(#heap)
-  set_alarm()
-  return timer
-end
-
---- Takes a timer back; nothing happens when it has fired.
-function loop.remove_timer(timer)
-  local index = timer.index
-  if not index then
-    return
-  end
-  timer.index = nil
-  local last = table.remove(heap)
-  if last ~= timer then
-    place(last, index)
-    sift_up(index)
-    sift_down(last.index)
-  end
-  set_alarm()
-end
-
-local function fire_timers()
-  local now, count = core.now(), 0
-  while heap[1] and heap[1].at <= now do
-    local timer = heap[1]
-    loop.remove_timer(timer)
-    timer.f()
-    count = count + 1
-  end
-  return count
-end
-
---- Calls f() after so many seconds; math.huge: never. Gives a function that takes it back.
-function loop.after(seconds, f)
-  if seconds == math.huge then
-    return function() end
-  end
-  local timer = loop.add_timer(seconds, f)
-  return function()
-    loop.remove_timer(timer)
-  end
-end
-
 --- Lets a waiting coroutine go on, but not inside the one that wakes it.
 function loop.wake_later(co)
-  loop.add_timer(0, function()
+  timers.add(0, function()
     loop.wake(co)
   end)
 end
@@ -311,8 +215,7 @@ function loop.fd()
   if not fd then
     return nil, message, errno
   end
-  loop.is_watched = not loop.gone
-  set_alarm()
+  timers.set_watched(not loop.gone)
   return fd
 end
 
@@ -327,12 +230,14 @@ end
 
 -- There will be no more. A script ends with its engine; a program goes on.
 local function engine_gone()
-  loop.gone, loop.is_watched = true, false
-  core.set_timer(nil) -- a timer that nobody will fire any more must not keep the descriptor readable
+  loop.gone = true
+  timers.set_watched(false) -- one that nobody will fire any more must not keep the descriptor readable
   for waiter in pairs(loop.is_program and engine_waiters or {}) do
     loop.wake(waiter, nil, "the engine has gone")
   end
 end
+
+local heap, fire_timers, set_alarm = timers.heap, timers.fire, timers.set_alarm
 
 -- Deals with the events that have been read.
 local function dispatch(count, kind, ...)

@@ -1,7 +1,8 @@
---- reaper-lua's own stdout and stderr, for more than a few lines: for a slow reader only those wait that write.
+--- reaper-lua's own stdout and stderr, for more than a few lines. Only those who write wait for a slow reader.
 
 local core = require "reaper.core"
 local loop = require "reaper.runtime.loop"
+local timers = require "reaper.runtime.timers"
 
 local output = {}
 
@@ -11,7 +12,7 @@ local ENOUGH = 1 << 16 -- bytes to be written; who has more to say waits
 local Output = {}
 Output.__index = Output
 
--- The lines together, since each write has its price.
+-- Takes all lines for one write, since each write has its price. False when there is none.
 local function take(self)
   if self.at > #self.text then
     self.text, self.at = table.concat(self.parts), 1
@@ -42,7 +43,7 @@ local function wait_for_room(self)
   end)
 end
 
--- Writes what goes without waiting. What cannot be written at all, because nobody has the other end, is dropped.
+-- Writes what can be written without waiting. Where nobody has the other end, all of it is dropped.
 function write_out(self)
   while take(self) do
     local done, _, errno = core.put(self.fd, self.text, self.at)
@@ -63,14 +64,14 @@ function Output:is_empty()
   return self.at > #self.text and self.size == 0
 end
 
---- Writes all of it, whole. While much is still to be written, it waits, where one can wait.
+--- Writes all of the text. While much is still to be written, it waits, where that is possible.
 function Output:write(text)
   self.parts[#self.parts + 1] = text
   self.size = self.size + #text
   if self.size < ENOUGH then
     if not self.is_watched and not self.is_due then
       self.is_due = true
-      loop.add_timer(0, function()
+      timers.add(0, function()
         self.is_due = false
         if not self.is_watched then
           write_out(self)
@@ -89,7 +90,7 @@ function Output:write(text)
   end
 end
 
--- At the end of the program or policy: what still goes.
+-- At the end of the program or script process, what can be written without waiting still is.
 function Output.__gc(self)
   while take(self) do
     local done = core.put(self.fd, self.text, self.at)

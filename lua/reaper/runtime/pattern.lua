@@ -1,4 +1,4 @@
---- Lua patterns, read as string.find reads them: it tells of a fault only where a text leads it there.
+--- Lua patterns, read as string.find reads them, which itself raises for a fault only where a text leads it there.
 
 local pattern = {}
 

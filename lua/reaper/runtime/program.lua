@@ -1,4 +1,4 @@
---- What a Lua program has of its own: it makes the engine by itself, and hands the events on when it likes.
+--- What a Lua program has of its own: it makes the engine by itself, and deals with the events when it likes.
 
 require "reaper.runtime.events"
 
@@ -9,18 +9,19 @@ local hooks = require "reaper.runtime.hooks"
 local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
 local settings = require "reaper.runtime.settings"
+local statuses = require "reaper.runtime.statuses"
 
 local EX_SOFTWARE = 70 -- sysexits.h: an error in the program
 local POLL_MOST = 100000 -- things that one poll deals with
 
-local program = {}
+local program = { statuses = statuses }
 
 loop.is_program = true
 
 -- Starting.
 
--- What only a script can mean.
-local refused = {
+-- Hooks and settings that only a script can have, and why.
+local of_scripts = {
   on_reload = "a program is not loaded anew",
   user = "it says as whom COMMAND runs, and this program runs already",
   hook_memory = "a program has its Lua state for itself",
@@ -54,7 +55,7 @@ local function read_config(where, config)
   config = config == nil and {} or check.type(where, "config", config, "table")
   check.keys(where, config, known_keys)
   local found = { hooks = {}, settings = {} }
-  for key, why in pairs(refused) do
+  for key, why in pairs(of_scripts) do
     if config[key] ~= nil then
       check.refuse(where, key, why)
     end
@@ -221,101 +222,6 @@ function program.fd()
   return loop.fd()
 end
 
--- Statuses.
-
-local unread = {} -- by loops that were left early, in the order of the deaths
-local serials = setmetatable({}, { __mode = "k" }) -- status → the number of its death, whatever loop has it
-local last_serial = 0
-
-local function pack(pid, status, rusage)
-  if not serials[status] then
-    last_serial = last_serial + 1
-    serials[status] = last_serial
-  end
-  return { pid, status, rusage }
-end
-
--- A death that was on its way when the last listener was taken away.
-function hooks.unheard(...)
-  unread[#unread + 1] = pack(...)
-end
-
--- What a loop has not taken. Another one that was left early may have left the same.
-local function leave(queue, from)
-  local known = {}
-  for _, death in ipairs(unread) do
-    known[death[2]] = true
-  end
-  for i = from, #queue do
-    if not known[queue[i][2]] then
-      unread[#unread + 1] = queue[i]
-    end
-  end
-  table.sort(unread, function(a, b)
-    return serials[a[2]] < serials[b[2]]
-  end)
-end
-
--- A death for those who wait in a loop over reaper.statuses.
-local function put(queue, ...)
-  queue[#queue + 1] = pack(...)
-  local waiter = queue.waiter
-  if waiter then
-    queue.waiter = nil
-    loop.wake(waiter)
-  end
-end
-
-local function wait_for_status(queue, timeout)
-  local timer
-  loop.wait_for_engine(function(waiter)
-    queue.waiter = waiter
-    if timeout and timeout < math.huge then
-      timer = loop.add_timer(timeout, function()
-        queue.waiter = nil
-        loop.wake(waiter)
-      end)
-    end
-  end)
-  if timer then
-    loop.remove_timer(timer)
-  end
-end
-
---- for pid, status, rusage in reaper.statuses([timeout]) do … end: each death, in order, from reaper.start on. Waits
--- for the next; ends when none has come for `timeout` seconds (default: never) or the engine has gone.
-function program.statuses(timeout)
-  if timeout ~= nil then
-    check.seconds("reaper.statuses", "timeout", timeout, true)
-  end
-  local queue, at = unread, 0
-  unread = {}
-  local stop = hooks.on("on_reap", function(pid, status, rusage)
-    put(queue, pid, status, rusage)
-  end)
-  local function next_status()
-    if at == #queue then
-      for i = 1, at do
-        queue[i] = nil
-      end
-      at = 0
-      loop.check_wait("reaper.statuses")
-      wait_for_status(queue, timeout)
-    end
-    local death = queue[at + 1]
-    if death then
-      at = at + 1
-      queue[at] = false
-      return table.unpack(death, 1, 3)
-    end
-  end
-  local function close()
-    stop()
-    leave(queue, at + 1)
-  end
-  return next_status, nil, nil, setmetatable({}, { __close = close })
-end
-
 -- The table of scripts, for a program.
 
 local function needs_engine(where, f)
@@ -332,7 +238,7 @@ end
 -- reaper.configure without the settings that are a script's only.
 local function program_settings(configure)
   return function(given)
-    for key, why in pairs(type(given) == "table" and refused or {}) do
+    for key, why in pairs(type(given) == "table" and of_scripts or {}) do
       if given[key] ~= nil then
         check.refuse("reaper.configure", key, why)
       end
@@ -348,8 +254,8 @@ return function(reaper)
   end
   reaper.configure = program_settings(reaper.configure)
   function reaper.on(hook, f)
-    if refused[hook] then
-      check.refuse("reaper.on", "hook", hook .. ": " .. refused[hook])
+    if of_scripts[hook] then
+      check.refuse("reaper.on", "hook", hook .. ": " .. of_scripts[hook])
     end
     return hooks.on(hook, f)
   end

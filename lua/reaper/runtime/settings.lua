@@ -41,7 +41,8 @@ local function text_of(where, key, value)
   return check.type(where, key, value, "string")
 end
 
--- The pairs of a table as "from:to". What two names of one signal or one code say would come in no order.
+-- Adds the pairs of a table as "from:to". Two names of one signal, or two forms of one code, raise: nobody could say
+-- which of them would win.
 local function add_pairs(where, key, value, list)
   local seen = {}
   for from, to in pairs(value) do

@@ -1,12 +1,12 @@
---- What a script process keeps for the next one, should it be lost: plain values by name.
+--- What a script process saves for the next one, should it be lost: plain values by name.
 
 local core = require "reaper.core"
 local log = require "reaper.runtime.log"
 
 local store = {}
 
-local kept -- name → value; nil before the first look
-local told = false -- that it cannot be kept
+local saved -- name → value; nil before the first look
+local has_warned = false -- that nothing can be saved
 local texts = {} -- name → the value as Lua text
 
 -- A value as Lua text.
@@ -27,22 +27,22 @@ local function literal(value)
 end
 
 local function look()
-  if not kept then
+  if not saved then
     local chunk = load("return " .. (core.stored and core.stored() or "{}"), "=store", "t", {})
-    kept = chunk and chunk() or {}
-    for name, value in pairs(kept) do
+    saved = chunk and chunk() or {}
+    for name, value in pairs(saved) do
       texts[name] = ("[%q]=%s"):format(name, literal(value))
     end
   end
-  return kept
+  return saved
 end
 
---- What was kept last under the name, by this script process or by an earlier one; or nil.
+--- What was saved last under the name, by this script process or by an earlier one; or nil.
 function store.get(name)
   return look()[name]
 end
 
---- Keeps a value under each name: a string, number, boolean or a table of such; false: nothing any more. Only these
+--- Saves a value under each name: a string, number, boolean or a table of such; false: nothing any more. Only these
 -- are made into text again. A program is never replaced, so there it does nothing.
 function store.set(values)
   if not core.store then
@@ -50,7 +50,7 @@ function store.set(values)
   end
   look()
   for name, value in pairs(values) do
-    kept[name] = value or nil
+    saved[name] = value or nil
     texts[name] = value and ("[%q]=%s"):format(name, literal(value)) or nil
   end
   local parts = {}
@@ -58,8 +58,8 @@ function store.set(values)
     parts[#parts + 1] = text
   end
   local ok, why = core.store("{" .. table.concat(parts, ",") .. "}")
-  if not ok and not told then
-    told = true
+  if not ok and not has_warned then
+    has_warned = true
     log("warning", ("what the script process keeps for the next one is lost (%s): after a crash of the script, that "
       .. "does not know its services"):format(why))
   end

@@ -3,14 +3,13 @@
 local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 local pattern = require "reaper.runtime.pattern"
-local plumbing = require "reaper.process.descriptors"
+local descriptors = require "reaper.process.descriptors"
 local request = require "reaper.process.request"
 local restart = require "reaper.restart"
-local probes = require "reaper.supervisor.probes"
 
 local WHERE = "supervisor.run"
 
-local services = {}
+local definitions = {}
 
 local spawn_keys = {
   "env", "clear_env", "cwd", "user", "group", "umask", "nice", "rlimit", "oom_score_adj", "session", "fds", "stdin",
@@ -81,7 +80,7 @@ local ready_readers = {
   end,
 }
 
--- True when the supervisor reads the lines of this output; of a pipe into another one it reads them there.
+-- True when the supervisor reads the lines of this output. Those of stderr = "stdout" it reads there.
 local function is_read(spawn, key)
   local value = spawn[key]
   if key == "stderr" and value == "stdout" then
@@ -107,7 +106,7 @@ local function read_ready(name, ready, spawn)
     timeout = seconds(name .. ".timeout", ready.timeout, ready.delay and math.huge or 60, true),
   }
   local kinds = 0
-  for key in pairs(probes.kinds) do
+  for key in pairs(ready_readers) do
     if ready[key] ~= nil then
       kinds = kinds + 1
       found[key] = ready_readers[key](name .. "." .. key, ready[key])
@@ -136,7 +135,7 @@ local function read_health(name, health)
   }
 end
 
--- A script may go on with its tables; what it was checked with is what counts.
+-- A script may change its tables later: what was checked counts.
 local function copy(value, depth)
   if type(value) ~= "table" or depth == 0 then
     return value
@@ -148,7 +147,7 @@ local function copy(value, depth)
   return fresh
 end
 
--- What process.spawn takes, but for name and output. All is checked by the start's own means.
+-- What process.spawn takes, but for name and output. It is checked as a start checks it.
 local function read_spawn(name, spec)
   local spawn = command(name .. ".command", spec.command)
   for _, key in ipairs(spawn_keys) do
@@ -161,11 +160,11 @@ local function read_spawn(name, spec)
   end
   local where = WHERE .. " " .. name
   request.make(where, request.check(where, spawn, {}))
-  plumbing.check(where, spawn)
+  descriptors.check(where, spawn)
   return spawn
 end
 
--- What an output or a descriptor is: a path as it stands; of an open file, which file that is.
+-- The source of an output or a descriptor as text: a path as it stands, or which file an open file is.
 local function text_of_source(value)
   if type(value) == "userdata" then
     return core.identity(core.fileno(value)) or "a file"
@@ -266,7 +265,7 @@ local function cycle_of(path)
   return table.concat(path, " after ", first)
 end
 
--- In their own order, but each behind those that it comes after.
+-- The services in their own order, but each behind those that it comes after.
 local function in_order(list, found)
   local ordered, marks, path = {}, {}, {}
   local function visit(spec)
@@ -295,7 +294,7 @@ local strategies = { "one_for_one", "one_for_all", "rest_for_one" }
 
 --- Checks all of it; raises for what is wrong.
 -- @return { strategy =, intensity =, period =, [1…] = services in the order of their starts }
-function services.read(given)
+function definitions.read(given)
   check.type(WHERE, "services", given, "table")
   check.keys(WHERE, given, { "strategy", "intensity", "period" }, true)
   if #given == 0 then
@@ -320,4 +319,4 @@ function services.read(given)
   return group
 end
 
-return services
+return definitions

@@ -1,6 +1,6 @@
 ---@meta reaper.restart
 
--- Types of the module reaper.restart; see types.lua.
+-- Types of the module reaper.restart; see types/reaper.lua.
 -- luacheck: ignore 111 112 113 131 211 212 241 631
 
 -- ## Restart policies

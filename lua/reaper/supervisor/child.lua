@@ -1,0 +1,161 @@
+--- The process of a service: its start, what it writes, its end, signals for it.
+
+local core = require "reaper.core"
+local hooks = require "reaper.runtime.hooks"
+local log = require "reaper.runtime.log"
+local output = require "reaper.runtime.output"
+local process = require "reaper.process"
+local timers = require "reaper.runtime.timers"
+
+local child = {}
+
+local EPERM, EACCES, EPIPE, ENOTCONN = 1, 13, 32, 107
+
+-- ---- What it writes. ----
+
+-- A line of its output: for its own function, else to reaper-lua's output.
+local function take_line(service, key, line)
+  service.readiness:take_line(line)
+  local f = service.spec.spawn[key]
+  if type(f) == "function" then
+    return f(line)
+  end
+  output[key]:write(line .. "\n")
+end
+
+-- Where lines are looked at: everywhere they have a function, and where readiness waits for one.
+local function lines_of(service, key)
+  local wanted = service.spec.spawn[key]
+  local awaits_line = service.spec.ready and service.spec.ready.line
+  if type(wanted) == "function" or (awaits_line and (wanted == nil or wanted == "inherit")) then
+    return function(line)
+      return take_line(service, key, line)
+    end
+  end
+  return wanted
+end
+
+-- Its output outlives its process: the last words are still in the pipe.
+local function note_outputs(service, outputs)
+  local list = {}
+  for _, reader in ipairs(service.outputs) do
+    list[#list + 1] = not reader.is_over and reader or nil
+  end
+  for _, key in ipairs { "stdout", "stderr" } do
+    if outputs[key] and outputs[key].user == "each" then
+      list[#list + 1] = outputs[key]
+    end
+  end
+  service.outputs = list
+end
+
+--- How many lines of a service have been read, and whether that were all.
+function child.lines_read(service)
+  local count, over = 0, true
+  for _, reader in ipairs(service.outputs) do
+    count, over = count + reader.given, over and reader.is_over
+  end
+  return count, over
+end
+
+-- ---- Its life. ----
+
+-- Waits for the end of a process, its own or one that it has found.
+local function follow(service, found)
+  service.process, service.pid = found, found.pid
+  note_outputs(service, found)
+  hooks.run("service " .. service.name, function()
+    local status, rusage = found:wait()
+    if service.process == found then
+      service:ended(status, rusage)
+    end
+  end)
+end
+
+-- True when the engine does not listen any more: this script process has been replaced, and the next one starts the
+-- service.
+local function is_replaced(errno)
+  return (errno == EPIPE or errno == ENOTCONN) and not core.request(core.ORDER_STATS)
+end
+
+-- A start that came to no process counts as an end with the code that a shell would give.
+local function not_started(service, message, errno)
+  if is_replaced(errno) then
+    service.is_replaced = true
+    return
+  end
+  service.rusage, service.is_end_due = {}, true
+  log("error", message, { service = service.name })
+  timers.after(0, function() -- whatever its state is then: it may be stopped before
+    service.is_end_due = false
+    service:fire("died", { status = process.not_started(errno), reason = message })
+  end)
+end
+
+-- What raises is the failure of this service, and of nothing else.
+local function try(f, ...)
+  local fine, result, message, errno = pcall(f, ...)
+  if fine then
+    return result, message, errno
+  end
+  return nil, tostring(result)
+end
+
+local function request_of(service)
+  local request = {}
+  for key, value in pairs(service.spec.spawn) do
+    request[key] = value
+  end
+  request.name = service.name
+  request.stdout, request.stderr = lines_of(service, "stdout"), lines_of(service, "stderr")
+  return request
+end
+
+--- Starts a service.
+function child.start(service)
+  local readiness, request = service.readiness, request_of(service)
+  local close, message, errno = try(readiness.prepare, readiness, request)
+  if close == nil then
+    return not_started(service, message, errno)
+  end
+  local started
+  started, message, errno = try(process.spawn_service, request, readiness.fd)
+  if close then
+    core.close(close)
+  end
+  if not started then
+    return not_started(service, message, errno)
+  end
+  follow(service, started)
+end
+
+--- Goes on with a process that an earlier script process has started: with the outputs, and with `found`, which is the
+-- process, if that lives.
+function child.take_over(service, found)
+  local outputs = found or process.adopted_outputs(service.pid)
+  for _, key in ipairs { "stdout", "stderr" } do
+    local f = lines_of(service, key)
+    if outputs[key] and type(f) == "function" then
+      outputs[key]:each(f)
+    end
+  end
+  note_outputs(service, outputs)
+  if found then
+    follow(service, found)
+    service.readiness:found()
+  end
+end
+
+--- Signals the process of a service. Without the right to (another user's process, no CAP_KILL) it will not end for us:
+-- that is said, and nobody waits for it.
+function child.signal(service, signal)
+  local ok, message, errno = service.process:kill(signal)
+  if not ok and (errno == EPERM or errno == EACCES) and service.state == "stopping" then
+    local detail = ("process %d cannot be stopped: %s"):format(service.pid, message)
+    service:after(0, function()
+      service:fire("refused", detail)
+    end)
+  end
+end
+
+return child

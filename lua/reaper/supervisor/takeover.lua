@@ -1,0 +1,197 @@
+--- After a crash of the script or a reload: a new script process goes on where the earlier one was.
+
+local core = require "reaper.core"
+local ending = require "reaper.supervisor.ending"
+local hooks = require "reaper.runtime.hooks"
+local log = require "reaper.runtime.log"
+local memory = require "reaper.supervisor.memory"
+local phase = require "reaper.supervisor.phase"
+local probes = require "reaper.supervisor.probes"
+local process = require "reaper.process"
+local timers = require "reaper.runtime.timers"
+
+-- The living process of each service. A script may give other children the same name, so the pid has the last word;
+-- but a start can be too new for its pid to be known: then it is the newest child of that name.
+local function living_services(saved)
+  local found = {}
+  for _, child in ipairs(process.children()) do
+    local known = saved.services[child.name]
+    if known and child ~= process.main
+      and (child.pid == known.pid or (known.state == "starting" and not known.pid)) then
+      found[child.name] = child
+    end
+  end
+  return found
+end
+
+-- ---- Services that the script does not have any more. ----
+
+local REMOVED = "the script does not have it any more"
+
+local function report_removed(group, name, state, detail)
+  log("info", ("%s: %s: %s"):format(name, state, detail))
+  group.report:deliver(name, state, detail)
+end
+
+local function forget(group, name, how)
+  group.removed[name] = nil
+  memory.forget(name)
+  report_removed(group, name, "finished", how)
+end
+
+-- Stops such a service; a later script may have it again.
+local function stop_removed(group, name, child, known)
+  local is_stopping = known.state == "stopping" -- an earlier script process has signalled it already
+  known.state, known.since = "stopping", is_stopping and known.since or core.now()
+  known.after_stop, known.pid = "waiting", child.pid
+  group.removed[name] = known
+  hooks.run("supervisor", function()
+    if not is_stopping then
+      report_removed(group, name, "stopping", REMOVED)
+      child:kill(known.stop.signal)
+      child:kill "CONT"
+    end
+    local status, how = child:wait(ending.removed_takes(known)), nil
+    if not status then
+      child:kill "KILL"
+      status, how = child:wait(), ("stopped by SIGKILL after %g s of grace"):format(known.stop.grace)
+    end
+    forget(group, name, how or tostring(status))
+    ending.go_on(group)
+  end)
+end
+
+local function is_up(known)
+  return known.state ~= "finished" and known.state ~= "failed"
+end
+
+local function remove_services(group, saved, found)
+  for name, known in pairs(saved.services) do
+    if not group.by_name[name] and found[name] then
+      stop_removed(group, name, found[name], known)
+    elseif not group.by_name[name] and is_up(known) then
+      forget(group, name, REMOVED)
+    end
+  end
+end
+
+-- Nobody waits for the probes of an earlier script process.
+local function kill_probes()
+  for _, child in ipairs(process.children()) do
+    if child.name and child.name:find("/probe$") then
+      probes.kill(child)
+    end
+  end
+end
+
+-- ---- Ends that nobody was there to see. ----
+
+-- They are delivered right after the start; what does not come then will never come. In `due`:
+--   by_pid     pid → service whose process has gone
+--   by_name    name → service that was being started: only the name of a process connects that with it
+--   not_seen   services whose end was delivered, but the earlier script process was lost before it had dealt with it
+local function expect_ends(group, due)
+  local by_pid, by_name = due.by_pid, due.by_name
+  local stop = hooks.on("on_reap", function(pid, status, rusage, info)
+    local service = by_pid[pid] or (info and by_name[info.name])
+    if service then
+      by_pid[pid], by_name[service.name] = nil, nil
+      service:ended(status, rusage)
+    end
+  end)
+  local is_heard = core.request(core.ORDER_STATS) -- all that came before its reply has been read then
+  timers.add(0, function()
+    if not is_heard then -- this script process has been replaced already: what it does not get, the next one does
+      return
+    end
+    stop()
+    for _, service in pairs(by_pid) do
+      service:ended(nil)
+    end
+    for _, service in ipairs(due.not_seen) do
+      service:ended(nil)
+    end
+    for _, service in pairs(by_name) do
+      service:was_not_started()
+    end
+    group:schedule()
+  end)
+end
+
+local function note_due(due, service, known)
+  if known.pid then
+    due.by_pid[known.pid] = service
+  elseif service.state == "starting" then
+    due.by_name[service.name] = service
+  elseif service:is_alive() then
+    table.insert(due.not_seen, service)
+  end
+end
+
+-- ---- The takeover. ----
+
+-- Goes on with the services that were known. Gives those whose ends are to be expected.
+local function resume_services(group, saved, found)
+  local due = { by_pid = {}, by_name = {}, not_seen = {} }
+  for _, service in ipairs(group) do
+    local known, child = saved.services[service.name], found[service.name]
+    if known then
+      service:resume(known, child)
+      if not child then
+        note_due(due, service, known)
+      end
+    end
+  end
+  return due
+end
+
+local function resume(group, saved)
+  group.times, group.has_begun, group.code = saved.times, saved.has_begun, saved.code
+  group.excess = group.intensity and group.by_name[saved.excess] and saved.excess
+  phase.advance(group, saved.is_ending and "leaving" or "running")
+  local found = living_services(saved)
+  local due = resume_services(group, saved, found)
+  for name, what in pairs(saved.restart_set) do
+    if group.by_name[name] then
+      group.restart_set[group.by_name[name]] = what
+    end
+  end
+  kill_probes()
+  remove_services(group, saved, found)
+  expect_ends(group, due)
+end
+
+-- What the new script wants of services that were known.
+local function follow_script(group, saved)
+  for _, service in ipairs(group) do
+    if saved.services[service.name] then
+      service:follow_script()
+    end
+  end
+end
+
+--- Begins when the engine has sent START: from the beginning, or where an earlier script process was.
+-- @param in_stop whether the stop had begun by then
+return function(group, in_stop)
+  local saved = memory.recall()
+  if saved then
+    resume(group, saved)
+  else
+    phase.advance(group, phase.is_ending(group) and "leaving" or "running")
+  end
+  if group.code then -- the order may have been lost with who was about to give it
+    core.order(core.ORDER_EXIT, 0, 0, group.code)
+  end
+  if in_stop then
+    phase.advance(group, "leaving")
+  end
+  memory.save_all(group)
+  if phase.is_ending(group) then
+    return
+  elseif saved then
+    follow_script(group, saved)
+    group:catch_up()
+  else
+    group:schedule()
+  end
+end
