@@ -55,21 +55,6 @@ void engine_enter(struct engine *engine, enum engine_state state)
         states[state].enter(engine);
 }
 
-int engine_has_script(const struct engine *engine)
-{
-    return engine->origin.base.script || engine->origin.base.eval;
-}
-
-int engine_has_listener(const struct engine *engine)
-{
-    return engine_has_script(engine) || engine_has_program(engine);
-}
-
-int engine_has_program(const struct engine *engine)
-{
-    return engine->origin.start->program && engine->main_child.pid > 0;
-}
-
 /* SIG when the parent dies; when it has died already, the kernel will not tell. */
 static void set_parent_death(struct engine *engine)
 {

@@ -3,10 +3,11 @@
  *
  * One struct engine is passed along; each concern has a file of its own that works on it:
  *
+ *     origin.c    what it was started with
  *     engine.c    the loop, the states and their deadlines
  *     reap.c      who died
  *     forward.c   signals that come in
- *     main_child.cthe main child
+ *     main_child.c the main child
  *     scripts.c   the life of the script process, and its orders
  *     questions.c questions to the script process, with their deadlines
  *     stop.c      from the first TERM to the exit code
@@ -30,6 +31,7 @@
 #include "engine/channel.h"
 #include "engine/children.h"
 #include "engine/journal_writer.h"
+#include "engine/origin.h"
 
 enum engine_state {
     ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
@@ -51,30 +53,7 @@ enum engine_state {
  */
 enum { SCRIPT_SIGNAL = SIGNAL_MAX - 1 }; /* valgrind keeps the last one for itself */
 
-struct engine;
 struct deaths;
-
-/* A Lua program that has loaded the library: main child and script in one. It was forked before the engine runs. */
-struct engine_program {
-    pid_t pid;
-    struct channel channel;
-    struct journal_writer journal;
-    unsigned hooks;
-    pid_t told;    /* whose deaths are told, as wait4(2) takes it; all are reaped */
-    int subreaper; /* become one, where this is not process 1 */
-};
-
-/* What main.c or library.c gives; outlives the engine. */
-struct engine_start {
-    int argc;
-    char **argv;
-    char **environment;
-    pid_t parent;                         /* getppid() of the first moment */
-    const struct engine_program *program; /* or NULL */
-    /* Runs in the new script process and gives its exit code, with which that process ends. */
-    int (*become_script)(const struct engine *engine, unsigned reader, int socket_fd);
-    void (*exit)(int code);
-};
 
 enum slot_state {
     SLOT_EMPTY,
@@ -145,15 +124,6 @@ struct dismissed {
 };
 
 enum { WATCHED_MAX = 64, DISMISSED_MAX = 4, DENIED_MAX = 16 };
-
-/* What never changes after the beginning. */
-struct origin {
-    const struct engine_start *start;
-    struct options base; /* defaults and environment, what and how to run */
-    struct inherited_signals signals;
-    int is_init; /* process 1 of a PID namespace: decided by getpid() == 1, here only */
-    int64_t started_at;
-};
 
 /* How far it has come. */
 struct life {
@@ -275,14 +245,5 @@ void engine_begin(struct engine *engine);
 
 /* COMMAND runs, or there is none: tells the script, and what has come meanwhile. */
 void engine_runs(struct engine *engine);
-
-/* True when there is a script, so that there is or will be a script process. */
-int engine_has_script(const struct engine *engine);
-
-/* True when there is a script process, or a program that takes its place. */
-int engine_has_listener(const struct engine *engine);
-
-/* True while a program lives. It is an ordinary child, so other children cannot be told from it without their pids. */
-int engine_has_program(const struct engine *engine);
 
 #endif
