@@ -148,6 +148,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
         engine->dismissed.list[i].pidfd = -1;
     engine->main_child.start = spawn_result_empty();
     engine->main_child.status = engine->main_child.code = engine->life.requested_code = -1;
+    engine->remains.log = &engine->log;
     engine->reaper.oom.fd = -1;
     engine->life.deadline = engine->main_child.retry_at = engine->scripts.start_at = NEVER;
     engine->dismissed.deadline = engine->reaper.sweep_at = engine->remains.check_at = engine->scripts.take_up_at =
@@ -400,7 +401,7 @@ static int open_signals(struct engine *engine)
 static void tear_down(struct engine *engine)
 {
     terminal_take_back(engine);
-    remains_unwatch(engine);
+    remains_unwatch(&engine->remains);
     channel_close(&engine->scripts.current.channel);
     channel_close(&engine->scripts.candidate.channel);
     journal_end(&engine->journal);

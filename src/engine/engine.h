@@ -12,7 +12,7 @@
  *     questions.c questions to the script process, with their deadlines
  *     stop.c      from the first TERM to the exit code
  *     remains.c   every process that is left
- *     census.c    who they are
+ *     census.c    who they are; with scope.c (who is meant), hidden.c and search.c (whom /proc does not show)
  *     terminal.c  the controlling terminal, and who has its foreground
  */
 #ifndef REAPER_ENGINE_ENGINE_H
@@ -187,19 +187,25 @@ struct reaper {
     struct oom_watch oom;
 };
 
+/* Processes that /proc does not show, and the search for them. */
+struct hidden {
+    pid_t *pids;
+    size_t count, room;
+    pid_t next;      /* the pid at which the search goes on; 0: there is none */
+    int64_t from;    /* when it has begun, or when the next one may begin */
+    int searched;    /* one has been completed since KILL began */
+    signal_set owed; /* what those get that the search finds */
+};
+
 /* The processes that are left. */
 struct remains {
+    struct log *log;          /* where it is said who may not be signalled */
     int64_t check_at;         /* when to look again at what cannot be watched; NEVER */
     int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
     int watched_count;
     pid_t denied[DENIED_MAX]; /* that may not be signalled, as has been said */
     int denied_count;
-    pid_t *hidden; /* processes that /proc does not show and a search by pid has found (census.c) */
-    size_t hidden_count, hidden_room;
-    pid_t search_next;   /* the pid at which the search goes on; 0: there is none */
-    int64_t search_from; /* when it has begun, or when the next one may begin */
-    int searched;        /* one has been completed since KILL began */
-    signal_set owed;     /* what those get that the search finds */
+    struct hidden hidden;
 };
 
 struct engine {

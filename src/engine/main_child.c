@@ -231,8 +231,10 @@ void main_child_look(struct engine *engine)
 /* In a job of a shell others may be in the group, too, who are not ours to signal. */
 static int signal_group(struct engine *engine, int number)
 {
+    const struct scope scope = scope_of(engine);
+
     if (terminal_is_with_main(engine))
-        return remains_signal_group(engine, number);
+        return remains_signal_group(&engine->remains, &scope, number);
     return kill(-engine->main_child.pid, number);
 }
 

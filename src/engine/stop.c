@@ -29,6 +29,20 @@ static int code_to_leave_with(const struct engine *engine)
     return engine->options.exit_map[code] >= 0 ? engine->options.exit_map[code] : code;
 }
 
+static int is_anything_left(struct engine *engine)
+{
+    const struct scope scope = scope_of(engine);
+
+    return remains_any(&engine->remains, &scope);
+}
+
+static void kill_remains(struct engine *engine)
+{
+    const struct scope scope = scope_of(engine);
+
+    remains_kill(&engine->remains, &scope);
+}
+
 /* ---- How it begins. ---- */
 
 void stop_main_ended(struct engine *engine, struct event *event)
@@ -276,10 +290,12 @@ void stop_services_answered(struct engine *engine, const struct question *questi
 
 void stop_enter_stopping(struct engine *engine)
 {
+    const struct scope scope = scope_of(engine);
+
     engine->life.deadline = clock_after(engine->options.grace);
     engine->life.something_died = 1;
-    if (remains_any(engine))
-        remains_terminate(engine);
+    if (remains_any(&engine->remains, &scope))
+        remains_terminate(&engine->remains, &scope);
 }
 
 void stop_grace_over(struct engine *engine)
@@ -293,15 +309,15 @@ void stop_enter_killing(struct engine *engine)
 {
     engine->life.deadline = clock_after(kill_patience);
     engine->life.something_died = 1;
-    engine->remains.searched = 0;
+    engine->remains.hidden.searched = 0;
     questions_forget(engine, QUESTION_STOP);
-    remains_kill(engine);
+    kill_remains(engine);
 }
 
 void stop_give_up(struct engine *engine)
 {
-    if (engine->remains.search_next > 0
-        && !engine->remains.searched) { /* on a slow machine not everybody has been found yet */
+    if (engine->remains.hidden.next > 0
+        && !engine->remains.hidden.searched) { /* on a slow machine not everybody has been found yet */
         engine->life.deadline = clock_after(kill_patience);
         return;
     }
@@ -311,10 +327,10 @@ void stop_give_up(struct engine *engine)
 
 void stop_check_remains(struct engine *engine)
 {
-    if (!remains_any(engine) && !questions_is_open(engine, QUESTION_STOP))
+    if (!is_anything_left(engine) && !questions_is_open(engine, QUESTION_STOP))
         engine_enter(engine, ENGINE_LEAVING);
     else if (engine->life.state == ENGINE_KILLING)
-        remains_kill(engine); /* what was made since */
+        kill_remains(engine); /* what was made since */
 }
 
 /* ---- The end. ---- */
@@ -323,7 +339,7 @@ void stop_enter_leaving(struct engine *engine)
 {
     struct question question;
 
-    remains_unwatch(engine);
+    remains_unwatch(&engine->remains);
     engine->life.deadline = NEVER;
     engine->life.final_code = code_to_leave_with(engine);
     memset(&question, 0, sizeof question);
@@ -357,13 +373,13 @@ void stop_check_script(struct engine *engine)
 {
     if (questions_is_open(engine, QUESTION_EXIT) || dismissed_any(engine))
         return;
-    if (leaves_orphans(engine) || !remains_any(engine)) {
+    if (leaves_orphans(engine) || !is_anything_left(engine)) {
         stop_leave(engine);
         return;
     }
     if (engine->life.deadline == NEVER)
         engine->life.deadline = clock_after(kill_patience);
-    remains_kill(engine);
+    kill_remains(engine);
 }
 
 /* A script process that was killed is not waited for without end: it may be in uninterruptible sleep. */
