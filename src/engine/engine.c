@@ -222,7 +222,7 @@ static void expire(struct engine *engine)
     if (engine->main_child.start.due <= now)
         main_child_look(engine);
     run_if_due(engine, now, &engine->scripts.start_at, scripts_start_again);
-    run_if_due(engine, now, &engine->dismissed.deadline, dismissed_kill);
+    run_if_due(engine, now, &engine->dismissed.deadline, stop_dismissed_overdue);
     run_if_due(engine, now, &engine->scripts.take_up_at, scripts_promoted);
     run_if_due(engine, now, &engine->life.deadline, states[engine->life.state].deadline);
     if (engine->scripts.current.look_at <= now)
@@ -341,7 +341,8 @@ static void reap_ended(struct engine *engine)
 static int waits_for_signals_only(const struct engine *engine)
 {
     return engine->waiting_fd >= 0 && engine->scripts.current.pid == 0 && engine->scripts.candidate.pid == 0
-           && !dismissed_any(engine) && engine->remains.watched_count == 0 && next_deadline(engine) == NEVER;
+           && !dismissed_any(&engine->dismissed) && engine->remains.watched_count == 0
+           && next_deadline(engine) == NEVER;
 }
 
 static void serve(struct engine *engine)

@@ -36,7 +36,7 @@ static void failed(struct engine *engine, struct delivery *delivery)
     if (delivery->slot->state != SLOT_LOADING)
         return;
     delivery->slot->failed = 1;
-    delivery->slot->look_at = clock_after(dismissed_patience(engine));
+    delivery->slot->look_at = clock_after(dismissed_patience(&engine->options, 0));
 }
 
 static void hooks(struct engine *engine, struct delivery *delivery)

@@ -279,12 +279,12 @@ static void dismiss_old(struct engine *engine)
 {
     struct slot *old = &engine->scripts.current;
 
-    dismissed_kill(engine);
+    dismissed_kill(&engine->dismissed);
     hear_out(engine, old);
     if (old->state != SLOT_EMPTY) {
         journal_give(&engine->journal, old->index, 0);
         channel_close(&old->channel);
-        dismissed_add(engine, old);
+        dismissed_add(&engine->dismissed, old, dismissed_patience(&engine->options, 0));
         questions_script_lost(engine, 0);
     }
     engine->scripts.start_at = NEVER;
@@ -315,8 +315,8 @@ static void promote(struct engine *engine)
     engine->scripts.current = engine->scripts.candidate;
     scripts_empty_slot(&engine->scripts.candidate, &engine->origin.base);
     engine->scripts.delay = 0;
-    engine->scripts.take_up_at = clock_after(dismissed_patience(engine) + killed_ends);
-    if (!dismissed_any(engine))
+    engine->scripts.take_up_at = clock_after(dismissed_patience(&engine->options, 0) + killed_ends);
+    if (!dismissed_any(&engine->dismissed))
         scripts_promoted(engine);
 }
 
@@ -444,8 +444,8 @@ int scripts_ended(struct engine *engine, pid_t pid, int status)
     else if (pid == engine->scripts.candidate.pid)
         hear_out(engine, &engine->scripts.candidate);
     status_describe(status, how);
-    if (dismissed_ended(engine, pid)) {
-        if (engine->scripts.take_up_at != NEVER && !dismissed_any(engine))
+    if (dismissed_ended(&engine->dismissed, pid)) {
+        if (engine->scripts.take_up_at != NEVER && !dismissed_any(&engine->dismissed))
             scripts_promoted(engine);
         return pid != engine->main_child.pid;
     }
@@ -463,7 +463,8 @@ int scripts_ended(struct engine *engine, pid_t pid, int status)
 int scripts_has(const struct engine *engine, pid_t pid)
 {
     return pid > 0
-           && (pid == engine->scripts.current.pid || pid == engine->scripts.candidate.pid || dismissed_is(engine, pid));
+           && (pid == engine->scripts.current.pid || pid == engine->scripts.candidate.pid
+               || dismissed_is(&engine->dismissed, pid));
 }
 
 void scripts_dismiss(struct engine *engine)
@@ -473,11 +474,12 @@ void scripts_dismiss(struct engine *engine)
         drop_candidate(engine);
     if (engine->scripts.current.pid == 0)
         return;
-    dismissed_kill(engine);
+    dismissed_kill(&engine->dismissed);
     hear_out(engine, &engine->scripts.current);
     if (engine->scripts.current.pid == 0)
         return; /* an order has done it */
-    dismissed_add(engine, &engine->scripts.current);
+    dismissed_add(&engine->dismissed, &engine->scripts.current,
+                  dismissed_patience(&engine->options, engine_has_program(engine)));
     forget_slot(&engine->scripts.current);
     questions_forget(engine, QUESTION_SIGNAL); /* nobody can answer any more */
     if (engine_has_program(engine))

@@ -175,7 +175,7 @@ void stop_interrupted(struct engine *engine)
         scripts_dismiss(engine);
         stop_check_script(engine);
     } else if (engine->life.state == ENGINE_LEAVING) {
-        dismissed_kill(engine);
+        stop_dismissed_overdue(engine);
     }
 }
 
@@ -371,7 +371,7 @@ void stop_exit_answered(struct engine *engine, const struct question *question, 
  */
 void stop_check_script(struct engine *engine)
 {
-    if (questions_is_open(engine, QUESTION_EXIT) || dismissed_any(engine))
+    if (questions_is_open(engine, QUESTION_EXIT) || dismissed_any(&engine->dismissed))
         return;
     if (leaves_orphans(engine) || !is_anything_left(engine)) {
         stop_leave(engine);
@@ -383,9 +383,11 @@ void stop_check_script(struct engine *engine)
 }
 
 /* A script process that was killed is not waited for without end: it may be in uninterruptible sleep. */
-void stop_leave_soon(struct engine *engine)
+void stop_dismissed_overdue(struct engine *engine)
 {
-    if (engine->life.state == ENGINE_LEAVING && engine->life.deadline == NEVER)
+    if (dismissed_is(&engine->dismissed, engine->main_child.pid))
+        log_line(&engine->log, LOG_LEVEL_WARNING, "the program has not ended by itself: killing it");
+    if (dismissed_kill(&engine->dismissed) && engine->life.state == ENGINE_LEAVING && engine->life.deadline == NEVER)
         engine->life.deadline = clock_after(kill_patience);
 }
 

@@ -50,7 +50,7 @@ void stop_check_remains(struct engine *engine);
 void stop_check_script(struct engine *engine);
 void stop_leave(struct engine *engine);
 
-/* What is waited for while leaving has been killed. */
-void stop_leave_soon(struct engine *engine);
+/* Script processes that were dismissed have not ended in time: they are killed. */
+void stop_dismissed_overdue(struct engine *engine);
 
 #endif
