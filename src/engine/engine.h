@@ -3,17 +3,19 @@
  *
  * One struct engine is passed along; each concern has a file of its own that works on it:
  *
- *     origin.c    what it was started with
- *     engine.c    the loop, the states and their deadlines
- *     reap.c      who died
- *     forward.c   signals that come in
- *     main_child.c the main child
- *     scripts.c   the life of the script process, and its orders
- *     questions.c questions to the script process, with their deadlines
- *     stop.c      from the first TERM to the exit code
- *     remains.c   every process that is left
- *     census.c    who they are; with scope.c (who is meant), hidden.c and search.c (whom /proc does not show)
- *     terminal.c  the controlling terminal, and who has its foreground
+ *     loop.c        what is waited for, and the deadlines
+ *     orders.c      what script processes ask for
+ *     reap.c        who died
+ *     forward.c     signals that come in
+ *     life.c        the states, and what moves from one to the next; with stop.c and leave.c, what each does
+ *     scripts.c     the life of the script process; with dismissed.c, those that were told to go
+ *     questions.c   questions to the script process, with their deadlines
+ *     main_child.c  the main child
+ *     remains.c     every process that is left; with search.c
+ *     census.c      who they are; with scope.c (who is meant) and hidden.c (whom /proc does not show)
+ *     terminal.c    the controlling terminal, and who has its foreground
+ *     setup.c       what is arranged with the kernel, and the settings in force
+ *     origin.c      what the engine was started with
  */
 #ifndef REAPER_ENGINE_ENGINE_H
 #define REAPER_ENGINE_ENGINE_H
@@ -34,13 +36,15 @@
 #include "engine/origin.h"
 
 enum engine_state {
-    ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
-    ENGINE_STARTING, /* COMMAND is being started for the first time, or waits until a process is to be had */
-    ENGINE_RUNNING,  /* the long time in between */
-    ENGINE_ORDERLY,  /* COMMAND is stopped, then the script stops its services; nothing else is signalled */
-    ENGINE_STOPPING, /* everything got TERM; the grace period runs */
-    ENGINE_KILLING,  /* everything but the script process got KILL */
-    ENGINE_LEAVING,  /* nothing is left but the script process, which may still name the exit code */
+    ENGINE_LOADING,     /* the script is being loaded; COMMAND is not started */
+    ENGINE_STARTING,    /* COMMAND is being started for the first time, or waits until a process is to be had */
+    ENGINE_RUNNING,     /* the long time in between */
+    ENGINE_ORDERLY,     /* COMMAND is stopped, then the script stops its services; nothing else is signalled */
+    ENGINE_STOPPING,    /* everything got TERM; the grace period runs */
+    ENGINE_KILLING,     /* everything but the script process got KILL */
+    ENGINE_ASKING_CODE, /* nothing is left but the script process, whose on_exit is asked for the exit code */
+    ENGINE_PARTING,     /* the script process writes its last lines and ends */
+    ENGINE_LAST_SWEEP,  /* what it has left behind got KILL */
     ENGINE_DONE,
     ENGINE_STATES,
 };
@@ -134,6 +138,7 @@ struct life {
     int64_t interrupted_at;             /* when the last of them came */
     int something_died;                 /* see what is left */
     char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal */
+    int stop_told;                      /* the script has been told that the stop has begun */
     int requested_code;                 /* asked for by the script, or -1 */
     int final_code;                     /* what reaper-lua ends with */
     int final_named;                    /* on_exit has named it */
@@ -239,17 +244,5 @@ int engine_run(const struct engine_start *start, const struct options *options,
  * into that.
  */
 void engine_fill_standard_descriptors(void);
-
-/* Changes the state; the new state's entry action runs. */
-void engine_enter(struct engine *engine, enum engine_state state);
-
-/* Puts the settings in force: those of the script process's script under those of the command line. */
-void engine_apply_options(struct engine *engine);
-
-/* The script has been loaded, or there is none: begins to start COMMAND and leaves ENGINE_LOADING. */
-void engine_begin(struct engine *engine);
-
-/* COMMAND runs, or there is none: tells the script, and what has come meanwhile. */
-void engine_runs(struct engine *engine);
 
 #endif

@@ -5,6 +5,9 @@
 #include "engine/engine.h"
 #include "engine/scope.h"
 
+/* What KILL does not end within this time (a process in uninterruptible sleep) is left to the kernel. */
+#define KILL_PATIENCE (2 * NANOSECONDS)
+
 /*
  * Sends TERM to all that is left, and CONT after it to those that are stopped. As process 1 that is every process of
  * the PID namespace; otherwise the descendants, each through a pidfd, so that no stranger with a recycled pid is hit.

@@ -17,7 +17,8 @@
 #include "engine/orders.h"
 #include "engine/questions.h"
 #include "engine/reap.h"
-#include "engine/stop.h"
+#include "engine/setup.h"
+#include "engine/life.h"
 #include "engine/terminal.h"
 
 static const int64_t delay_first = NANOSECONDS / 10;
@@ -90,7 +91,7 @@ void scripts_start_first(struct engine *engine)
     if (journal_begin(&engine->journal) == 0 && start_script(engine, &engine->scripts.current, START_FIRST) == 0)
         return;
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s", strerror(errno));
-    stop_load_failed(engine, 125);
+    life_load_failed(engine, 125);
 }
 
 /* As COMMAND does, it gets a process group of its own and the terminal's foreground, or stays in the shell's job. */
@@ -118,7 +119,7 @@ void scripts_take_program(struct engine *engine)
     slot->ready_at = clock_now();
     scripts_slot_listens(engine, slot, program->hooks);
     take_terminal(engine, slot->pid);
-    engine_begin(engine);
+    life_begin(engine);
     engine->reaper.sweep_at = clock_now(); /* what has died before has sent its signal before */
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
     handover_start(engine, slot);
@@ -257,7 +258,7 @@ static void take_up(struct engine *engine, struct slot *slot)
 {
     slot->state = SLOT_READY;
     slot->ready_at = clock_now();
-    engine_apply_options(engine);
+    setup_apply_options(engine);
     journal_give(&engine->journal, slot->index, slot->pid);
     questions_repeat(engine);
     handover_start(engine, slot);
@@ -359,8 +360,8 @@ void scripts_slot_ready(struct engine *engine, struct slot *slot, unsigned hooks
     }
     /* COMMAND starts now, under the settings of the script, which is told when it runs. */
     slot->ready_at = clock_now();
-    engine_apply_options(engine);
-    engine_begin(engine);
+    setup_apply_options(engine);
+    life_begin(engine);
     if (engine->life.state != ENGINE_STARTING)
         scripts_take_up(engine);
 }
@@ -400,7 +401,7 @@ static void script_lost(struct engine *engine, const char *how)
     if (engine->life.state == ENGINE_LOADING) {
         if (!slot->failed)
             log_line(&engine->log, LOG_LEVEL_ERROR, "the script process ended (%s) while it loaded the script", how);
-        stop_load_failed(engine, 125);
+        life_load_failed(engine, 125);
         return;
     }
     log_line(&engine->log, LOG_LEVEL_ERROR, "the script process %s (%s); starting it again in %g s",

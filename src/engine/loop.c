@@ -14,128 +14,19 @@
 #include "engine/dismissed.h"
 #include "engine/forward.h"
 #include "engine/handover.h"
-#include "engine/main_child.h"
+#include "engine/leave.h"
+#include "engine/life.h"
 #include "engine/questions.h"
 #include "engine/reap.h"
 #include "engine/remains.h"
 #include "engine/scripts.h"
-#include "engine/stop.h"
+#include "engine/setup.h"
 #include "engine/terminal.h"
 
 static const int64_t look_every = 10 * NANOSECONDS; /* at a script process that has events to read */
 static const int64_t ends_every = NANOSECONDS;      /* at a script process that has ended and cannot be reaped */
 
-/* What a state does. An action that is not there does nothing. */
-struct state_row {
-    const char *name;
-    void (*enter)(struct engine *engine);
-    void (*deadline)(struct engine *engine); /* state_deadline has passed */
-    void (*died)(struct engine *engine);     /* a process has ended */
-};
-
-static const struct state_row states[ENGINE_STATES] = {
-    [ENGINE_LOADING] = { .name = "loading" },
-    [ENGINE_STARTING] = { .name = "starting", .enter = main_child_start },
-    [ENGINE_RUNNING] = { .name = "running" },
-    [ENGINE_ORDERLY] = { "stopping services", stop_enter_orderly, stop_main_overdue, NULL },
-    [ENGINE_STOPPING] = { "stopping", stop_enter_stopping, stop_grace_over, stop_check_remains },
-    [ENGINE_KILLING] = { "killing", stop_enter_killing, stop_give_up, stop_check_remains },
-    [ENGINE_LEAVING] = { "leaving", stop_enter_leaving, stop_leave, stop_check_script },
-    [ENGINE_DONE] = { .name = "done" },
-};
-
-void engine_enter(struct engine *engine, enum engine_state state)
-{
-    if (engine->life.state >= state)
-        return;
-    engine->life.state = state;
-    engine->life.deadline = NEVER;
-    log_line(&engine->log, LOG_LEVEL_TRACE, "%s", states[state].name);
-    if (states[state].enter)
-        states[state].enter(engine);
-}
-
-/* SIG when the parent dies; when it has died already, the kernel will not tell. */
-static void set_parent_death(struct engine *engine)
-{
-    if (prctl(PR_SET_PDEATHSIG, engine->options.parent_death) != 0)
-        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot set the parent-death signal: %s", strerror(errno));
-    else if (engine->options.parent_death && getppid() != engine->origin.start->parent)
-        kill(getpid(), engine->options.parent_death);
-}
-
-static void apply_log_options(struct engine *engine)
-{
-    engine->log.threshold = engine->options.threshold;
-    engine->log.json = engine->options.json;
-}
-
-void engine_apply_options(struct engine *engine)
-{
-    const int before = engine->options.parent_death;
-
-    engine->options = engine->scripts.current.options;
-    options_reapply_arguments(&engine->options, engine->origin.start->argc, engine->origin.start->argv);
-    apply_log_options(engine);
-    if (engine->options.parent_death != before)
-        set_parent_death(engine);
-    if (engine->options.warn)
-        oom_watch_open(&engine->reaper.oom);
-}
-
-void engine_begin(struct engine *engine)
-{
-    if (engine->life.state != ENGINE_LOADING)
-        return;
-    if (engine->origin.base.command) {
-        engine_enter(engine, ENGINE_STARTING);
-    } else {
-        main_child_close_inherited();
-        engine_runs(engine);
-    }
-}
-
-void engine_runs(struct engine *engine)
-{
-    engine_enter(engine, ENGINE_RUNNING);
-    scripts_take_up(engine);
-    forward_early(engine);
-    scripts_reload_again(engine);
-}
-
 /* ---- Setting up. ---- */
-
-void engine_fill_standard_descriptors(void)
-{
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
-            open("/dev/null", O_RDWR); /* takes the lowest number that is free */
-}
-
-/* A directory that may not be opened, because its user may not enter it, is stayed in: it could not be gone back to. */
-static void leave_folder(struct engine *engine)
-{
-    engine->main_child.directory_fd = -1;
-    if (!engine->origin.start->program) { /* which is there already, and would find its directory kept busy */
-        engine->main_child.directory_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (engine->main_child.directory_fd < 0)
-            return;
-        if (engine_has_script(engine)) /* only that starts COMMAND again */
-            engine->main_child.directory = getcwd(NULL, 0);
-    }
-    if (chdir("/") != 0)
-        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot move to /: %s", strerror(errno));
-}
-
-static void become_reaper(struct engine *engine)
-{
-    const struct engine_program *const program = engine->origin.start->program;
-
-    engine->origin.is_init = getpid() == 1;
-    if (!engine->origin.is_init && (!program || program->subreaper) && prctl(PR_SET_CHILD_SUBREAPER, 1UL) != 0)
-        log_line(&engine->log, LOG_LEVEL_WARNING, "cannot become a subreaper: %s; orphans go to process 1",
-                 strerror(errno));
-}
 
 static void set_up(struct engine *engine, const struct engine_start *start, const struct options *options,
                    const struct inherited_signals *signals)
@@ -158,13 +49,10 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     scripts_empty_slot(&engine->scripts.candidate, options);
     engine->options = *options;
     options_reapply_arguments(&engine->options, start->argc, start->argv);
-    apply_log_options(engine);
+    setup_log(engine);
     engine_fill_standard_descriptors();
     log_open(&engine->log);
-    become_reaper(engine);
-    if (engine->options.parent_death)
-        set_parent_death(engine);
-    leave_folder(engine);
+    setup_surroundings(engine);
     terminal_find(engine);
 }
 
@@ -218,13 +106,13 @@ static void expire(struct engine *engine)
     run_if_due(engine, now, &engine->remains.check_at, look_again);
     run_if_due(engine, now, &engine->reaper.ends_at, NULL);
     questions_expire(engine);
-    run_if_due(engine, now, &engine->main_child.retry_at, main_child_start);
+    run_if_due(engine, now, &engine->main_child.retry_at, life_start_main);
     if (engine->main_child.start.due <= now)
-        main_child_look(engine);
+        forward_look(engine);
     run_if_due(engine, now, &engine->scripts.start_at, scripts_start_again);
-    run_if_due(engine, now, &engine->dismissed.deadline, stop_dismissed_overdue);
+    run_if_due(engine, now, &engine->dismissed.deadline, leave_dismissed_overdue);
     run_if_due(engine, now, &engine->scripts.take_up_at, scripts_promoted);
-    run_if_due(engine, now, &engine->life.deadline, states[engine->life.state].deadline);
+    run_if_due(engine, now, &engine->life.deadline, life_deadline);
     if (engine->scripts.current.look_at <= now)
         scripts_look(engine, &engine->scripts.current);
     if (engine->scripts.candidate.look_at <= now)
@@ -249,15 +137,6 @@ static void plan_look(struct engine *engine)
     slot->look_at = clock_after(after);
     slot->unread_since = clock_now();
     slot->unread_from = engine->journal.seen;
-}
-
-static void check_died(struct engine *engine)
-{
-    if (!engine->life.something_died)
-        return;
-    engine->life.something_died = 0;
-    if (states[engine->life.state].died)
-        states[engine->life.state].died(engine);
 }
 
 enum { ENDS_MAX = 2 + DISMISSED_MAX }; /* script processes that may end */
@@ -354,7 +233,7 @@ static void serve(struct engine *engine)
     if (fds[POLL_SIGNALS].revents)
         reap_and_forward(engine, engine->signal_fd);
     if (fds[POLL_START].revents)
-        main_child_look(engine);
+        forward_look(engine);
     if (has_ended(&fds[POLL_ENDS]))
         reap_ended(engine);
     if (fds[POLL_SCRIPT].revents || fds[POLL_CANDIDATE].revents)
@@ -381,9 +260,11 @@ static void turn(struct engine *engine)
         reap_and_forward(engine, engine->waiting_fd);
     else
         serve(engine);
-    check_died(engine);
+    life_check_died(engine);
     expire(engine);
     check_shut(engine);
+    forward_early(engine);
+    scripts_reload_again(engine);
     journal_look(&engine->journal);
     plan_look(engine);
     journal_rest(&engine->journal);
@@ -427,7 +308,7 @@ int engine_run(const struct engine_start *start, const struct options *options, 
     else if (engine_has_script(&engine))
         scripts_start_first(&engine);
     else
-        engine_begin(&engine);
+        life_begin(&engine);
     while (engine.life.state != ENGINE_DONE)
         turn(&engine);
     tear_down(&engine);
