@@ -5,6 +5,8 @@
  */
 #include "engine/loop.c"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>

@@ -3,7 +3,7 @@
  *
  * One struct engine is passed along; each concern has a file of its own that works on it:
  *
- *     loop.c        what is waited for, and the deadlines
+ *     loop.c        what is waited for; with deadlines.c, what is done at some time
  *     orders.c      what script processes ask for
  *     reap.c        who died
  *     forward.c     signals that come in

@@ -2,21 +2,16 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/deadlines.h"
 #include "engine/dismissed.h"
 #include "engine/forward.h"
 #include "engine/handover.h"
-#include "engine/leave.h"
 #include "engine/life.h"
-#include "engine/questions.h"
 #include "engine/reap.h"
 #include "engine/remains.h"
 #include "engine/scripts.h"
@@ -31,6 +26,7 @@ static const int64_t ends_every = NANOSECONDS;      /* at a script process that 
 static void set_up(struct engine *engine, const struct engine_start *start, const struct options *options,
                    const struct inherited_signals *signals)
 {
+    deadlines_clear(engine);
     engine->origin.start = start;
     engine->origin.base = *options;
     engine->origin.signals = *signals;
@@ -41,9 +37,6 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->main_child.status = engine->main_child.code = engine->life.requested_code = -1;
     engine->remains.log = &engine->log;
     engine->reaper.oom.fd = -1;
-    engine->life.deadline = engine->main_child.retry_at = engine->scripts.start_at = NEVER;
-    engine->dismissed.deadline = engine->reaper.sweep_at = engine->remains.check_at = engine->scripts.take_up_at =
-        engine->reaper.ends_at = NEVER;
     engine->origin.started_at = clock_now();
     scripts_empty_slot(&engine->scripts.current, options);
     scripts_empty_slot(&engine->scripts.candidate, options);
@@ -58,71 +51,6 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
 
 /* ---- The loop. ---- */
 
-static int64_t sooner(int64_t left, int64_t right)
-{
-    return left < right ? left : right;
-}
-
-static int64_t next_deadline(const struct engine *engine)
-{
-    int64_t next = engine->life.something_died ? 0 : engine->life.deadline;
-
-    next = sooner(next, engine->reaper.sweep_at);
-    next = sooner(next, engine->remains.check_at);
-    next = sooner(next, engine->reaper.ends_at);
-    next = sooner(next, engine->main_child.retry_at);
-    next = sooner(next, engine->main_child.start.due);
-    next = sooner(next, engine->scripts.start_at);
-    next = sooner(next, engine->dismissed.deadline);
-    next = sooner(next, engine->scripts.take_up_at);
-    next = sooner(next, engine->scripts.current.channel.again_at);
-    next = sooner(next, engine->scripts.candidate.channel.again_at);
-    next = sooner(next, engine->scripts.current.shut_at);
-    next = sooner(next, engine->scripts.candidate.shut_at);
-    next = sooner(next, engine->scripts.current.look_at);
-    next = sooner(next, engine->scripts.candidate.look_at);
-    return sooner(next, questions_deadline(engine));
-}
-
-static void run_if_due(struct engine *engine, int64_t now, int64_t *deadline, void (*action)(struct engine *engine))
-{
-    if (*deadline > now)
-        return;
-    *deadline = NEVER;
-    if (action)
-        action(engine);
-}
-
-static void look_again(struct engine *engine)
-{
-    engine->life.something_died = 1;
-}
-
-static void expire(struct engine *engine)
-{
-    const int64_t now = clock_now();
-
-    run_if_due(engine, now, &engine->reaper.sweep_at, reap_sweep);
-    run_if_due(engine, now, &engine->remains.check_at, look_again);
-    run_if_due(engine, now, &engine->reaper.ends_at, NULL);
-    questions_expire(engine);
-    run_if_due(engine, now, &engine->main_child.retry_at, life_start_main);
-    if (engine->main_child.start.due <= now)
-        forward_look(engine);
-    run_if_due(engine, now, &engine->scripts.start_at, scripts_start_again);
-    run_if_due(engine, now, &engine->dismissed.deadline, leave_dismissed_overdue);
-    run_if_due(engine, now, &engine->scripts.take_up_at, scripts_promoted);
-    run_if_due(engine, now, &engine->life.deadline, life_deadline);
-    if (engine->scripts.current.look_at <= now)
-        scripts_look(engine, &engine->scripts.current);
-    if (engine->scripts.candidate.look_at <= now)
-        scripts_look(engine, &engine->scripts.candidate);
-    if (engine->scripts.current.channel.again_at <= now)
-        handover_step(engine, &engine->scripts.current);
-    if (engine->scripts.candidate.channel.again_at <= now)
-        handover_step(engine, &engine->scripts.candidate);
-}
-
 /* While the script process has something to read, look from time to time whether it does. */
 static void plan_look(struct engine *engine)
 {
@@ -132,8 +60,8 @@ static void plan_look(struct engine *engine)
     if (slot->state != SLOT_READY || slot->look_at != NEVER || engine->origin.start->program
         || journal_unread(&engine->journal) == 0)
         return; /* a program reads when it likes */
-    if (engine->options.script_timeout > 0)
-        after = sooner(after, engine->options.script_timeout);
+    if (engine->options.script_timeout > 0 && engine->options.script_timeout < after)
+        after = engine->options.script_timeout;
     slot->look_at = clock_after(after);
     slot->unread_since = clock_now();
     slot->unread_from = engine->journal.seen;
@@ -170,7 +98,7 @@ static void poll_ends(const struct engine *engine, struct pollfd *fds)
 
 static void wait_for_something(struct engine *engine, struct pollfd *fds)
 {
-    const int64_t deadline = next_deadline(engine);
+    const int64_t deadline = deadlines_next(engine);
     int64_t delay = deadline - clock_now();
     struct timespec timeout;
     int count = POLL_WATCHED;
@@ -221,7 +149,7 @@ static int waits_for_signals_only(const struct engine *engine)
 {
     return engine->waiting_fd >= 0 && engine->scripts.current.pid == 0 && engine->scripts.candidate.pid == 0
            && !dismissed_any(&engine->dismissed) && engine->remains.watched_count == 0
-           && next_deadline(engine) == NEVER;
+           && deadlines_next(engine) == NEVER;
 }
 
 static void serve(struct engine *engine)
@@ -261,7 +189,7 @@ static void turn(struct engine *engine)
     else
         serve(engine);
     life_check_died(engine);
-    expire(engine);
+    deadlines_expire(engine);
     check_shut(engine);
     forward_early(engine);
     scripts_reload_again(engine);
