@@ -94,12 +94,12 @@ static int rewritten(const struct engine *engine, int number)
 
 /*
  * A shell's job control: when the terminal's stop characters reach reaper-lua it has to stop as well, with SIGSTOP
- * because it blocks the others. Process 1 cannot be stopped by its own kind.
+ * because it blocks the others.
  */
 static void suspend(struct engine *engine, int number)
 {
-    if (suspends(number) && !engine->origin.is_init)
-        terminal_suspend(engine);
+    if (suspends(number))
+        terminal_suspend(&engine->origin, &engine->log);
 }
 
 void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
@@ -143,13 +143,13 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
         return;
     forward_look(engine); /* it may run by now */
     if (is_early(engine)) {
-        if (!terminal_has_told_main(engine, record)) /* also before its exec */
+        if (!terminal_has_told_main(engine->main_child.pid, record)) /* also before its exec */
             keep_early(engine, number);
         return;
     }
     if (number == SIGTERM || number == SIGINT)
         life_interrupted(engine);
-    if (terminal_has_told_main(engine, record))
+    if (terminal_has_told_main(engine->main_child.pid, record))
         return;
     memset(&question, 0, sizeof question);
     question.kind = QUESTION_SIGNAL;

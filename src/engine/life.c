@@ -221,7 +221,7 @@ static int ask_about_end(struct engine *engine, const struct event *event)
 
 void life_main_ended(struct engine *engine, struct event *event)
 {
-    const int by_user = terminal_main_ended(engine, event->pid, event->status);
+    const int by_user = terminal_main_ended(&engine->terminal, event->pid, event->status);
 
     if (engine->main_child.asked)
         event->flags |= EVENT_ASKED;

@@ -46,7 +46,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine_fill_standard_descriptors();
     log_open(&engine->log);
     setup_surroundings(engine);
-    terminal_find(engine);
+    terminal_find(&engine->terminal);
 }
 
 /* ---- The loop. ---- */
@@ -210,7 +210,7 @@ static int open_signals(struct engine *engine)
 
 static void tear_down(struct engine *engine)
 {
-    terminal_take_back(engine);
+    terminal_take_back(&engine->terminal);
     remains_unwatch(&engine->remains);
     channel_close(&engine->scripts.current.channel);
     channel_close(&engine->scripts.candidate.channel);

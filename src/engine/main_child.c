@@ -46,8 +46,8 @@ static int begin(struct engine *engine, char *why, size_t size)
         request.self_count = environment.self_count;
         request.signals = &engine->origin.signals;
         request.copies_memory = 1;
-        request.keep_group = terminal_shares_group(engine);
-        request.terminal_fd = terminal_to_give(engine);
+        request.keep_group = terminal_shares_group(&engine->terminal);
+        request.terminal_fd = terminal_to_give(&engine->terminal);
         request.directory_fd = engine->main_child.directory_fd;
         request.directory = engine->main_child.directory_fd < 0 ? engine->main_child.directory : NULL;
         spawn_begin(&request, result);
@@ -194,7 +194,7 @@ static int signal_group(struct engine *engine, int number)
 {
     const struct scope scope = scope_of(engine);
 
-    if (terminal_is_with_main(engine))
+    if (terminal_is_with_main(engine->main_child.pid))
         return remains_signal_group(&engine->remains, &scope, number);
     return kill(-engine->main_child.pid, number);
 }

@@ -101,7 +101,7 @@ static pid_t told_group(const struct engine *engine)
 {
     if (told_pid(engine) != 0)
         return -told_pid(engine);
-    return terminal_shares_group(engine) ? getpgrp() : engine->origin.start->program->pid;
+    return terminal_shares_group(&engine->terminal) ? getpgrp() : engine->origin.start->program->pid;
 }
 
 static int is_about_a_group(pid_t told)
@@ -475,7 +475,8 @@ void reap_and_forward(struct engine *engine, int signal_fd)
     }
     if (about_children) {
         sweep_when_allowed(engine, deaths);
-        terminal_main_stopped(engine);
+        if (terminal_main_stopped(&engine->terminal, engine->main_child.pid))
+            terminal_suspend(&engine->origin, &engine->log);
     }
     finish(engine, deaths);
 }

@@ -97,9 +97,9 @@ void scripts_start_first(struct engine *engine)
 /* As COMMAND does, it gets a process group of its own and the terminal's foreground, or stays in the shell's job. */
 static void take_terminal(struct engine *engine, pid_t pid)
 {
-    const int terminal = terminal_to_give(engine);
+    const int terminal = terminal_to_give(&engine->terminal);
 
-    if (!terminal_shares_group(engine))
+    if (!terminal_shares_group(&engine->terminal))
         setpgid(pid, pid);
     if (terminal >= 0)
         tcsetpgrp(terminal, pid);
