@@ -3,8 +3,10 @@
  * turn, in the world of harmless.c. Input: how it is started, then steps. At the end everything dies and TERM comes:
  * whatever was ordered before, the engine has to end then, and no descriptor that was sent is left.
  */
-#include "engine/engine.c"
+#include "engine/loop.c"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -244,7 +246,7 @@ static void run_engine(const struct engine_start *start, const struct options *o
     else if (engine_has_script(&engine))
         scripts_start_first(&engine);
     else
-        engine_begin(&engine);
+        life_begin(&engine);
     for (int i = 0; i < STEPS_MAX && input->at < input->end; i++) {
         take_step(input);
         if (input_byte(input) % 4 > 0)

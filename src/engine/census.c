@@ -10,16 +10,9 @@
 #include <unistd.h>
 
 #include "common/proc.h"
-#include "engine/dismissed.h"
-#include "engine/scripts.h"
+#include "engine/hidden.h"
 
-enum {
-    CENSUS_TRIES = 3,
-    SEARCH_SLICE = 32768, /* about 8 ms */
-    FIRST_PID = 2,
-};
-
-static const int64_t search_rest = NANOSECONDS / 20; /* at least, between two passes */
+enum { CENSUS_TRIES = 3 };
 
 /* ---- The list. ---- */
 
@@ -94,37 +87,19 @@ static int add_hidden(struct census *census, pid_t pid)
     return add_entry(census, &entry);
 }
 
-/*
- * As process 1 each process is ours, otherwise each child; our children are not recycled, since only we reap them. With
- * pid for the group, too, tgkill(2) finds processes and passes over their other threads.
- */
-static int is_there(const struct engine *engine, pid_t pid)
+/* With pid for the group, too, tgkill(2) finds processes and passes over their other threads. */
+int census_is_there(const struct scope *scope, pid_t pid)
 {
     siginfo_t child;
 
-    if (engine->origin.is_init)
+    if (scope->is_init)
         return syscall(SYS_tgkill, pid, pid, 0) == 0 || errno != ESRCH;
     return waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
-static void remember_hidden(struct engine *engine, pid_t pid)
-{
-    const size_t room = engine->remains.hidden_room ? 2 * engine->remains.hidden_room : 64;
-    pid_t *grown = engine->remains.hidden;
-
-    if (engine->remains.hidden_count == engine->remains.hidden_room) {
-        grown = realloc(grown, room * sizeof *grown);
-        if (!grown)
-            return; /* the next look finds it again */
-        engine->remains.hidden = grown;
-        engine->remains.hidden_room = room;
-    }
-    engine->remains.hidden[engine->remains.hidden_count++] = pid;
-}
-
 /* What the visit of a child needs. */
 struct look {
-    struct engine *engine;
+    struct hidden *hidden;
     const struct census *census;
 };
 
@@ -132,26 +107,23 @@ static int remember_if_hidden(int pid, void *context)
 {
     const struct look *const look = context;
 
-    for (size_t i = 0; i < look->engine->remains.hidden_count; i++)
-        if (look->engine->remains.hidden[i] == pid)
-            return 0;
-    if (!census_find(look->census, pid))
-        remember_hidden(look->engine, pid);
+    if (!hidden_has(look->hidden, pid) && !census_find(look->census, pid))
+        hidden_remember(look->hidden, pid);
     return 0;
 }
 
 /* Whoever has gone, or is listed by now, is not hidden any more. */
-static void add_all_hidden(struct engine *engine, struct census *census)
+static void add_all_hidden(struct census *census, struct hidden *hidden, const struct scope *scope)
 {
     const struct census listed = *census;
     size_t left = 0;
 
-    for (size_t i = 0; i < engine->remains.hidden_count; i++)
-        if (!census_find(&listed, engine->remains.hidden[i]) && is_there(engine, engine->remains.hidden[i]))
-            engine->remains.hidden[left++] = engine->remains.hidden[i];
-    engine->remains.hidden_count = left;
+    for (size_t i = 0; i < hidden->count; i++)
+        if (!census_find(&listed, hidden->pids[i]) && census_is_there(scope, hidden->pids[i]))
+            hidden->pids[left++] = hidden->pids[i];
+    hidden->count = left;
     for (size_t i = 0; i < left; i++)
-        add_hidden(census, engine->remains.hidden[i]);
+        add_hidden(census, hidden->pids[i]);
     if (left > 0)
         qsort(census->list, census->count, sizeof *census->list, compare_pids);
 }
@@ -159,15 +131,15 @@ static void add_all_hidden(struct engine *engine, struct census *census)
 /* ---- Taking it. ---- */
 
 /* As process 1 all that can be seen is ours; otherwise what descends from this process. */
-static void mark_ours(const struct engine *engine, struct census *census)
+static void mark_ours(struct census *census, const struct scope *scope)
 {
     const pid_t self = getpid();
     const struct entry *parent;
     int more = 1;
 
     for (size_t i = 0; i < census->count; i++)
-        census->list[i].ours = engine->origin.is_init ? census->list[i].pid != self : census->list[i].ppid == self;
-    while (more && !engine->origin.is_init) {
+        census->list[i].ours = scope->is_init ? census->list[i].pid != self : census->list[i].ppid == self;
+    while (more && !scope->is_init) {
         more = 0;
         for (size_t i = 0; i < census->count; i++) {
             parent = census->list[i].ours ? NULL : census_find(census, census->list[i].ppid);
@@ -178,7 +150,7 @@ static void mark_ours(const struct engine *engine, struct census *census)
 }
 
 /* /proc lists processes by ascending pid. Whoever is missed is taken for gone, so a shortage is tried again at once. */
-int census_take(struct engine *engine, struct census *census)
+int census_take(struct census *census, struct hidden *hidden, const struct scope *scope)
 {
     int tries = CENSUS_TRIES;
     int result;
@@ -187,16 +159,16 @@ int census_take(struct engine *engine, struct census *census)
     while ((result = proc_each(count_in, census)) != 0 && !census->cut && --tries > 0)
         census_free(census);
     if (result >= 0)
-        proc_children(remember_if_hidden, &(struct look){ engine, census });
+        proc_children(remember_if_hidden, &(struct look){ hidden, census });
     if (!census->cut)
-        add_all_hidden(engine, census);
-    mark_ours(engine, census);
+        add_all_hidden(census, hidden, scope);
+    mark_ours(census, scope);
     return census->cut || (result < 0 && proc_usable()) ? -1 : 0; /* without /proc there is nothing to wait for */
 }
 
-int census_signal_everybody(const struct engine *engine, int number)
+int census_signal_everybody(const struct scope *scope, int number)
 {
-    if (!engine->origin.is_init || getpid() != 1) {
+    if (!scope->is_init || getpid() != 1) {
         errno = EPERM;
         return -1;
     }
@@ -205,47 +177,42 @@ int census_signal_everybody(const struct engine *engine, int number)
 
 /* ---- What it says. ---- */
 
-static void say_denied(struct engine *engine, pid_t pid)
+static void say_denied(struct remains *remains, pid_t pid)
 {
     struct proc_stat stat = { .comm = "?" };
 
-    for (int i = 0; i < engine->remains.denied_count; i++)
-        if (engine->remains.denied[i] == pid)
+    for (int i = 0; i < remains->denied_count; i++)
+        if (remains->denied[i] == pid)
             return;
-    if (engine->remains.denied_count == DENIED_MAX)
+    if (remains->denied_count == DENIED_MAX)
         return;
-    engine->remains.denied[engine->remains.denied_count++] = pid;
+    remains->denied[remains->denied_count++] = pid;
     proc_read(pid, &stat);
-    log_line(&engine->log, LOG_LEVEL_WARNING,
+    log_line(remains->log, LOG_LEVEL_WARNING,
              "reaper-lua may not signal process %d (%s), so it is not stopped and not waited for%s", (int)pid,
-             stat.comm, engine->remains.denied_count == DENIED_MAX ? "; further ones are not named" : "");
+             stat.comm, remains->denied_count == DENIED_MAX ? "; further ones are not named" : "");
 }
 
 /* EPERM is the kernel's own answer, EACCES that of AppArmor, for one (security_task_kill). */
-static int may_signal(struct engine *engine, pid_t pid)
+static int may_signal(struct remains *remains, pid_t pid)
 {
     if (kill(pid, 0) == 0 || (errno != EPERM && errno != EACCES))
         return 1;
-    say_denied(engine, pid);
+    say_denied(remains, pid);
     return 0;
 }
 
-int census_counts(struct engine *engine, const struct entry *entry)
+int census_counts(const struct entry *entry, const struct scope *scope, struct remains *remains)
 {
-    return entry->ours && !entry->dead && !scripts_has(engine, entry->pid) && may_signal(engine, entry->pid);
+    return entry->ours && !entry->dead && !scope_spares(scope, entry->pid) && may_signal(remains, entry->pid);
 }
 
-static int has_child(const struct engine *engine, const struct census *census)
+static int has_child(const struct census *census, const struct scope *scope)
 {
     for (size_t i = 0; i < census->count; i++)
-        if (census->list[i].ppid == getpid() && !scripts_has(engine, census->list[i].pid))
+        if (census->list[i].ppid == getpid() && !scope_spares(scope, census->list[i].pid))
             return 1;
     return 0;
-}
-
-static int has_script(const struct engine *engine)
-{
-    return engine->scripts.current.pid > 0 || engine->scripts.candidate.pid > 0 || dismissed_any(engine);
 }
 
 /*
@@ -253,56 +220,14 @@ static int has_script(const struct engine *engine)
  * /proc is known to hide somebody. kill(-1, 0) succeeds when there is any other process, also one that may not be
  * signalled (kill_something_info of kernel/signal.c).
  */
-int census_misses_somebody(const struct engine *engine, const struct census *census)
+int census_misses_somebody(const struct census *census, const struct scope *scope)
 {
     siginfo_t child;
 
-    if (engine_has_program(engine))
-        return !proc_usable() && !has_child(engine, census);
+    if (scope->has_program)
+        return !proc_usable() && !has_child(census, scope);
     if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0)
-        return !has_child(engine, census);
-    return engine->origin.is_init && !has_script(engine) && census_signal_everybody(engine, 0) == 0
+        return !has_child(census, scope);
+    return scope->is_init && scope->spared_count == 0 && census_signal_everybody(scope, 0) == 0
            && census->count <= (census_find(census, getpid()) != NULL);
-}
-
-/* ---- The search. ---- */
-
-static void search_slice(struct engine *engine, const struct census *census, pid_t end)
-{
-    for (pid_t pid = engine->remains.search_next; pid < end; pid++)
-        if (pid != getpid() && is_there(engine, pid) && !scripts_has(engine, pid) && !census_find(census, pid))
-            remember_hidden(engine, pid);
-}
-
-int census_search(struct engine *engine, const struct census *census)
-{
-    const int64_t now = clock_now();
-    const pid_t highest = proc_highest_pid();
-    int64_t rest;
-
-    if (engine->remains.search_next == 0) {
-        if (now < engine->remains.search_from)
-            return 0;
-        engine->remains.search_from = now;
-        engine->remains.search_next = FIRST_PID;
-    }
-    search_slice(engine, census,
-                 highest - engine->remains.search_next < SEARCH_SLICE ? highest + 1
-                                                                      : engine->remains.search_next + SEARCH_SLICE);
-    engine->remains.search_next += SEARCH_SLICE;
-    if (engine->remains.search_next <= highest)
-        return 1;
-    rest = clock_now() - engine->remains.search_from;
-    engine->remains.search_from = clock_after(rest > search_rest ? rest : search_rest);
-    engine->remains.search_next = 0;
-    engine->remains.searched = 1;
-    return 0;
-}
-
-void census_forget(struct engine *engine)
-{
-    free(engine->remains.hidden);
-    engine->remains.hidden = NULL;
-    engine->remains.hidden_count = engine->remains.hidden_room = 0;
-    engine->remains.search_next = 0;
 }

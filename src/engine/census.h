@@ -9,6 +9,7 @@
 #define REAPER_ENGINE_CENSUS_H
 
 #include "engine/engine.h"
+#include "engine/scope.h"
 
 enum { STATE_UNKNOWN = '?' }; /* of a process that is there and cannot be looked at */
 
@@ -27,32 +28,30 @@ struct census {
 };
 
 /* Takes it. -1 when something that may come back is short (memory, descriptors). The caller frees it, after -1, too. */
-int census_take(struct engine *engine, struct census *census);
+int census_take(struct census *census, struct hidden *hidden, const struct scope *scope);
 void census_free(struct census *census);
 
 const struct entry *census_find(const struct census *census, pid_t pid);
 
-/* True when it is ours, is alive, may be signalled and is no script process. Says once of each process that it may not
- * be. */
-int census_counts(struct engine *engine, const struct entry *entry);
+/*
+ * True when it is ours, is alive, may be signalled and is not spared. Says once of each process that it may not be
+ * signalled.
+ */
+int census_counts(const struct entry *entry, const struct scope *scope, struct remains *remains);
 
 /* True when the kernel says that there is a process of ours, and the census has nobody who explains that. */
-int census_misses_somebody(const struct engine *engine, const struct census *census);
+int census_misses_somebody(const struct census *census, const struct scope *scope);
 
 /*
- * Searches for hidden processes pid by pid, a slice of all pids at each call. They belong to each census from then on.
- * A pass over 4,194,304 pids costs about a second; the next one begins at the earliest when as much time has passed
- * again. True while a pass is under way.
+ * True when there is such a process: as process 1 any process, otherwise a child. Our children are not recycled, since
+ * only we reap them.
  */
-int census_search(struct engine *engine, const struct census *census);
+int census_is_there(const struct scope *scope, pid_t pid);
 
 /*
  * The one place where kill(-1) is called: outside of a PID namespace it would end the whole machine, so only process 1
  * gets that far. With 0 nobody is signalled; it fails with ESRCH when there is nobody.
  */
-int census_signal_everybody(const struct engine *engine, int number);
-
-/* Forgets the hidden processes. */
-void census_forget(struct engine *engine);
+int census_signal_everybody(const struct scope *scope, int number);
 
 #endif

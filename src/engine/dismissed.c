@@ -3,8 +3,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "engine/stop.h"
-
 static void close_pidfd(int *pidfd)
 {
     if (*pidfd >= 0)
@@ -12,73 +10,71 @@ static void close_pidfd(int *pidfd)
     *pidfd = -1;
 }
 
-static int find_dismissed(const struct engine *engine, pid_t pid)
+static int find_dismissed(const struct dismissals *dismissals, pid_t pid)
 {
     for (int i = 0; i < DISMISSED_MAX; i++)
-        if (pid > 0 && engine->dismissed.list[i].pid == pid)
+        if (pid > 0 && dismissals->list[i].pid == pid)
             return i;
     return -1;
 }
 
-/* Questions may have no time at all; what was read is dealt with all the same. */
-int64_t dismissed_patience(const struct engine *engine)
+int64_t dismissed_patience(const struct options *options, int is_program)
 {
-    const struct options *const options = &engine->options;
     const int64_t patience = options->hook_timeout > 0 ? options->hook_timeout : NANOSECONDS;
 
-    return engine_has_program(engine) && options->grace > patience ? options->grace : patience;
+    return is_program && options->grace > patience ? options->grace : patience;
 }
 
-void dismissed_add(struct engine *engine, struct slot *slot)
+void dismissed_add(struct dismissals *dismissals, struct slot *slot, int64_t patience)
 {
-    struct dismissed *place = &engine->dismissed.list[0];
+    struct dismissed *place = &dismissals->list[0];
 
     for (int i = 0; i < DISMISSED_MAX; i++)
-        if (engine->dismissed.list[i].pid == 0)
-            place = &engine->dismissed.list[i];
+        if (dismissals->list[i].pid == 0)
+            place = &dismissals->list[i];
     close_pidfd(&place->pidfd);
     place->pid = slot->pid;
     place->pidfd = slot->pidfd;
     slot->pidfd = -1;
-    engine->dismissed.deadline = clock_after(dismissed_patience(engine));
+    dismissals->deadline = clock_after(patience);
 }
 
-int dismissed_any(const struct engine *engine)
+int dismissed_any(const struct dismissals *dismissals)
 {
     for (int i = 0; i < DISMISSED_MAX; i++)
-        if (engine->dismissed.list[i].pid > 0)
+        if (dismissals->list[i].pid > 0)
             return 1;
     return 0;
 }
 
-int dismissed_is(const struct engine *engine, pid_t pid)
+int dismissed_is(const struct dismissals *dismissals, pid_t pid)
 {
-    return find_dismissed(engine, pid) >= 0;
+    return find_dismissed(dismissals, pid) >= 0;
 }
 
-int dismissed_ended(struct engine *engine, pid_t pid)
+int dismissed_ended(struct dismissals *dismissals, pid_t pid)
 {
-    const int at = find_dismissed(engine, pid);
+    const int at = find_dismissed(dismissals, pid);
 
     if (at < 0)
         return 0;
-    engine->dismissed.list[at].pid = 0;
-    close_pidfd(&engine->dismissed.list[at].pidfd);
-    if (!dismissed_any(engine))
-        engine->dismissed.deadline = NEVER;
+    dismissals->list[at].pid = 0;
+    close_pidfd(&dismissals->list[at].pidfd);
+    if (!dismissed_any(dismissals))
+        dismissals->deadline = NEVER;
     return 1;
 }
 
-void dismissed_kill(struct engine *engine)
+int dismissed_kill(struct dismissals *dismissals)
 {
+    int left = 0;
+
     for (int i = 0; i < DISMISSED_MAX; i++) {
-        if (engine->dismissed.list[i].pid == 0)
+        if (dismissals->list[i].pid == 0)
             continue;
-        if (engine->dismissed.list[i].pid == engine->main_child.pid)
-            log_line(&engine->log, LOG_LEVEL_WARNING, "the program has not ended by itself: killing it");
-        kill(engine->dismissed.list[i].pid, SIGKILL);
+        kill(dismissals->list[i].pid, SIGKILL);
+        left = 1;
     }
-    engine->dismissed.deadline = NEVER;
-    if (dismissed_any(engine))
-        stop_leave_soon(engine);
+    dismissals->deadline = NEVER;
+    return left;
 }

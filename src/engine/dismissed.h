@@ -4,23 +4,25 @@
 
 #include "engine/engine.h"
 
-/* How long a script process may take to end by itself: the hook timeout, or a second without one; a program has the
- * grace. */
-int64_t dismissed_patience(const struct engine *engine);
+/*
+ * How long a script process may take to end by itself: the hook timeout; a program has the grace, where that is longer.
+ * Even with --hook-timeout 0 it gets one second to handle the events that it has already read.
+ */
+int64_t dismissed_patience(const struct options *options, int is_program);
 
 /* The script process of the slot has that time to end. Those that left before have been killed. */
-void dismissed_add(struct engine *engine, struct slot *slot);
+void dismissed_add(struct dismissals *dismissals, struct slot *slot, int64_t patience);
 
 /* True while there is one. */
-int dismissed_any(const struct engine *engine);
+int dismissed_any(const struct dismissals *dismissals);
 
 /* True when `pid` is one. */
-int dismissed_is(const struct engine *engine, pid_t pid);
+int dismissed_is(const struct dismissals *dismissals, pid_t pid);
 
 /* True when `pid` was one: it has ended and is forgotten. */
-int dismissed_ended(struct engine *engine, pid_t pid);
+int dismissed_ended(struct dismissals *dismissals, pid_t pid);
 
-/* Ends at once those that have not gone in time. */
-void dismissed_kill(struct engine *engine);
+/* Kills those that there are. True when there was one, whose end is to be waited for. */
+int dismissed_kill(struct dismissals *dismissals);
 
 #endif

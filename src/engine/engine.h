@@ -3,16 +3,19 @@
  *
  * One struct engine is passed along; each concern has a file of its own that works on it:
  *
- *     engine.c    the loop, the states and their deadlines
- *     reap.c      who died
- *     forward.c   signals that come in
- *     main_child.cthe main child
- *     scripts.c   the life of the script process, and its orders
- *     questions.c questions to the script process, with their deadlines
- *     stop.c      from the first TERM to the exit code
- *     remains.c   every process that is left
- *     census.c    who they are
- *     terminal.c  the controlling terminal, and who has its foreground
+ *     loop.c        what is waited for; with deadlines.c, what is done at some time
+ *     orders.c      what script processes ask for
+ *     reap.c        who died
+ *     forward.c     signals that come in
+ *     life.c        the states, and what moves from one to the next; with stop.c and leave.c, what each does
+ *     scripts.c     the life of the script process; with dismissed.c, those that were told to go
+ *     questions.c   questions to the script process, with their deadlines
+ *     main_child.c  the main child
+ *     remains.c     every process that is left; with search.c
+ *     census.c      who they are; with scope.c (who is meant) and hidden.c (whom /proc does not show)
+ *     terminal.c    the controlling terminal, and who has its foreground
+ *     setup.c       what is arranged with the kernel, and the settings in force
+ *     origin.c      what the engine was started with
  */
 #ifndef REAPER_ENGINE_ENGINE_H
 #define REAPER_ENGINE_ENGINE_H
@@ -30,15 +33,18 @@
 #include "engine/channel.h"
 #include "engine/children.h"
 #include "engine/journal_writer.h"
+#include "engine/origin.h"
 
 enum engine_state {
-    ENGINE_LOADING,  /* the script is being loaded; COMMAND is not started */
-    ENGINE_STARTING, /* COMMAND is being started for the first time, or waits until a process is to be had */
-    ENGINE_RUNNING,  /* the long time in between */
-    ENGINE_ORDERLY,  /* COMMAND is stopped, then the script stops its services; nothing else is signalled */
-    ENGINE_STOPPING, /* everything got TERM; the grace period runs */
-    ENGINE_KILLING,  /* everything but the script process got KILL */
-    ENGINE_LEAVING,  /* nothing is left but the script process, which may still name the exit code */
+    ENGINE_LOADING,     /* the script is being loaded; COMMAND is not started */
+    ENGINE_STARTING,    /* COMMAND is being started for the first time, or waits until a process is to be had */
+    ENGINE_RUNNING,     /* the long time in between */
+    ENGINE_ORDERLY,     /* COMMAND is stopped, then the script stops its services; nothing else is signalled */
+    ENGINE_STOPPING,    /* everything got TERM; the grace period runs */
+    ENGINE_KILLING,     /* everything but the script process got KILL */
+    ENGINE_ASKING_CODE, /* nothing is left but the script process, whose on_exit is asked for the exit code */
+    ENGINE_PARTING,     /* the script process writes its last lines and ends */
+    ENGINE_LAST_SWEEP,  /* what it has left behind got KILL */
     ENGINE_DONE,
     ENGINE_STATES,
 };
@@ -51,30 +57,7 @@ enum engine_state {
  */
 enum { SCRIPT_SIGNAL = SIGNAL_MAX - 1 }; /* valgrind keeps the last one for itself */
 
-struct engine;
 struct deaths;
-
-/* A Lua program that has loaded the library: main child and script in one. It was forked before the engine runs. */
-struct engine_program {
-    pid_t pid;
-    struct channel channel;
-    struct journal_writer journal;
-    unsigned hooks;
-    pid_t told;    /* whose deaths are told, as wait4(2) takes it; all are reaped */
-    int subreaper; /* become one, where this is not process 1 */
-};
-
-/* What main.c or library.c gives; outlives the engine. */
-struct engine_start {
-    int argc;
-    char **argv;
-    char **environment;
-    pid_t parent;                         /* getppid() of the first moment */
-    const struct engine_program *program; /* or NULL */
-    /* Runs in the new script process and gives its exit code, with which that process ends. */
-    int (*become_script)(const struct engine *engine, unsigned reader, int socket_fd);
-    void (*exit)(int code);
-};
 
 enum slot_state {
     SLOT_EMPTY,
@@ -146,15 +129,6 @@ struct dismissed {
 
 enum { WATCHED_MAX = 64, DISMISSED_MAX = 4, DENIED_MAX = 16 };
 
-/* What never changes after the beginning. */
-struct origin {
-    const struct engine_start *start;
-    struct options base; /* defaults and environment, what and how to run */
-    struct inherited_signals signals;
-    int is_init; /* process 1 of a PID namespace: decided by getpid() == 1, here only */
-    int64_t started_at;
-};
-
 /* How far it has come. */
 struct life {
     enum engine_state state;
@@ -164,6 +138,7 @@ struct life {
     int64_t interrupted_at;             /* when the last of them came */
     int something_died;                 /* see what is left */
     char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal */
+    int stop_told;                      /* the script has been told that the stop has begun */
     int requested_code;                 /* asked for by the script, or -1 */
     int final_code;                     /* what reaper-lua ends with */
     int final_named;                    /* on_exit has named it */
@@ -217,19 +192,25 @@ struct reaper {
     struct oom_watch oom;
 };
 
+/* Processes that /proc does not show, and the search for them. */
+struct hidden {
+    pid_t *pids;
+    size_t count, room;
+    pid_t next;      /* the pid at which the search goes on; 0: there is none */
+    int64_t from;    /* when it has begun, or when the next one may begin */
+    int searched;    /* one has been completed since KILL began */
+    signal_set owed; /* what those get that the search finds */
+};
+
 /* The processes that are left. */
 struct remains {
+    struct log *log;          /* where it is said who may not be signalled */
     int64_t check_at;         /* when to look again at what cannot be watched; NEVER */
     int watched[WATCHED_MAX]; /* pidfds of processes that are left and not our children */
     int watched_count;
     pid_t denied[DENIED_MAX]; /* that may not be signalled, as has been said */
     int denied_count;
-    pid_t *hidden; /* processes that /proc does not show and a search by pid has found (census.c) */
-    size_t hidden_count, hidden_room;
-    pid_t search_next;   /* the pid at which the search goes on; 0: there is none */
-    int64_t search_from; /* when it has begun, or when the next one may begin */
-    int searched;        /* one has been completed since KILL began */
-    signal_set owed;     /* what those get that the search finds */
+    struct hidden hidden;
 };
 
 struct engine {
@@ -263,26 +244,5 @@ int engine_run(const struct engine_start *start, const struct options *options,
  * into that.
  */
 void engine_fill_standard_descriptors(void);
-
-/* Changes the state; the new state's entry action runs. */
-void engine_enter(struct engine *engine, enum engine_state state);
-
-/* Puts the settings in force: those of the script process's script under those of the command line. */
-void engine_apply_options(struct engine *engine);
-
-/* The script has been loaded, or there is none: begins to start COMMAND and leaves ENGINE_LOADING. */
-void engine_begin(struct engine *engine);
-
-/* COMMAND runs, or there is none: tells the script, and what has come meanwhile. */
-void engine_runs(struct engine *engine);
-
-/* True when there is a script, so that there is or will be a script process. */
-int engine_has_script(const struct engine *engine);
-
-/* True when there is a script process, or a program that takes its place. */
-int engine_has_listener(const struct engine *engine);
-
-/* True while a program lives. It is an ordinary child, so other children cannot be told from it without their pids. */
-int engine_has_program(const struct engine *engine);
 
 #endif

@@ -11,7 +11,7 @@
 #include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/scripts.h"
-#include "engine/stop.h"
+#include "engine/life.h"
 #include "engine/terminal.h"
 
 static int begins_stop(int number)
@@ -56,7 +56,7 @@ static void act_alone(struct engine *engine, int number)
     char name[SIGNAL_NAME_SIZE];
 
     if (begins_stop(number) && engine->life.state == ENGINE_RUNNING)
-        stop_begin(engine, signal_name(number, name));
+        life_stop(engine, signal_name(number, name));
     else if (number == SIGHUP && engine_has_script(engine) && engine->life.state == ENGINE_RUNNING)
         scripts_reload(engine);
     else
@@ -82,7 +82,7 @@ static void deliver(struct engine *engine, int number, const struct signalfd_sig
     }
     send_to_main(engine, number, record);
     if (begins_stop(number))
-        stop_main_asked(engine, signal_name(number, name));
+        life_main_asked(engine, signal_name(number, name));
 }
 
 static int rewritten(const struct engine *engine, int number)
@@ -94,12 +94,12 @@ static int rewritten(const struct engine *engine, int number)
 
 /*
  * A shell's job control: when the terminal's stop characters reach reaper-lua it has to stop as well, with SIGSTOP
- * because it blocks the others. Process 1 cannot be stopped by its own kind.
+ * because it blocks the others.
  */
 static void suspend(struct engine *engine, int number)
 {
-    if (suspends(number) && !engine->origin.is_init)
-        terminal_suspend(engine);
+    if (suspends(number))
+        terminal_suspend(&engine->origin, &engine->log);
 }
 
 void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
@@ -128,16 +128,9 @@ static int is_early(const struct engine *engine)
 static void keep_early(struct engine *engine, int number)
 {
     if (begins_stop(number) && engine->main_child.pid == 0)
-        stop_before_start(engine, number);
+        life_end_before_start(engine, number);
     else
         engine->life.early |= SIGNAL_BIT(number);
-}
-
-void forward_early_stop(struct engine *engine)
-{
-    for (int number = 1; number <= SIGNAL_MAX; number++)
-        if ((engine->life.early & SIGNAL_BIT(number)) && begins_stop(number))
-            stop_before_start(engine, number);
 }
 
 void forward_signal(struct engine *engine, const struct signalfd_siginfo *record)
@@ -148,15 +141,15 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
     /* Made by a write of our own to a pipe that nobody reads. With another code the pid is the sender's invention. */
     if (number == SIGPIPE && record->ssi_code == SI_USER && record->ssi_pid == (uint32_t)getpid())
         return;
-    main_child_look(engine); /* it may run by now */
+    forward_look(engine); /* it may run by now */
     if (is_early(engine)) {
-        if (!terminal_has_told_main(engine, record)) /* also before its exec */
+        if (!terminal_has_told_main(engine->main_child.pid, record)) /* also before its exec */
             keep_early(engine, number);
         return;
     }
     if (number == SIGTERM || number == SIGINT)
-        stop_interrupted(engine);
-    if (terminal_has_told_main(engine, record))
+        life_interrupted(engine);
+    if (terminal_has_told_main(engine->main_child.pid, record))
         return;
     memset(&question, 0, sizeof question);
     question.kind = QUESTION_SIGNAL;
@@ -168,11 +161,23 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
         forward_answered(engine, &question, ANSWER_DEFAULT, 0);
 }
 
+/* There is no process for COMMAND yet: a signal that begins a stop ends the wait for one. */
+static void end_wait(struct engine *engine, signal_set early)
+{
+    for (int number = 1; number <= SIGNAL_MAX; number++)
+        if ((early & SIGNAL_BIT(number)) && begins_stop(number))
+            life_end_before_start(engine, number);
+}
+
 void forward_early(struct engine *engine)
 {
     const signal_set early = engine->life.early;
     struct signalfd_siginfo record;
 
+    if (early && engine->life.state == ENGINE_STARTING && engine->main_child.pid == 0)
+        end_wait(engine, early);
+    if (!early || engine->life.state != ENGINE_RUNNING)
+        return;
     engine->life.early = 0;
     memset(&record, 0, sizeof record);
     for (int number = 1; number <= SIGNAL_MAX; number++) {
@@ -181,4 +186,10 @@ void forward_early(struct engine *engine)
         record.ssi_signo = (uint32_t)number;
         forward_signal(engine, &record);
     }
+}
+
+void forward_look(struct engine *engine)
+{
+    life_look_at_start(engine);
+    forward_early(engine);
 }

@@ -12,10 +12,10 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
 /* The script's answer to QUESTION_SIGNAL, or ANSWER_DEFAULT when there was none in time. */
 void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
 
-/* Signals that came before COMMAND ran. */
+/* Signals that came early, as soon as COMMAND runs; or one of them ends the wait for a process. */
 void forward_early(struct engine *engine);
 
-/* One of them that begins a stop: there is no process for COMMAND yet, and it ends the wait for one. */
-void forward_early_stop(struct engine *engine);
+/* Looks whether COMMAND runs by now, and forwards what has waited for that. */
+void forward_look(struct engine *engine);
 
 #endif

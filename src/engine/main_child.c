@@ -13,11 +13,8 @@
 #include "common/environment.h"
 #include "common/proc.h"
 #include "common/text.h"
-#include "engine/forward.h"
-#include "engine/orders.h"
-#include "engine/questions.h"
 #include "engine/remains.h"
-#include "engine/stop.h"
+#include "engine/scope.h"
 #include "engine/terminal.h"
 
 enum { DESCRIPTORS_MAX = 1 << 16 }; /* where /proc does not list them */
@@ -49,8 +46,8 @@ static int begin(struct engine *engine, char *why, size_t size)
         request.self_count = environment.self_count;
         request.signals = &engine->origin.signals;
         request.copies_memory = 1;
-        request.keep_group = terminal_shares_group(engine);
-        request.terminal_fd = terminal_to_give(engine);
+        request.keep_group = terminal_shares_group(&engine->terminal);
+        request.terminal_fd = terminal_to_give(&engine->terminal);
         request.directory_fd = engine->main_child.directory_fd;
         request.directory = engine->main_child.directory_fd < 0 ? engine->main_child.directory : NULL;
         spawn_begin(&request, result);
@@ -70,7 +67,7 @@ static int begin(struct engine *engine, char *why, size_t size)
  * A directory that is held open cannot be unmounted, so the descriptor goes once the first child is there; a script may
  * start COMMAND again, by the directory's path then.
  */
-static void drop_folder(struct engine *engine)
+static void drop_directory(struct engine *engine)
 {
     if (engine->main_child.directory_fd < 0)
         return;
@@ -122,108 +119,72 @@ void main_child_close_inherited(void)
 /* What only COMMAND's first start needed. */
 static void release(struct engine *engine)
 {
-    drop_folder(engine);
+    drop_directory(engine);
     close_from(engine_has_script(engine) ? first_to_close() : 3);
 }
 
 /* ---- How a start comes out. ---- */
 
-/* A process whose exec failed was never COMMAND: its death is not told. */
-static void forget_process(struct engine *engine)
+void main_child_forget(struct engine *engine)
 {
     struct child *child = engine->main_child.pid > 0 ? children_add(&engine->children, engine->main_child.pid) : NULL;
 
     if (child)
         child->exec_failed = 1;
     engine->main_child.pid = 0;
-    stop_main_gone(engine);
 }
 
-static void retry_later(struct engine *engine, const char *why)
+void main_child_retry_later(struct engine *engine, const char *why)
 {
     int64_t *delay = &engine->main_child.retry_delay;
 
     *delay = *delay == 0 ? retry_first : *delay * 2 < retry_max ? *delay * 2 : retry_max;
     engine->main_child.retry_at = clock_after(*delay);
     log_line(&engine->log, LOG_LEVEL_WARNING, "%s; trying again in %g s", why, (double)*delay / (double)NANOSECONDS);
-    forward_early_stop(engine);
 }
 
-static void first_failed(struct engine *engine, const char *why)
+void main_child_give_up(struct engine *engine, const char *why)
 {
-    if (spawn_was_shortage(&engine->main_child.start) && engine->life.state == ENGINE_STARTING) {
-        retry_later(engine, why);
-        return;
-    }
     log_line(&engine->log, LOG_LEVEL_ERROR, "%s", why);
     engine->main_child.code = spawn_exit_code(&engine->main_child.start);
     release(engine);
-    stop_begin(engine, "main");
 }
 
-/*
- * The script is told why. When it has been lost meanwhile its successor takes the process for COMMAND, so that
- * process's end is told as COMMAND's.
- */
-static void restart_failed(struct engine *engine, const char *why)
+static enum main_start failure(const struct main_child *main_child)
 {
-    const struct main_order order = engine->main_child.order;
-
-    engine->main_child.order.by = 0;
-    if (orders_main_failed(engine, &order, engine->main_child.start.error, why) != 0)
-        return;
-    forget_process(engine);
-    if (engine->life.state == ENGINE_RUNNING && !questions_is_open(engine, QUESTION_MAIN_END))
-        stop_begin(engine, "main");
-}
-
-static void failed(struct engine *engine)
-{
-    char why[WHY_SIZE];
-
-    spawn_describe(&engine->main_child.start, engine->origin.base.command[0], why, sizeof why);
-    if (engine->main_child.order.by > 0) {
-        restart_failed(engine, why);
-        return;
-    }
-    forget_process(engine);
-    first_failed(engine, why);
+    return spawn_was_shortage(&main_child->start) ? MAIN_SHORTAGE : MAIN_FAILED;
 }
 
 static void started(struct engine *engine)
 {
-    const struct main_order order = engine->main_child.order;
-
     engine->main_child.pidfd = engine->main_child.start.pidfd;
     engine->main_child.code = -1;
     engine->main_child.retry_delay = 0;
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d started: %s", (int)engine->main_child.pid,
              engine->origin.base.command[0]);
-    if (order.by > 0) {
-        engine->main_child.order.by = 0;
-        questions_forget(engine, QUESTION_MAIN_END);
-        orders_main_started(engine, &order);
-        return;
-    }
-    release(engine);
-    if (engine->life.state == ENGINE_STARTING)
-        engine_runs(engine);
 }
 
-void main_child_look(struct engine *engine)
+void main_child_look(struct engine *engine, struct main_outcome *outcome)
 {
-    if (engine->main_child.start.report_fd < 0)
+    struct main_child *const main_child = &engine->main_child;
+    enum spawn_progress progress = SPAWN_PENDING;
+
+    outcome->start = MAIN_UNCHANGED;
+    if (main_child->start.report_fd >= 0)
+        progress = spawn_look(&main_child->start);
+    if (progress == SPAWN_PENDING)
         return;
-    switch (spawn_look(&engine->main_child.start)) {
-    case SPAWN_PENDING:
-        break;
-    case SPAWN_RUNNING:
-        started(engine);
-        break;
-    case SPAWN_FAILED:
-        failed(engine);
-        break;
+    outcome->order = main_child->order;
+    main_child->order.by = 0;
+    if (progress == SPAWN_FAILED) {
+        outcome->start = failure(main_child);
+        spawn_describe(&main_child->start, engine->origin.base.command[0], outcome->why, sizeof outcome->why);
+        return;
     }
+    outcome->start = MAIN_STARTED;
+    started(engine);
+    if (outcome->order.by == 0)
+        release(engine);
 }
 
 /* ---- Signals. ---- */
@@ -231,8 +192,10 @@ void main_child_look(struct engine *engine)
 /* In a job of a shell others may be in the group, too, who are not ours to signal. */
 static int signal_group(struct engine *engine, int number)
 {
-    if (terminal_is_with_main(engine))
-        return remains_signal_group(engine, number);
+    const struct scope scope = scope_of(engine);
+
+    if (terminal_is_with_main(engine->main_child.pid))
+        return remains_signal_group(&engine->remains, &scope, number);
     return kill(-engine->main_child.pid, number);
 }
 
@@ -246,13 +209,12 @@ int main_child_signal(struct engine *engine, int number, const struct signalfd_s
 
 /* ---- Starts. ---- */
 
-void main_child_start(struct engine *engine)
+void main_child_start(struct engine *engine, struct main_outcome *outcome)
 {
-    char why[WHY_SIZE];
-
-    engine->main_child.retry_at = NEVER;
-    if (engine->life.state == ENGINE_STARTING && begin(engine, why, sizeof why) != 0)
-        first_failed(engine, why);
+    outcome->start = MAIN_UNCHANGED;
+    outcome->order.by = 0;
+    if (begin(engine, outcome->why, sizeof outcome->why) != 0)
+        outcome->start = failure(&engine->main_child);
 }
 
 /* Why COMMAND cannot be started now, or NULL. */

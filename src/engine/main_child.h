@@ -7,12 +7,23 @@
 
 #include "engine/engine.h"
 
-/*
- * Starts COMMAND for the first time, in ENGINE_STARTING. Nothing waits for the new process: main_child_look() learns
- * that it runs. A missing or unusable file begins the stop with 127 or 126; when there is no process to be had (EAGAIN,
- * ENOMEM) it is tried again later, without end.
+enum main_start {
+    MAIN_UNCHANGED, /* no start is under way, or how it comes out is not known yet */
+    MAIN_STARTED,
+    MAIN_SHORTAGE, /* there was no process to be had (EAGAIN, ENOMEM), which passes */
+    MAIN_FAILED,
+};
+
+/* How a start has come out. Nothing but `start` is set where that is MAIN_UNCHANGED. */
+struct main_outcome {
+    enum main_start start;
+    struct main_order order; /* the script's, if it was not the first start */
+    char why[WHY_SIZE];      /* it has failed */
+};
+
+/* Begins to start COMMAND for the first time. Nothing waits for the new process: main_child_look() learns that it runs.
  */
-void main_child_start(struct engine *engine);
+void main_child_start(struct engine *engine, struct main_outcome *outcome);
 
 /*
  * Starts it again on the script's order, which is answered when it runs or has failed. 0, or -1 with errno and the
@@ -20,8 +31,16 @@ void main_child_start(struct engine *engine);
  */
 int main_child_start_again(struct engine *engine, const struct main_order *order, char *why, size_t size);
 
-/* How is the start coming out? Does nothing when there is none. */
-void main_child_look(struct engine *engine);
+/* How is the start coming out? */
+void main_child_look(struct engine *engine, struct main_outcome *outcome);
+
+/* A process whose exec has failed was never COMMAND: its death is not told. */
+void main_child_forget(struct engine *engine);
+
+/* The first start has failed: it is tried again later, without end; or given up, with the code for a missing or
+ * unusable file. */
+void main_child_retry_later(struct engine *engine, const char *why);
+void main_child_give_up(struct engine *engine, const char *why);
 
 /*
  * Signals the living main child, or with -g its process group. `record` is what came in, or NULL: a value that was

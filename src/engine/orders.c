@@ -11,7 +11,8 @@
 #include "engine/questions.h"
 #include "engine/reap.h"
 #include "engine/scripts.h"
-#include "engine/stop.h"
+#include "engine/setup.h"
+#include "engine/life.h"
 
 /* One order on its way. Descriptors that are taken over are set to -1 in `fds`. */
 struct delivery {
@@ -36,7 +37,7 @@ static void failed(struct engine *engine, struct delivery *delivery)
     if (delivery->slot->state != SLOT_LOADING)
         return;
     delivery->slot->failed = 1;
-    delivery->slot->look_at = clock_after(dismissed_patience(engine));
+    delivery->slot->look_at = clock_after(dismissed_patience(&engine->options, 0));
 }
 
 static void hooks(struct engine *engine, struct delivery *delivery)
@@ -107,9 +108,9 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
     if (code >= 0 && !engine->life.final_named) /* on_exit may ask for it, too */
         engine->life.final_code = code & 0xff;
     if (engine->life.state == ENGINE_LOADING && delivery->slot == &engine->scripts.current)
-        stop_load_failed(engine, code < 0 ? 0 : code & 0xff);
+        life_load_failed(engine, code < 0 ? 0 : code & 0xff);
     else
-        stop_begin(engine, "exit");
+        life_stop(engine, "exit");
 }
 
 static void reload(struct engine *engine, struct delivery *delivery)
@@ -139,7 +140,7 @@ static void configure(struct engine *engine, struct delivery *delivery)
         return;
     }
     if (delivery->slot == &engine->scripts.current)
-        engine_apply_options(engine);
+        setup_apply_options(engine);
 }
 
 static struct event reply_to(uint32_t serial)

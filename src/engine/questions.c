@@ -4,7 +4,7 @@
 
 #include "engine/forward.h"
 #include "engine/scripts.h"
-#include "engine/stop.h"
+#include "engine/life.h"
 
 typedef void answered_function(struct engine *engine, const struct question *question, enum answer answer, int number);
 
@@ -14,10 +14,10 @@ static const struct {
     const char *hook;
 } kinds[] = {
     [QUESTION_SIGNAL] = { forward_answered, "on_signal" },
-    [QUESTION_MAIN_END] = { stop_main_answered, "on_reap" },
-    [QUESTION_SERVICES] = { stop_services_answered, "the script" },
-    [QUESTION_STOP] = { stop_answered, "on_stop" },
-    [QUESTION_EXIT] = { stop_exit_answered, "on_exit" },
+    [QUESTION_MAIN_END] = { life_main_answered, "on_reap" },
+    [QUESTION_SERVICES] = { life_services_answered, "the script" },
+    [QUESTION_STOP] = { life_stop_answered, "on_stop" },
+    [QUESTION_EXIT] = { life_exit_answered, "on_exit" },
     [QUESTION_RELOAD] = { scripts_reload_answered, "on_reload" },
 };
 

@@ -20,10 +20,9 @@
 #include "common/proc.h"
 #include "common/status.h"
 #include "engine/forward.h"
-#include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/scripts.h"
-#include "engine/stop.h"
+#include "engine/life.h"
 #include "engine/terminal.h"
 
 enum {
@@ -102,7 +101,7 @@ static pid_t told_group(const struct engine *engine)
 {
     if (told_pid(engine) != 0)
         return -told_pid(engine);
-    return terminal_shares_group(engine) ? getpgrp() : engine->origin.start->program->pid;
+    return terminal_shares_group(&engine->terminal) ? getpgrp() : engine->origin.start->program->pid;
 }
 
 static int is_about_a_group(pid_t told)
@@ -182,7 +181,7 @@ static void tell_main(struct engine *engine, struct event *event, const struct d
     engine->main_child.pidfd = -1;
     status_describe(death->status, how);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the main child %d ended: %s", (int)death->pid, how);
-    stop_main_ended(engine, event);
+    life_main_ended(engine, event);
 }
 
 static void tell_spawned(struct engine *engine, struct event *event, struct child *child)
@@ -205,7 +204,7 @@ static void tell_death(struct engine *engine, const struct death *death)
     if (scripts_ended(engine, death->pid, death->status))
         return;
     if (death->pid == engine->main_child.pid)
-        main_child_look(engine); /* if its exec has failed, it was never COMMAND */
+        forward_look(engine); /* if its exec has failed, it was never COMMAND */
     event = event_of(engine, death);
     child = children_find(&engine->children, death->pid);
     if (child && child->dead)
@@ -476,7 +475,8 @@ void reap_and_forward(struct engine *engine, int signal_fd)
     }
     if (about_children) {
         sweep_when_allowed(engine, deaths);
-        terminal_main_stopped(engine);
+        if (terminal_main_stopped(&engine->terminal, engine->main_child.pid))
+            terminal_suspend(&engine->origin, &engine->log);
     }
     finish(engine, deaths);
 }

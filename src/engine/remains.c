@@ -10,6 +10,8 @@
 
 #include "common/proc.h"
 #include "engine/census.h"
+#include "engine/hidden.h"
+#include "engine/search.h"
 
 enum { CENSUS_ROUNDS = 10 };
 
@@ -46,41 +48,41 @@ static int may_be_stopped(const struct entry *entry)
 }
 
 /* As process 1 it is enough that somebody cannot be looked at: who is not stopped takes no notice of CONT. */
-static int wakes_everybody(const struct engine *engine, const struct census *census)
+static int wakes_everybody(const struct census *census, const struct scope *scope)
 {
-    int unknown = census_misses_somebody(engine, census);
+    int unknown = census_misses_somebody(census, scope);
 
     for (size_t i = 0; !unknown && i < census->count; i++)
         unknown = census->list[i].state == STATE_UNKNOWN;
-    return unknown && !engine_has_program(engine) && census_signal_everybody(engine, SIGCONT) == 0;
+    return unknown && !scope->has_program && census_signal_everybody(scope, SIGCONT) == 0;
 }
 
 /* CONT to what is stopped, TERM being delivered before: a stopped process acts on TERM only when it goes on. */
-static void wake_stopped(struct engine *engine)
+static void wake_stopped(struct remains *remains, const struct scope *scope)
 {
     struct census census;
 
-    if (census_take(engine, &census) != 0 && census_signal_everybody(engine, SIGCONT) == 0) {
+    if (census_take(&census, &remains->hidden, scope) != 0 && census_signal_everybody(scope, SIGCONT) == 0) {
         census_free(&census);
         return;
     }
-    wakes_everybody(engine, &census);
+    wakes_everybody(&census, scope);
     for (size_t i = 0; i < census.count; i++)
-        if (census_counts(engine, &census.list[i]) && may_be_stopped(&census.list[i]))
+        if (census_counts(&census.list[i], scope, remains) && may_be_stopped(&census.list[i]))
             signal_entry(&census.list[i], SIGCONT);
     census_free(&census);
 }
 
 /* Signals those that are not in the census before, and have started before `tick`. True when there was one. */
-static int signal_fresh(struct engine *engine, const struct census *census, const struct census *before, int number,
-                        uint64_t tick)
+static int signal_fresh(struct remains *remains, const struct scope *scope, const struct census *census,
+                        const struct census *before, int number, uint64_t tick)
 {
     int fresh = 0;
 
     for (size_t i = 0; i < census->count; i++) {
         const struct entry *const entry = &census->list[i];
 
-        if (!census_counts(engine, entry) || census_find(before, entry->pid) || entry->start_time >= tick)
+        if (!census_counts(entry, scope, remains) || census_find(before, entry->pid) || entry->start_time >= tick)
             continue;
         signal_entry(entry, number);
         fresh = 1;
@@ -89,45 +91,26 @@ static int signal_fresh(struct engine *engine, const struct census *census, cons
 }
 
 /*
- * Searches on, and sends what it finds the signals that it has missed: KILL, or TERM and the CONT after it. True when
- * something was found, or may still be. Only a whole pass could prove that a program is the last one, since it is a
- * child itself; it goes on after the first slice, and when it has ended the kernel tells whether another child is left.
- */
-static int search(struct engine *engine, const struct census *census)
-{
-    const size_t known = engine->remains.hidden_count;
-    const int more = census_search(engine, census);
-    const int64_t again = more ? clock_now() : engine->remains.search_from;
-
-    for (size_t i = known; i < engine->remains.hidden_count; i++)
-        for (int number = 1; number <= SIGNAL_MAX; number++)
-            if (engine->remains.owed & SIGNAL_BIT(number))
-                kill(engine->remains.hidden[i], number);
-    if (again < engine->remains.check_at)
-        engine->remains.check_at = again;
-    return engine->remains.hidden_count > known || (more && !engine_has_program(engine));
-}
-
-/*
  * A process that forks between the census and its signal leaves a child that nobody has signalled, so there is another
  * census, until one finds nobody new. In those that follow only what has started before `tick` is signalled. Somebody
  * who is still missing then is searched for. kill(-1) needs none: the kernel lets no fork slip through.
  */
-static void signal_census(struct engine *engine, int number, uint64_t tick)
+static void signal_census(struct remains *remains, const struct scope *scope, int number, uint64_t tick)
 {
     struct census before = { .count = 0 };
     struct census census;
     int fresh = 1;
 
     for (int round = 0; round < CENSUS_ROUNDS && fresh; round++) {
-        census_take(engine, &census); /* what it lists is to be signalled even where it is not complete */
-        fresh = signal_fresh(engine, &census, &before, number, round > 0 ? tick : UINT64_MAX);
+        census_take(&census, &remains->hidden,
+                    scope); /* what it lists is to be signalled even where it is not complete */
+        fresh = signal_fresh(remains, scope, &census, &before, number, round > 0 ? tick : UINT64_MAX);
         census_free(&before);
         before = census;
     }
-    if (census_misses_somebody(engine, &before)) {
-        engine->remains.owed = SIGNAL_BIT(number) | (number == SIGTERM ? SIGNAL_BIT(SIGCONT) : 0);
-        search(engine, &before);
+    if (census_misses_somebody(&before, scope)) {
+        remains->hidden.owed = SIGNAL_BIT(number) | (number == SIGTERM ? SIGNAL_BIT(SIGCONT) : 0);
+        search_on(remains, scope, &before);
     }
     census_free(&before);
 }
@@ -136,21 +119,21 @@ static void signal_census(struct engine *engine, int number, uint64_t tick)
  * A program that stops everything by itself is spared, and kill(-1) spares nobody. The TERM is for what runs now: what
  * is made because of it, such as the clean-up of a trap, is left to its work.
  */
-void remains_terminate(struct engine *engine)
+void remains_terminate(struct remains *remains, const struct scope *scope)
 {
-    if (engine_has_program(engine) || census_signal_everybody(engine, SIGTERM) != 0)
-        signal_census(engine, SIGTERM, proc_ticks());
-    wake_stopped(engine);
+    if (scope->has_program || census_signal_everybody(scope, SIGTERM) != 0)
+        signal_census(remains, scope, SIGTERM, proc_ticks());
+    wake_stopped(remains, scope);
 }
 
-int remains_signal_group(struct engine *engine, int number)
+int remains_signal_group(struct remains *remains, const struct scope *scope, int number)
 {
     struct census census;
     int result = -1;
 
-    census_take(engine, &census); /* what it lists is signalled even where it is not complete */
+    census_take(&census, &remains->hidden, scope); /* what it lists is signalled even where it is not complete */
     for (size_t i = 0; i < census.count; i++) {
-        if (!census_counts(engine, &census.list[i]) || getpgid(census.list[i].pid) != getpgrp())
+        if (!census_counts(&census.list[i], scope, remains) || getpgid(census.list[i].pid) != getpgrp())
             continue;
         signal_entry(&census.list[i], number);
         result = 0;
@@ -159,31 +142,31 @@ int remains_signal_group(struct engine *engine, int number)
     return result;
 }
 
-void remains_kill(struct engine *engine)
+void remains_kill(struct remains *remains, const struct scope *scope)
 {
-    signal_census(engine, SIGKILL, UINT64_MAX);
+    signal_census(remains, scope, SIGKILL, UINT64_MAX);
 }
 
-void remains_unwatch(struct engine *engine)
+void remains_unwatch(struct remains *remains)
 {
-    while (engine->remains.watched_count > 0)
-        close(engine->remains.watched[--engine->remains.watched_count]);
+    while (remains->watched_count > 0)
+        close(remains->watched[--remains->watched_count]);
 }
 
-static int watch_all(struct engine *engine, const struct census *census)
+static int watch_all(struct remains *remains, const struct scope *scope, const struct census *census)
 {
     int left = 0;
 
-    for (size_t i = 0; i < census->count && engine->remains.watched_count < WATCHED_MAX; i++) {
+    for (size_t i = 0; i < census->count && remains->watched_count < WATCHED_MAX; i++) {
         int pidfd;
 
-        if (!census_counts(engine, &census->list[i]))
+        if (!census_counts(&census->list[i], scope, remains))
             continue;
         pidfd = (int)syscall(SYS_pidfd_open, census->list[i].pid, 0);
         if (pidfd >= 0)
-            engine->remains.watched[engine->remains.watched_count++] = pidfd;
+            remains->watched[remains->watched_count++] = pidfd;
         else if (errno != ESRCH)
-            engine->remains.check_at = clock_after(unwatched_again);
+            remains->check_at = clock_after(unwatched_again);
         left |= pidfd >= 0 || errno != ESRCH;
     }
     return left;
@@ -191,11 +174,11 @@ static int watch_all(struct engine *engine, const struct census *census)
 
 /* Without __WALL the wait does not see script processes (SCRIPT_SIGNAL). A program it does see, so then the census
  * tells. */
-static int has_children(const struct engine *engine)
+static int has_children(const struct scope *scope)
 {
     siginfo_t child;
 
-    return !engine_has_program(engine) && waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
+    return !scope->has_program && waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 /* The census leaves out the dead, but those that have not been reaped have not been told either. */
@@ -207,53 +190,52 @@ static int has_unreaped(void)
 }
 
 /* A cheap look first, since mostly nothing is left: without a child there is nobody who descends from us. */
-static int is_alone(const struct engine *engine)
+static int is_alone(const struct scope *scope)
 {
     siginfo_t child;
 
-    if (engine->origin.is_init)
-        return census_signal_everybody(engine, 0) != 0 && errno == ESRCH;
+    if (scope->is_init)
+        return census_signal_everybody(scope, 0) != 0 && errno == ESRCH;
     return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD;
 }
 
-static int search_is_of_use(const struct engine *engine)
+static int search_is_of_use(const struct remains *remains, const struct scope *scope)
 {
-    return engine->remains.search_next > 0 && (has_children(engine) || engine_has_program(engine));
+    return remains->hidden.next > 0 && (has_children(scope) || scope->has_program);
 }
 
 /*
  * Watches what the census has found. Where the kernel says that it misses somebody, a search goes on until a whole pass
  * has found nobody.
  */
-static int watch_others(struct engine *engine)
+static int watch_others(struct remains *remains, const struct scope *scope)
 {
     struct census census;
     int left;
 
-    if (census_take(engine, &census) != 0) {
+    if (census_take(&census, &remains->hidden, scope) != 0) {
         census_free(&census);
-        engine->remains.check_at = clock_after(unwatched_again); /* a shortage passes */
+        remains->check_at = clock_after(unwatched_again); /* a shortage passes */
         return 1;
     }
-    left = watch_all(engine, &census);
-    if (search_is_of_use(engine) || census_misses_somebody(engine, &census))
-        left |= search(engine, &census) || has_children(engine);
+    left = watch_all(remains, scope, &census);
+    if (search_is_of_use(remains, scope) || census_misses_somebody(&census, scope))
+        left |= search_on(remains, scope, &census) || has_children(scope);
     else
-        engine->remains.search_next = 0;
+        remains->hidden.next = 0;
     census_free(&census);
     return left;
 }
 
 /* A child is enough, unless it may be one that nobody can signal or that has to be found first. */
-int remains_any(struct engine *engine)
+int remains_any(struct remains *remains, const struct scope *scope)
 {
-    remains_unwatch(engine);
-    if (is_alone(engine)) {
-        census_forget(engine);
+    remains_unwatch(remains);
+    if (is_alone(scope)) {
+        hidden_forget(&remains->hidden);
         return 0;
     }
-    if (engine->remains.denied_count == 0 && engine->remains.hidden_count == 0 && engine->remains.search_next == 0
-        && has_children(engine))
+    if (remains->denied_count == 0 && remains->hidden.count == 0 && remains->hidden.next == 0 && has_children(scope))
         return 1;
-    return watch_others(engine) || has_unreaped();
+    return watch_others(remains, scope) || has_unreaped();
 }

@@ -17,7 +17,8 @@
 #include "engine/orders.h"
 #include "engine/questions.h"
 #include "engine/reap.h"
-#include "engine/stop.h"
+#include "engine/setup.h"
+#include "engine/life.h"
 #include "engine/terminal.h"
 
 static const int64_t delay_first = NANOSECONDS / 10;
@@ -90,15 +91,15 @@ void scripts_start_first(struct engine *engine)
     if (journal_begin(&engine->journal) == 0 && start_script(engine, &engine->scripts.current, START_FIRST) == 0)
         return;
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s", strerror(errno));
-    stop_load_failed(engine, 125);
+    life_load_failed(engine, 125);
 }
 
 /* As COMMAND does, it gets a process group of its own and the terminal's foreground, or stays in the shell's job. */
 static void take_terminal(struct engine *engine, pid_t pid)
 {
-    const int terminal = terminal_to_give(engine);
+    const int terminal = terminal_to_give(&engine->terminal);
 
-    if (!terminal_shares_group(engine))
+    if (!terminal_shares_group(&engine->terminal))
         setpgid(pid, pid);
     if (terminal >= 0)
         tcsetpgrp(terminal, pid);
@@ -118,7 +119,7 @@ void scripts_take_program(struct engine *engine)
     slot->ready_at = clock_now();
     scripts_slot_listens(engine, slot, program->hooks);
     take_terminal(engine, slot->pid);
-    engine_begin(engine);
+    life_begin(engine);
     engine->reaper.sweep_at = clock_now(); /* what has died before has sent its signal before */
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
     handover_start(engine, slot);
@@ -257,7 +258,7 @@ static void take_up(struct engine *engine, struct slot *slot)
 {
     slot->state = SLOT_READY;
     slot->ready_at = clock_now();
-    engine_apply_options(engine);
+    setup_apply_options(engine);
     journal_give(&engine->journal, slot->index, slot->pid);
     questions_repeat(engine);
     handover_start(engine, slot);
@@ -279,12 +280,12 @@ static void dismiss_old(struct engine *engine)
 {
     struct slot *old = &engine->scripts.current;
 
-    dismissed_kill(engine);
+    dismissed_kill(&engine->dismissed);
     hear_out(engine, old);
     if (old->state != SLOT_EMPTY) {
         journal_give(&engine->journal, old->index, 0);
         channel_close(&old->channel);
-        dismissed_add(engine, old);
+        dismissed_add(&engine->dismissed, old, dismissed_patience(&engine->options, 0));
         questions_script_lost(engine, 0);
     }
     engine->scripts.start_at = NEVER;
@@ -315,8 +316,8 @@ static void promote(struct engine *engine)
     engine->scripts.current = engine->scripts.candidate;
     scripts_empty_slot(&engine->scripts.candidate, &engine->origin.base);
     engine->scripts.delay = 0;
-    engine->scripts.take_up_at = clock_after(dismissed_patience(engine) + killed_ends);
-    if (!dismissed_any(engine))
+    engine->scripts.take_up_at = clock_after(dismissed_patience(&engine->options, 0) + killed_ends);
+    if (!dismissed_any(&engine->dismissed))
         scripts_promoted(engine);
 }
 
@@ -359,8 +360,8 @@ void scripts_slot_ready(struct engine *engine, struct slot *slot, unsigned hooks
     }
     /* COMMAND starts now, under the settings of the script, which is told when it runs. */
     slot->ready_at = clock_now();
-    engine_apply_options(engine);
-    engine_begin(engine);
+    setup_apply_options(engine);
+    life_begin(engine);
     if (engine->life.state != ENGINE_STARTING)
         scripts_take_up(engine);
 }
@@ -400,7 +401,7 @@ static void script_lost(struct engine *engine, const char *how)
     if (engine->life.state == ENGINE_LOADING) {
         if (!slot->failed)
             log_line(&engine->log, LOG_LEVEL_ERROR, "the script process ended (%s) while it loaded the script", how);
-        stop_load_failed(engine, 125);
+        life_load_failed(engine, 125);
         return;
     }
     log_line(&engine->log, LOG_LEVEL_ERROR, "the script process %s (%s); starting it again in %g s",
@@ -444,8 +445,8 @@ int scripts_ended(struct engine *engine, pid_t pid, int status)
     else if (pid == engine->scripts.candidate.pid)
         hear_out(engine, &engine->scripts.candidate);
     status_describe(status, how);
-    if (dismissed_ended(engine, pid)) {
-        if (engine->scripts.take_up_at != NEVER && !dismissed_any(engine))
+    if (dismissed_ended(&engine->dismissed, pid)) {
+        if (engine->scripts.take_up_at != NEVER && !dismissed_any(&engine->dismissed))
             scripts_promoted(engine);
         return pid != engine->main_child.pid;
     }
@@ -463,7 +464,8 @@ int scripts_ended(struct engine *engine, pid_t pid, int status)
 int scripts_has(const struct engine *engine, pid_t pid)
 {
     return pid > 0
-           && (pid == engine->scripts.current.pid || pid == engine->scripts.candidate.pid || dismissed_is(engine, pid));
+           && (pid == engine->scripts.current.pid || pid == engine->scripts.candidate.pid
+               || dismissed_is(&engine->dismissed, pid));
 }
 
 void scripts_dismiss(struct engine *engine)
@@ -473,11 +475,12 @@ void scripts_dismiss(struct engine *engine)
         drop_candidate(engine);
     if (engine->scripts.current.pid == 0)
         return;
-    dismissed_kill(engine);
+    dismissed_kill(&engine->dismissed);
     hear_out(engine, &engine->scripts.current);
     if (engine->scripts.current.pid == 0)
         return; /* an order has done it */
-    dismissed_add(engine, &engine->scripts.current);
+    dismissed_add(&engine->dismissed, &engine->scripts.current,
+                  dismissed_patience(&engine->options, engine_has_program(engine)));
     forget_slot(&engine->scripts.current);
     questions_forget(engine, QUESTION_SIGNAL); /* nobody can answer any more */
     if (engine_has_program(engine))

@@ -1,56 +1,37 @@
-/* stop.h: from the first TERM to the exit code. */
+/*
+ * stop.h: the stop, from its beginning until nothing is left but the script process: what each of its states does.
+ *
+ * Each function gives the state that follows, or the present one; life.c moves on to it.
+ */
 #ifndef REAPER_ENGINE_STOP_H
 #define REAPER_ENGINE_STOP_H
 
 #include "engine/engine.h"
 
-/* The main child ended; `event` is its death. The script is asked, or the stop begins: also for the user's Ctrl-C. */
-void stop_main_ended(struct engine *engine, struct event *event);
-void stop_main_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
+/* True when the script has services, which are stopped before everything else. */
+int stop_has_services(const struct engine *engine);
 
-/* Begins the stop. `reason` is "main", "exit" or the name of a signal. */
-void stop_begin(struct engine *engine, const char *reason);
+/* ENGINE_ORDERLY: COMMAND is stopped, and the script is asked to stop its services when COMMAND has ended. */
+enum engine_state stop_in_order(struct engine *engine);
 
-/*
- * TERM, INT or QUIT has been sent to the main child. Where there are services, that is the stop: what does not end by
- * it within the grace is killed, and the services are stopped in their order.
- */
-void stop_main_asked(struct engine *engine, const char *reason);
+/* COMMAND has ended, or was never there, since its exec has failed: it is the services' turn. */
+enum engine_state stop_main_gone(struct engine *engine);
 
-/* In the stop: the main child has ended, or was never one, since its exec has failed. It is the services' turn. */
-void stop_main_gone(struct engine *engine);
+/* COMMAND has not ended within its time: it is killed, or is not waited for any more. */
+enum engine_state stop_main_overdue(struct engine *engine);
 
-/* The script has stopped its services, or will not. */
-void stop_services_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
+/* The services have been stopped, or there are none: it is everybody's turn. Gives the state in which that begins. */
+enum engine_state stop_everybody(struct engine *engine);
 
-/* TERM or INT came: the second one during the stop cuts the grace short. */
-void stop_interrupted(struct engine *engine);
+/* ENGINE_STOPPING: everything gets TERM, and the script is told. */
+enum engine_state stop_terminate(struct engine *engine);
+enum engine_state stop_grace_over(struct engine *engine);
 
-/* TERM, INT or QUIT while the script is being loaded, or COMMAND waits until a process is to be had. */
-void stop_before_start(struct engine *engine, int number);
+/* ENGINE_KILLING: everything gets KILL, and the script is told unless it has been. */
+enum engine_state stop_kill(struct engine *engine);
+enum engine_state stop_give_up(struct engine *engine);
 
-/* The script did not load (or left by os.exit): nothing was started; ends with `code`. */
-void stop_load_failed(struct engine *engine, int code);
-
-/* on_stop has returned: until then, the end waits within the grace. */
-void stop_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
-
-/* on_exit's answer. */
-void stop_exit_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
-
-/* What the states do: on entry, when their deadline passes, and when something has died. */
-void stop_enter_orderly(struct engine *engine);
-void stop_main_overdue(struct engine *engine);
-void stop_enter_stopping(struct engine *engine);
-void stop_enter_killing(struct engine *engine);
-void stop_enter_leaving(struct engine *engine);
-void stop_grace_over(struct engine *engine);
-void stop_give_up(struct engine *engine);
-void stop_check_remains(struct engine *engine);
-void stop_check_script(struct engine *engine);
-void stop_leave(struct engine *engine);
-
-/* What is waited for while leaving has been killed. */
-void stop_leave_soon(struct engine *engine);
+/* Something has died in one of the two: is anything left? */
+enum engine_state stop_check_remains(struct engine *engine);
 
 #endif

@@ -14,18 +14,18 @@ static const signal_set sent_by_terminals = SIGNAL_BIT(SIGINT) | SIGNAL_BIT(SIGQ
                                             | SIGNAL_BIT(SIGHUP) | SIGNAL_BIT(SIGCONT);
 
 /* A description of our own, which does not wait, if possible; 0 to 2 may lead to it where there is no /dev/tty. */
-void terminal_find(struct engine *engine)
+void terminal_find(struct terminal *terminal)
 {
-    int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    int found = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
-    for (int fd = 0; fd <= 2 && terminal < 0; fd++)
+    for (int fd = 0; fd <= 2 && found < 0; fd++)
         if (tcgetpgrp(fd) >= 0)
-            terminal = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (terminal >= 0 && tcgetpgrp(terminal) < 0) {
-        close(terminal);
-        terminal = -1;
+            found = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (found >= 0 && tcgetpgrp(found) < 0) {
+        close(found);
+        found = -1;
     }
-    engine->terminal.fd = terminal;
+    terminal->fd = found;
 }
 
 static int leads_session(void)
@@ -33,14 +33,14 @@ static int leads_session(void)
     return getsid(0) == getpid();
 }
 
-int terminal_shares_group(const struct engine *engine)
+int terminal_shares_group(const struct terminal *terminal)
 {
-    return engine->terminal.fd >= 0 && !leads_session();
+    return terminal->fd >= 0 && !leads_session();
 }
 
-int terminal_to_give(const struct engine *engine)
+int terminal_to_give(const struct terminal *terminal)
 {
-    return leads_session() ? engine->terminal.fd : -1;
+    return leads_session() ? terminal->fd : -1;
 }
 
 /*
@@ -59,14 +59,14 @@ static int is_ours(int terminal)
 }
 
 /* The main child's group is our own, or one that it leads, as an interactive shell does. */
-static int main_has_foreground(const struct engine *engine, pid_t pid)
+static int main_has_foreground(const struct terminal *terminal, pid_t pid)
 {
-    return tcgetpgrp(engine->terminal.fd) == pid || is_ours(engine->terminal.fd);
+    return tcgetpgrp(terminal->fd) == pid || is_ours(terminal->fd);
 }
 
-int terminal_is_with_main(const struct engine *engine)
+int terminal_is_with_main(pid_t main_child)
 {
-    return engine->main_child.pid > 0 && getpgid(engine->main_child.pid) == getpgrp();
+    return main_child > 0 && getpgid(main_child) == getpgrp();
 }
 
 static int was_continued(pid_t pid)
@@ -77,18 +77,20 @@ static int was_continued(pid_t pid)
 }
 
 /* CONT comes from the shell, as from anybody. Where it is forwarded late, after the next Ctrl-Z, it undoes that. */
-int terminal_has_told_main(const struct engine *engine, const struct signalfd_siginfo *record)
+int terminal_has_told_main(pid_t main_child, const struct signalfd_siginfo *record)
 {
-    if (leads_session() || !terminal_is_with_main(engine))
+    if (leads_session() || !terminal_is_with_main(main_child))
         return 0;
-    if (record->ssi_signo == SIGCONT && was_continued(engine->main_child.pid))
+    if (record->ssi_signo == SIGCONT && was_continued(main_child))
         return 1;
     return record->ssi_code == SI_KERNEL && (sent_by_terminals & SIGNAL_BIT(record->ssi_signo));
 }
 
-void terminal_suspend(struct engine *engine)
+void terminal_suspend(const struct origin *origin, struct log *log)
 {
-    log_line(&engine->log, LOG_LEVEL_TRACE, "suspending");
+    if (origin->is_init)
+        return;
+    log_line(log, LOG_LEVEL_TRACE, "suspending");
     kill(getpid(), SIGSTOP);
 }
 
@@ -98,33 +100,30 @@ static int is_empty(pid_t group)
 }
 
 /* There is no shell that could let COMMAND go on. It gets the foreground if that is nobody's, so that it can read. */
-static void let_go_on(const struct engine *engine)
+static void let_go_on(const struct terminal *terminal, pid_t main_child)
 {
-    const pid_t foreground = tcgetpgrp(engine->terminal.fd);
+    const pid_t foreground = tcgetpgrp(terminal->fd);
 
-    if (foreground != engine->main_child.pid && foreground != getpgrp() && !is_empty(foreground))
+    if (foreground != main_child && foreground != getpgrp() && !is_empty(foreground))
         return;
-    if (tcsetpgrp(engine->terminal.fd, engine->main_child.pid) == 0)
-        kill(-engine->main_child.pid, SIGCONT);
+    if (tcsetpgrp(terminal->fd, main_child) == 0)
+        kill(-main_child, SIGCONT);
 }
 
 /* A STOP may come from somebody who watches COMMAND; it concerns the shell when it keeps that from its terminal. */
-void terminal_main_stopped(struct engine *engine)
+int terminal_main_stopped(const struct terminal *terminal, pid_t main_child)
 {
-    siginfo_t child;
+    siginfo_t child = { .si_pid = 0 };
 
-    if (engine->terminal.fd < 0 || engine->main_child.pid == 0)
-        return;
-    child.si_pid = 0;
-    if (waitid(P_PID, (id_t)engine->main_child.pid, &child, WSTOPPED | WNOHANG) != 0 || child.si_pid == 0)
-        return;
-    if (!leads_session()) {
-        if (!engine->origin.is_init
-            && (child.si_status != SIGSTOP || main_has_foreground(engine, engine->main_child.pid)))
-            terminal_suspend(engine);
-    } else if (child.si_status != SIGSTOP) {
-        let_go_on(engine);
-    }
+    if (terminal->fd < 0 || main_child == 0)
+        return 0;
+    if (waitid(P_PID, (id_t)main_child, &child, WSTOPPED | WNOHANG) != 0 || child.si_pid == 0)
+        return 0;
+    if (!leads_session())
+        return child.si_status != SIGSTOP || main_has_foreground(terminal, main_child);
+    if (child.si_status != SIGSTOP)
+        let_go_on(terminal, main_child);
+    return 0;
 }
 
 /* Dead by the signal, or with the code that a shell and others end with because of it. */
@@ -135,25 +134,25 @@ static int is_interrupted(int status)
     return number == SIGINT || number == SIGQUIT;
 }
 
-int terminal_main_ended(const struct engine *engine, pid_t pid, int status)
+int terminal_main_ended(const struct terminal *terminal, pid_t main_child, int status)
 {
     int had_foreground;
 
-    if (engine->terminal.fd < 0)
+    if (terminal->fd < 0)
         return 0;
-    had_foreground = main_has_foreground(engine, pid);
-    terminal_take_back(engine);
+    had_foreground = main_has_foreground(terminal, main_child);
+    terminal_take_back(terminal);
     return had_foreground && is_interrupted(status);
 }
 
 /* A session without a shell is ours alone; a shell's is left to those who live. A group outside cannot be named. */
-void terminal_take_back(const struct engine *engine)
+void terminal_take_back(const struct terminal *terminal)
 {
     pid_t foreground;
 
-    if (engine->terminal.fd < 0)
+    if (terminal->fd < 0)
         return;
-    foreground = tcgetpgrp(engine->terminal.fd);
+    foreground = tcgetpgrp(terminal->fd);
     if (foreground != getpgrp() && (leads_session() || is_empty(foreground)))
-        tcsetpgrp(engine->terminal.fd, getpgrp());
+        tcsetpgrp(terminal->fd, getpgrp());
 }

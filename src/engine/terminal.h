@@ -16,33 +16,33 @@
 #include "engine/engine.h"
 
 /* Opens the controlling terminal, if there is one. */
-void terminal_find(struct engine *engine);
+void terminal_find(struct terminal *terminal);
 
 /* True when a new main child stays in reaper-lua's own process group. */
-int terminal_shares_group(const struct engine *engine);
+int terminal_shares_group(const struct terminal *terminal);
 
 /* The terminal whose foreground the group of a new main child is to get, or -1 when it is not the engine's to give. */
-int terminal_to_give(const struct engine *engine);
+int terminal_to_give(const struct terminal *terminal);
 
 /* True when the living main child is in reaper-lua's own process group. */
-int terminal_is_with_main(const struct engine *engine);
+int terminal_is_with_main(pid_t main_child);
 
 /* True when the terminal, or CONT the shell, has sent this to our whole group: the main child has got it by itself. */
-int terminal_has_told_main(const struct engine *engine, const struct signalfd_siginfo *record);
+int terminal_has_told_main(pid_t main_child, const struct signalfd_siginfo *record);
 
-/* A child was stopped, perhaps the main child: the job stops with it, or it has to go on. */
-void terminal_main_stopped(struct engine *engine);
+/* A child was stopped, perhaps the main child: it has to go on, or the whole job stops with it. True for the job. */
+int terminal_main_stopped(const struct terminal *terminal, pid_t main_child);
 
-/* Stops the engine itself, until SIGCONT. */
-void terminal_suspend(struct engine *engine);
+/* Stops the engine itself, until SIGCONT. Process 1 cannot be stopped by its own kind. */
+void terminal_suspend(const struct origin *origin, struct log *log);
 
 /*
- * The main child `pid` has ended: what it had of the terminal comes back. True when it was ended by the user, with
- * Ctrl-C or Ctrl-\ in the foreground.
+ * The main child has ended: what it had of the terminal comes back. True when it was ended by the user, with Ctrl-C or
+ * Ctrl-\ in the foreground.
  */
-int terminal_main_ended(const struct engine *engine, pid_t pid, int status);
+int terminal_main_ended(const struct terminal *terminal, pid_t main_child, int status);
 
 /* The foreground comes back to our own group where nobody else needs it. */
-void terminal_take_back(const struct engine *engine);
+void terminal_take_back(const struct terminal *terminal);
 
 #endif

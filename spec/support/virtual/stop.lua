@@ -1,4 +1,4 @@
--- Of the model of the engine: from the first TERM to the exit code (src/engine/stop.c).
+-- Of the model of the engine: from the first TERM to the exit code (src/engine/life.c, stop.c, leave.c).
 
 local core = require "spec.support.virtual.core"
 local event = require "spec.support.virtual.event"

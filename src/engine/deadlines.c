@@ -1,0 +1,114 @@
+#include "engine/deadlines.h"
+
+#include <stddef.h>
+
+#include "engine/forward.h"
+#include "engine/handover.h"
+#include "engine/leave.h"
+#include "engine/life.h"
+#include "engine/questions.h"
+#include "engine/reap.h"
+#include "engine/scripts.h"
+
+/* What is due at some time. */
+struct deadline {
+    size_t at;                                    /* where the time stands in struct engine; NEVER: there is none */
+    int64_t (*time)(const struct engine *engine); /* or what tells it */
+    void (*action)(struct engine *engine);        /* NULL: it is enough that there is a turn */
+    int stays;                                    /* the time stays as it is: what is done at that time sets it anew */
+};
+
+static void look_again(struct engine *engine)
+{
+    engine->life.something_died = 1;
+}
+
+static void look_at_script(struct engine *engine)
+{
+    scripts_look(engine, &engine->scripts.current);
+}
+
+static void look_at_candidate(struct engine *engine)
+{
+    scripts_look(engine, &engine->scripts.candidate);
+}
+
+static void hand_over_to_script(struct engine *engine)
+{
+    handover_step(engine, &engine->scripts.current);
+}
+
+static void hand_over_to_candidate(struct engine *engine)
+{
+    handover_step(engine, &engine->scripts.candidate);
+}
+
+#define AT(field) .at = offsetof(struct engine, field)
+
+static const struct deadline deadlines[] = {
+    { AT(reaper.sweep_at), .action = reap_sweep },
+    { AT(remains.check_at), .action = look_again },
+    { AT(reaper.ends_at) },
+    { .time = questions_deadline, .action = questions_expire },
+    { AT(main_child.retry_at), .action = life_start_main },
+    { AT(main_child.start.due), .action = forward_look, .stays = 1 },
+    { AT(scripts.start_at), .action = scripts_start_again },
+    { AT(dismissed.deadline), .action = leave_dismissed_overdue },
+    { AT(scripts.take_up_at), .action = scripts_promoted },
+    { AT(life.deadline), .action = life_deadline },
+    { AT(scripts.current.look_at), .action = look_at_script },
+    { AT(scripts.candidate.look_at), .action = look_at_candidate },
+    { AT(scripts.current.channel.again_at), .action = hand_over_to_script },
+    { AT(scripts.candidate.channel.again_at), .action = hand_over_to_candidate },
+    { AT(scripts.current.shut_at), .stays = 1 },
+    { AT(scripts.candidate.shut_at), .stays = 1 },
+};
+
+enum { DEADLINES = sizeof deadlines / sizeof *deadlines };
+
+static int64_t *place_of(struct engine *engine, const struct deadline *deadline)
+{
+    return (int64_t *)(void *)((char *)engine + deadline->at);
+}
+
+static int64_t time_of(const struct engine *engine, const struct deadline *deadline)
+{
+    return deadline->time ? deadline->time(engine) : *place_of((struct engine *)engine, deadline);
+}
+
+void deadlines_clear(struct engine *engine)
+{
+    for (size_t i = 0; i < DEADLINES; i++)
+        if (!deadlines[i].time)
+            *place_of(engine, &deadlines[i]) = NEVER;
+}
+
+static int64_t sooner(int64_t left, int64_t right)
+{
+    return left < right ? left : right;
+}
+
+int64_t deadlines_next(const struct engine *engine)
+{
+    int64_t next = engine->life.something_died ? 0 : NEVER;
+
+    for (size_t i = 0; i < DEADLINES; i++)
+        next = sooner(next, time_of(engine, &deadlines[i]));
+    return next;
+}
+
+void deadlines_expire(struct engine *engine)
+{
+    const int64_t now = clock_now();
+
+    for (size_t i = 0; i < DEADLINES; i++) {
+        const struct deadline *const deadline = &deadlines[i];
+
+        if (time_of(engine, deadline) > now)
+            continue;
+        if (!deadline->time && !deadline->stays)
+            *place_of(engine, deadline) = NEVER;
+        if (deadline->action)
+            deadline->action(engine);
+    }
+}
