@@ -124,7 +124,7 @@ build/spec-%: spec/support/%.c Makefile | build
 
 # What tries the journal alone. Its threads run under ThreadSanitizer, which does not know fences: the loads and stores
 # beside them are atomic, and order suffices.
-JOURNAL = src/common/journal.c src/engine/journal_writer.c
+JOURNAL = src/common/journal.c src/engine/journal_writer.c src/engine/late_events.c
 JOURNAL_FILES = $(JOURNAL) $(JOURNAL:.c=.h) src/common/messages.h spec/support/journal_check.h
 JOURNAL_FLAGS = -O2 -static
 

@@ -17,8 +17,10 @@ local ERRNOS = {
   getcwd = { "ENOENT", "ENOMEM" },
   getdents64 = { "ENOMEM", "ENOENT" },
   getrandom = { "ENOSYS", "EAGAIN" },
+  eventfd2 = { "EMFILE", "ENFILE", "ENOMEM" },
   ioctl = { "ENOTTY", "EINVAL", "EIO" },
   kill = { "EPERM", { "ESRCH", "^kill%(N" } }, -- of -1 it says that nobody is left
+  madvise = { "ENOMEM", "EFAULT", "EINVAL", "EPERM" },
   memfd_create = { "ENOSYS", "EMFILE", "ENOMEM" },
   mmap = { "ENOMEM" },
   mprotect = { "ENOMEM" },
@@ -44,7 +46,7 @@ local ERRNOS = {
   vfork = { "EAGAIN", "ENOMEM" },
   wait4 = { "EINTR", "ECHILD" },
   waitid = { "EINTR", "ECHILD" },
-  write = { "EAGAIN", "EPIPE", "ENOSPC", "EINTR", "EIO" },
+  write = { { "EAGAIN", "^write%(N<[^a]" }, "EPIPE", "ENOSPC", "EINTR", "EIO" }, -- an eventfd is readable then,
 }
 
 -- A call that nobody has thought of.

@@ -17,6 +17,8 @@ local NEEDED = {
   { "^pipe2%(", 'cannot make a process for "/bin/sh": ' },
   { "^socketpair%(", "cannot start the script process: " },
   { "^fcntl%(.*socket", "cannot start the script process: " },
+  { "^eventfd2%(", "cannot start the script process: " },
+  { "^madvise%(", "cannot start the script process: " },
   { "^mmap%(", "cannot start the script process: " },
   { "^clone%(", "cannot start the script process: " },
 }

@@ -91,7 +91,7 @@ static inline int account_is_right(struct account *account, const struct journal
             account->appended++;
     }
     account->seen = writer->seen;
-    return account->attempts == account->appended + account->counted + writer->dropped + writer->late_count
+    return account->attempts == account->appended + account->counted + writer->dropped + writer->late.count
            && account->counted + writer->dropped == writer->dropped_ever
            && writer->written - writer->seen <= journal->slots - JOURNAL_MARGIN + 1
            && writer->released <= writer->seen * sizeof(struct event)

@@ -240,7 +240,7 @@ static void finish(struct race *race, struct reader *reader)
     for (int i = 0; i < 20000; i++) {
         journal_look(writer);
         journal_wake(writer);
-        if (writer->dropped == 0 && writer->late_count == 0 && journal_unread(writer) == 0)
+        if (writer->dropped == 0 && writer->late.count == 0 && journal_unread(writer) == 0)
             break;
         usleep(1000);
     }

@@ -227,7 +227,7 @@ static void no_page_for_children(struct trial *trial)
         continue;
     for (int i = 0; i < 99; i++)
         NEED(!try_event(trial, MUST_KEEP), "event %llu is not refused, %llu", trial->written, 0);
-    NEED(trial->writer.late_count == 100, "%llu are remembered of %llu", trial->writer.late_count, 100);
+    NEED(trial->writer.late.count == 100, "%llu are remembered of %llu", trial->writer.late.count, 100);
     pages_left = SIZE_MAX;
     journal_look(&trial->writer);
     read_all(trial);

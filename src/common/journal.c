@@ -103,7 +103,7 @@ static uint64_t position_of(const struct journal_view *view)
     return atomic_load_explicit(&reader_of(view)->read, memory_order_relaxed);
 }
 
-static int may_read(const struct journal_view *view)
+int journal_is_mine(const struct journal_view *view)
 {
     return atomic_load_explicit(&view->journal->facts->reader, memory_order_acquire) == view->pid;
 }
@@ -127,7 +127,7 @@ static int read_next(struct journal_view *view, struct event *event)
     const uint64_t end = written(view);
     uint64_t position;
 
-    if (!may_read(view))
+    if (!journal_is_mine(view))
         return 0;
     if (view->skipped > 0) {
         overflow_event(view, event);
@@ -238,14 +238,14 @@ int journal_is_readable(const struct journal_view *view)
     if (journal_has_messages(view))
         return 1;
     if (view->reading == JOURNAL_READS)
-        return may_read(view) && (view->skipped > 0 || position_of(view) < end);
+        return journal_is_mine(view) && (view->skipped > 0 || position_of(view) < end);
     return view->ahead < end;
 }
 
 int journal_is_to_look(struct journal_view *view)
 {
     const uint32_t asks = atomic_load_explicit(&view->journal->facts->asks, memory_order_seq_cst);
-    const int is_asked = view->reading == JOURNAL_READS && asks != view->answered && may_read(view);
+    const int is_asked = view->reading == JOURNAL_READS && asks != view->answered && journal_is_mine(view);
 
     if (is_asked)
         view->answered = asks;

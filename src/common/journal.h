@@ -98,6 +98,9 @@ void journal_view(struct journal_view *view, struct journal *journal, unsigned i
  */
 int journal_read(struct journal_view *view, struct event *event);
 
+/* True until another process reads in its place. */
+int journal_is_mine(const struct journal_view *view);
+
 /* True when journal_read would give one, or a message waits in the socket. */
 int journal_is_readable(const struct journal_view *view);
 

@@ -60,6 +60,7 @@ static const struct deadline deadlines[] = {
     { AT(scripts.candidate.look_at), .action = look_at_candidate },
     { AT(scripts.current.channel.again_at), .action = hand_over_to_script },
     { AT(scripts.candidate.channel.again_at), .action = hand_over_to_candidate },
+    { AT(journal.again_at) },
     { AT(scripts.current.shut_at), .stays = 1 },
     { AT(scripts.candidate.shut_at), .stays = 1 },
 };

@@ -2,24 +2,21 @@
 #include "engine/journal_writer.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "common/clock.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* <linux/mman.h>, from Linux 5.14 on */
 #endif
 
+static const int64_t wake_again_after = 10 * MILLISECOND;
+
 enum {
-    LATE_MAX = 65536,      /* events that are remembered beyond the ring */
     GIVE_BACK = 64 * 1024, /* bytes at a time, where much is unread */
     MUCH = 512,            /* events: some 92 kB */
-};
-
-struct late_event {
-    struct late_event *next;
-    struct event event;
 };
 
 /* ---- Room. ---- */
@@ -27,9 +24,9 @@ struct late_event {
 /* Where memory is refused, a write would be a SIGBUS, or would wait in a memory cgroup that kills nobody. */
 static int populate(void *pages, size_t size)
 {
-    if (madvise(pages, size, MADV_POPULATE_WRITE) != 0 && errno != EINVAL) /* a kernel that does not know it */
-        return -1;
-    return 0;
+    if (madvise(pages, size, MADV_POPULATE_WRITE) == 0)
+        return 0;
+    return errno == ENOMEM || errno == EFAULT || errno == EAGAIN ? -1 : 0; /* another: the kernel does not know it */
 }
 
 int journal_begin(struct journal_writer *writer)
@@ -37,6 +34,7 @@ int journal_begin(struct journal_writer *writer)
     memset(writer, 0, sizeof *writer);
     writer->holder = -1;
     writer->asked_at = UINT64_MAX;
+    writer->again_at = NEVER;
     if (journal_open(&writer->journal) != 0)
         return -1;
     if (populate(writer->journal.facts, 2 * journal_page_size()) != 0) {
@@ -49,12 +47,8 @@ int journal_begin(struct journal_writer *writer)
 
 void journal_end(struct journal_writer *writer)
 {
-    while (writer->first_late) {
-        struct late_event *const late = writer->first_late;
-
-        writer->first_late = late->next;
-        free(late);
-    }
+    while (writer->late.first)
+        late_events_drop(&writer->late);
     journal_close(&writer->journal);
 }
 
@@ -89,7 +83,7 @@ static uint64_t oldest_needed(const struct journal_writer *writer)
 static int has_room(const struct journal_writer *writer, enum journal_priority priority)
 {
     const uint32_t slots = writer->journal.slots;
-    const uint64_t most = slots - (priority == MAY_DROP ? slots / JOURNAL_RESERVE : JOURNAL_MARGIN);
+    const uint64_t most = slots - (priority != MUST_KEEP ? slots / JOURNAL_RESERVE : JOURNAL_MARGIN);
 
     return writer->written - oldest_needed(writer) < most;
 }
@@ -163,34 +157,15 @@ static void drop(struct journal_writer *writer)
     writer->dropped_ever++;
 }
 
-static int remember(struct journal_writer *writer, const struct event *event)
-{
-    struct late_event *const late = writer->late_count < LATE_MAX ? malloc(sizeof *late) : NULL;
-
-    if (!late)
-        return -1;
-    late->next = NULL;
-    late->event = *event;
-    if (writer->first_late)
-        writer->last_late->next = late;
-    else
-        writer->first_late = late;
-    writer->last_late = late;
-    writer->late_count++;
-    return 0;
-}
-
 /* 0 when nothing is left that came earlier. */
 static int append_late(struct journal_writer *writer)
 {
-    while (writer->first_late) {
-        struct late_event *const late = writer->first_late;
+    const struct event *event;
 
-        if (!has_room(writer, MUST_KEEP) || append(writer, &late->event) < 0)
+    while ((event = late_events_first(&writer->late))) {
+        if (!has_room(writer, MUST_KEEP) || append(writer, event) < 0)
             return -1;
-        writer->first_late = late->next;
-        writer->late_count--;
-        free(late);
+        late_events_drop(&writer->late);
         wake_later(writer, JOURNAL_ASLEEP);
     }
     return 0;
@@ -202,7 +177,7 @@ static int64_t try_to_append(struct journal_writer *writer, const struct event *
     look_at(writer, writer->reader);
     if (append_late(writer) != 0 || !has_room(writer, priority))
         return -1;
-    if (tell_dropped(writer) != 0 && priority == MAY_DROP)
+    if (tell_dropped(writer) != 0 && priority != MUST_KEEP)
         return -1;
     return append(writer, event);
 }
@@ -211,9 +186,10 @@ int64_t journal_write(struct journal_writer *writer, const struct event *event, 
 {
     const int64_t position = try_to_append(writer, event, priority);
 
-    if (position < 0 && (priority == MAY_DROP || remember(writer, event) != 0))
+    if (position < 0 && (priority != MUST_KEEP || late_events_add(&writer->late, event) != 0))
         drop(writer);
-    wake_later(writer, JOURNAL_ASLEEP);
+    if (priority != UNHEARD)
+        wake_later(writer, JOURNAL_ASLEEP);
     return position;
 }
 
@@ -227,27 +203,35 @@ int64_t journal_ask(struct journal_writer *writer, const struct event *event)
 
 /* ---- The reader. ---- */
 
-static void wake(struct journal_writer *writer, unsigned index)
+/* 0, or -1 when it could not be done. */
+static int wake(struct journal_writer *writer, unsigned index)
 {
     static const uint64_t one = 1;
     _Atomic uint32_t *const sleep = &writer->journal.page->reader[index].sleep;
     const uint32_t depth = atomic_load_explicit(sleep, memory_order_seq_cst);
 
     if (depth != JOURNAL_ASLEEP && (depth != JOURNAL_NAPPING || writer->wakes != JOURNAL_NAPPING))
-        return;
+        return 0;
     atomic_store_explicit(sleep, JOURNAL_AWAKE, memory_order_seq_cst);
-    if (write(writer->journal.wake_fd[index], &one, sizeof one) < 0)
-        return; /* it is readable already */
+    if (write(writer->journal.wake_fd[index], &one, sizeof one) >= 0 || errno == EAGAIN) /* readable already */
+        return 0;
+    atomic_store_explicit(sleep, depth, memory_order_seq_cst);
+    return -1;
 }
 
 void journal_wake(struct journal_writer *writer)
 {
+    int failed;
+
     if (writer->wakes == JOURNAL_AWAKE)
         return;
-    wake(writer, writer->reader);
+    failed = wake(writer, writer->reader);
     if (writer->holder >= 0 && (unsigned)writer->holder != writer->reader)
-        wake(writer, (unsigned)writer->holder);
-    writer->wakes = JOURNAL_AWAKE;
+        failed |= wake(writer, (unsigned)writer->holder);
+    if (failed)
+        writer->again_at = clock_after(wake_again_after);
+    else
+        writer->wakes = JOURNAL_AWAKE;
 }
 
 /* In one piece or two: the ring may turn in between. What is removed reads as zeros. */
@@ -291,7 +275,7 @@ void journal_look(struct journal_writer *writer)
 /* Enough that it is worth a wake-up when it has been read. */
 static int is_worth_a_look(const struct journal_writer *writer)
 {
-    return writer->dropped > 0 || writer->first_late || journal_unread(writer) >= MUCH;
+    return writer->dropped > 0 || writer->late.first || journal_unread(writer) >= MUCH;
 }
 
 void journal_rest(struct journal_writer *writer)

@@ -7,13 +7,13 @@
 #define REAPER_ENGINE_JOURNAL_WRITER_H
 
 #include "common/journal.h"
+#include "engine/late_events.h"
 
 enum journal_priority {
+    UNHEARD,   /* an orphan's death that nobody listens to yet: as the next one, and it wakes nobody */
     MAY_DROP,  /* an orphan's death: not in the last ninth of the ring */
     MUST_KEEP, /* what somebody waits for: beyond the ring it is remembered until there is room */
 };
-
-struct late_event;
 
 struct journal_writer {
     struct journal journal;
@@ -26,8 +26,8 @@ struct journal_writer {
     uint64_t asked_at;          /* `seen` when ORDER_LOOK was asked for last */
     uint32_t orders;            /* as many had been sent when they were read last */
     enum journal_sleep wakes;   /* readers that sleep less deeply than this are to be woken; JOURNAL_AWAKE: none */
-    struct late_event *first_late, *last_late; /* those for which there was no room */
-    size_t late_count;
+    int64_t again_at;           /* a reader could not be woken: when to try again; NEVER */
+    struct late_events late;    /* those for which there was no room */
 };
 
 /* Maps it, empty. 0, or -1 with errno. */

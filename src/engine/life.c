@@ -242,14 +242,9 @@ void life_main_ended(struct engine *engine, struct event *event)
 
 void life_main_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
 {
-    struct event event = question->event;
-
+    (void)question;
     (void)answer;
     (void)number;
-    /* Nobody was there to be asked in time: the next script process is told of the death, at least. */
-    event.question = 0;
-    if (engine->scripts.current.state != SLOT_READY)
-        scripts_put_spawned(engine, &event);
     if (engine->main_child.pid == 0)
         life_stop(engine, "main");
 }

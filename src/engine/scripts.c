@@ -498,10 +498,12 @@ void scripts_read_orders(struct engine *engine, enum orders_amount amount)
 
 void scripts_put_orphan(struct engine *engine, const struct event *event)
 {
-    /* A program may ask later for what it has not been told. */
-    if (engine->scripts.current.hooks & HOOK_REAP || engine->life.state == ENGINE_LOADING
-        || (engine_has_program(engine) && !engine->scripts.current.channel.shut))
+    const int is_heard = engine->scripts.current.hooks & HOOK_REAP || engine->life.state == ENGINE_LOADING;
+
+    if (is_heard)
         journal_write(&engine->journal, event, MAY_DROP);
+    else if (engine_has_program(engine) && !engine->scripts.current.channel.shut) /* it may ask for it later */
+        journal_write(&engine->journal, event, UNHEARD);
 }
 
 void scripts_put_spawned(struct engine *engine, const struct event *event)

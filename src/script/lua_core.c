@@ -21,6 +21,7 @@ static const luaL_Reg functions[] = {
     { "request", core_request },
     { "want_info", core_want_info },
     { "read_deaths", core_read_deaths },
+    { "has_read_all", core_has_read_all },
     { "spawn", core_spawn },
     { "find_user", core_find_user },
     { "kill", core_kill },

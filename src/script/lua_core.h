@@ -22,7 +22,9 @@ int core_is_connected(lua_State *L);
 int core_request(lua_State *L);
 int core_want_info(lua_State *L);
 int core_read_deaths(lua_State *L);
+int core_has_read_all(lua_State *L);
 int core_read_deaths(lua_State *L);
+int core_has_read_all(lua_State *L);
 
 /* lua_poll.c */
 int core_poll(lua_State *L);

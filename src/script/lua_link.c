@@ -127,6 +127,21 @@ int core_next(lua_State *L)
     return 1 + push_values(L, script, &link->current.event);
 }
 
+/*
+ * core.has_read_all(): whether all that stands in the journal has been read; nil when this process does not read any
+ * more, because another one has taken its place.
+ */
+int core_has_read_all(lua_State *L)
+{
+    const struct link *const link = &script_of(L)->link;
+
+    if (!link_is_connected(link) || !journal_is_mine(&link->view))
+        lua_pushnil(L);
+    else
+        lua_pushboolean(L, !link_has_something(link));
+    return 1;
+}
+
 /* core.read_deaths(boolean): whether a program listens to deaths; until it does, they stay in the journal. */
 int core_read_deaths(lua_State *L)
 {

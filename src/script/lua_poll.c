@@ -242,6 +242,7 @@ void script_watch_link(struct script *script)
 {
     if (script->timer_fd < 0 || !link_is_connected(&script->link))
         return;
+    read_away(script->link.journal.wake_fd[script->link.view.index]); /* for what has been read since */
     journal_sleep(&script->link.view, JOURNAL_ASLEEP);
     if (link_has_something(&script->link))
         script_set_timer(script, 0);

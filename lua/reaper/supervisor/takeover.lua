@@ -99,9 +99,11 @@ local function expect_ends(group, due)
       service:ended(status, rusage)
     end
   end)
-  local is_heard = core.request(core.ORDER_STATS) -- all that came before its reply has been read then
-  timers.add(0, function()
-    if not is_heard then -- this script process has been replaced already: what it does not get, the next one does
+  local function give_up()
+    local has_read_all = core.has_read_all()
+    if has_read_all == false then
+      return timers.add(0, give_up)
+    elseif has_read_all == nil then -- this script process has been replaced: what it does not get, the next one does
       return
     end
     stop()
@@ -115,7 +117,8 @@ local function expect_ends(group, due)
       service:was_not_started()
     end
     group:schedule()
-  end)
+  end
+  timers.add(0, give_up)
 end
 
 local function note_due(due, service, known)

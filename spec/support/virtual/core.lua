@@ -120,6 +120,13 @@ end
 
 function silent.read_deaths() end
 
+function silent.has_read_all(process)
+  if process.engine.reader ~= process then
+    return nil
+  end
+  return not process.inbox[1] and not process.queue[1] and not core.has_event(process)
+end
+
 function silent.want_info(process, wants)
   process.ignores_info = not wants
 end
