@@ -199,7 +199,7 @@ static int look_ahead(struct journal_view *view, struct event *event)
 {
     const uint64_t read = position_of(view);
 
-    if (view->ahead < read)
+    if (view->reading == JOURNAL_KEEPS && view->ahead < read)
         view->ahead = read;
     while (copy_ahead(view, event)) {
         atomic_store_explicit(&reader_of(view)->ahead, view->ahead, memory_order_release);
@@ -212,6 +212,7 @@ static int look_ahead(struct journal_view *view, struct event *event)
         if (view->reading == JOURNAL_KEEPS && event->kind != EVENT_REAP && event->kind != EVENT_OVERFLOW)
             return 1;
     }
+    atomic_store_explicit(&reader_of(view)->ahead, view->ahead, memory_order_release);
     return 0;
 }
 

@@ -62,6 +62,9 @@ static void look_at(struct journal_writer *writer, unsigned index)
         atomic_compare_exchange_strong(position, &read, writer->seen);
     else if (read > writer->seen && index == writer->reader)
         writer->seen = read;
+    if (writer->holder == (int)writer->reader
+        && atomic_load_explicit(&writer->journal.page->reader[index].ahead, memory_order_acquire) >= writer->given)
+        writer->holder = -1; /* it has looked at all that the one before it had read */
 }
 
 /*
@@ -203,19 +206,27 @@ int64_t journal_ask(struct journal_writer *writer, const struct event *event)
 
 /* ---- The reader. ---- */
 
+/* True when it has dealt with all that stands there, or has looked at it. */
+static int is_through(const struct journal_writer *writer, const struct journal_reader *reader)
+{
+    return atomic_load_explicit(&reader->read, memory_order_acquire) == writer->written
+           || atomic_load_explicit(&reader->ahead, memory_order_acquire) == writer->written;
+}
+
 /* 0, or -1 when it could not be done. */
 static int wake(struct journal_writer *writer, unsigned index)
 {
     static const uint64_t one = 1;
-    _Atomic uint32_t *const sleep = &writer->journal.page->reader[index].sleep;
-    const uint32_t depth = atomic_load_explicit(sleep, memory_order_seq_cst);
+    struct journal_reader *const reader = &writer->journal.page->reader[index];
+    const uint32_t depth = atomic_load_explicit(&reader->sleep, memory_order_seq_cst);
 
-    if (depth != JOURNAL_ASLEEP && (depth != JOURNAL_NAPPING || writer->wakes != JOURNAL_NAPPING))
+    if ((depth != JOURNAL_ASLEEP && (depth != JOURNAL_NAPPING || writer->wakes != JOURNAL_NAPPING))
+        || is_through(writer, reader))
         return 0;
-    atomic_store_explicit(sleep, JOURNAL_AWAKE, memory_order_seq_cst);
+    atomic_store_explicit(&reader->sleep, JOURNAL_AWAKE, memory_order_seq_cst);
     if (write(writer->journal.wake_fd[index], &one, sizeof one) >= 0 || errno == EAGAIN) /* readable already */
         return 0;
-    atomic_store_explicit(sleep, depth, memory_order_seq_cst);
+    atomic_store_explicit(&reader->sleep, depth, memory_order_seq_cst);
     return -1;
 }
 
@@ -344,8 +355,7 @@ void journal_give(struct journal_writer *writer, unsigned index, pid_t pid)
 {
     look_at(writer, writer->reader);
     writer->reader = index;
-    if (pid != 0 && writer->holder == (int)index)
-        writer->holder = -1;
+    writer->given = writer->seen;
     if (pid != 0)
         atomic_store(&writer->journal.page->reader[index].read, writer->seen);
     atomic_store(&writer->journal.facts->reader, pid);

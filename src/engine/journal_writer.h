@@ -19,6 +19,7 @@ struct journal_writer {
     struct journal journal;
     unsigned reader;            /* the index of the reader that counts */
     int holder;                 /* the index of one that looks ahead, for which events are held; -1: there is none */
+    uint64_t given;             /* where the reader has begun */
     uint64_t written, seen;     /* positions; what the reader says is clamped between the last `seen` and `written` */
     uint64_t ensured, released; /* bytes from the beginning: there are pages for, and given back until */
     uint64_t dropped;           /* not yet told */
@@ -73,7 +74,10 @@ void journal_sent(struct journal_writer *writer, unsigned index);
 /* A new process is to be the reader with that index: of its messages, none has been sent. */
 void journal_prepare(struct journal_writer *writer, unsigned index);
 
-/* Until `index` reads (journal_give), events that it has not looked at yet are held for it, within half the ring. */
+/*
+ * Events that the reader with that index has not looked at yet are held for it, within half the ring: until it reads,
+ * and has looked at what the one before it had read. -1: for nobody.
+ */
 void journal_hold(struct journal_writer *writer, int index);
 
 /* From now on the process `pid` reads, with that index, from where the last one has stopped. 0: nobody does. */

@@ -396,6 +396,8 @@ static void script_lost(struct engine *engine, const char *how)
     if (slot->ready_at && clock_now() - slot->ready_at > stable_after)
         engine->scripts.delay = 0;
     engine->scripts.take_up_at = NEVER; /* it may have waited for its predecessor: its successor does not */
+    if (engine->journal.holder == (int)slot->index)
+        journal_hold(&engine->journal, -1);
     forget_slot(slot);
     questions_script_lost(engine, 1);
     if (engine->life.state == ENGINE_LOADING) {

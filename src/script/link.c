@@ -28,6 +28,7 @@ static void drop(struct message *message)
         if (message->fds[i] >= 0)
             close(message->fds[i]);
     message->fd_count = 0;
+    message->event.kind = EVENT_NONE;
 }
 
 void link_close(struct link *link)
@@ -172,6 +173,12 @@ static void take_first(struct link *link)
         link->view.reading = JOURNAL_READS;
 }
 
+/* The ends that were delivered to the old script process are this one's to know before it begins, too. */
+static int is_start(const struct link *link)
+{
+    return link->first->event.kind == EVENT_START && link->view.reading == JOURNAL_LOOKS_AHEAD;
+}
+
 /* The engine may sleep for long, and the memory of what has been read waits for it. */
 static void answer_look(struct link *link)
 {
@@ -191,11 +198,11 @@ int link_next(struct link *link)
     }
     if (!link->first)
         receive_sent(link);
-    if (link->first) {
-        take_first(link);
-        return 1;
-    }
     drop(&link->current);
+    if (link->first && (!is_start(link) || !journal_read(&link->view, &link->current.event)))
+        take_first(link);
+    if (link->current.event.kind != EVENT_NONE)
+        return 1;
     if (journal_read(&link->view, &link->current.event)) {
         link->dealt++;
         return 1;
