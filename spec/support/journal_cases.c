@@ -200,12 +200,15 @@ static void lets_go(struct trial *trial)
 /* A reader is read on by one with the other index, and what the old one had begun with is the one it died in. */
 static void is_handed_over(struct trial *trial)
 {
+    struct event event;
+
     append_many(trial, 10);
     read_many(trial, 3);
     NEED(journal_is_read(&trial->writer, 2) && !journal_is_read(&trial->writer, 3), "%llu %llu", 0, 0);
     NEED(journal_died_in(&trial->writer, 2) && !journal_died_in(&trial->writer, 1), "%llu %llu", 0, 0);
     journal_give(&trial->writer, 0, 0);
-    NEED(!journal_is_readable(&trial->reader), "%llu %llu", 0, 0);
+    NEED(!journal_is_readable(&trial->reader), "readable: %llu %llu", 0, 0);
+    NEED(!journal_read(&trial->reader, &event), "read by one that may not: %llu %llu", (uint64_t)event.number, 0);
     journal_prepare(&trial->writer, 1);
     view_here(&trial->reader, &trial->writer.journal, 1, getpid());
     journal_give(&trial->writer, 1, getpid());
