@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -153,26 +154,25 @@ void signals_restore(const struct inherited_signals *inherited)
     signals_set_mask(inherited->mask, NULL);
 }
 
-int signals_fd(int flags)
+int signals_fd(void)
 {
     const signal_set all = ~UINT64_C(0);
 
-    return (int)syscall(SYS_signalfd4, -1, &all, sizeof all, flags | SFD_CLOEXEC);
+    return (int)syscall(SYS_signalfd4, -1, &all, sizeof all, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record)
+int signal_pass_on(int pid, int number, const siginfo_t *record)
 {
     siginfo_t info;
 
-    if (!record || record->ssi_code != SI_QUEUE || pid < 0)
+    if (!record || record->si_code != SI_QUEUE || pid < 0)
         return kill(pid, number);
     memset(&info, 0, sizeof info);
     info.si_signo = number;
     info.si_code = SI_QUEUE;
     info.si_pid = getpid();
     info.si_uid = getuid();
-    info.si_value.sival_ptr =
-        (void *)(uintptr_t)record->ssi_ptr; /* NOLINT(*-no-int-to-ptr): the value is only passed on */
+    info.si_value = record->si_value;
     if (syscall(SYS_rt_sigqueueinfo, pid, number, &info) == 0)
         return 0;
     return is_refused(errno) ? kill(pid, number) : -1; /* without the value rather than not at all */

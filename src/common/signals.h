@@ -8,8 +8,8 @@
 #define REAPER_COMMON_SIGNALS_H
 
 #include <stddef.h>
+#include <signal.h>
 #include <stdint.h>
-#include <sys/signalfd.h>
 
 enum {
     SIGNAL_MAX = 64,   /* the highest signal of every Linux but MIPS */
@@ -53,10 +53,10 @@ void signals_set_mask(signal_set mask, signal_set *old);
 /* Sets what was inherited, in a new process before its exec. Async-signal-safe. */
 void signals_restore(const struct inherited_signals *inherited);
 
-/* A close-on-exec signalfd for all 64 signals, with `flags` (SFD_NONBLOCK) beside that; or -1 with errno. */
-int signals_fd(int flags);
+/* A close-on-exec signalfd for all 64 signals, of which a read does not wait; or -1 with errno. */
+int signals_fd(void);
 
 /* Sends the signal `number`, with the value that `record` carries when somebody has queued one. 0, or -1 with errno. */
-int signal_pass_on(int pid, int number, const struct signalfd_siginfo *record);
+int signal_pass_on(int pid, int number, const siginfo_t *record);
 
 #endif

@@ -7,7 +7,7 @@
 #include "engine/leave.h"
 #include "engine/life.h"
 #include "engine/questions.h"
-#include "engine/reap.h"
+#include "engine/deaths.h"
 #include "engine/scripts.h"
 
 /* What is due at some time. */
@@ -46,7 +46,7 @@ static void hand_over_to_candidate(struct engine *engine)
 #define AT(field) .at = offsetof(struct engine, field)
 
 static const struct deadline deadlines[] = {
-    { AT(reaper.sweep_at), .action = reap_sweep },
+    { AT(reaper.sweep.at), .action = deaths_sweep },
     { AT(remains.check_at), .action = look_again },
     { AT(reaper.ends_at) },
     { .time = questions_deadline, .action = questions_expire },

@@ -33,6 +33,7 @@
 #include "engine/channel.h"
 #include "engine/children.h"
 #include "engine/journal_writer.h"
+#include "engine/sweep.h"
 #include "engine/origin.h"
 
 enum engine_state {
@@ -56,8 +57,6 @@ enum engine_state {
  * sets it to SIGCHLD.
  */
 enum { SCRIPT_SIGNAL = SIGNAL_MAX - 1 }; /* valgrind keeps the last one for itself */
-
-struct deaths;
 
 enum slot_state {
     SLOT_EMPTY,
@@ -112,7 +111,7 @@ struct question {
     int64_t position;   /* in the journal */
     struct event event; /* as it is written, to be written again for a script process that replaces a lost one */
     int32_t code;       /* of a signal's record: SI_QUEUE has a value */
-    uint64_t value;
+    union sigval value;
 };
 
 /* The script's order to start COMMAND again, while that is under way. */
@@ -183,13 +182,21 @@ struct questions {
 };
 
 struct reaper {
-    int64_t sweep_at;          /* when to sweep; NEVER */
-    int64_t sweep_allowed;     /* not before this moment, to keep sweeping below its share of the time */
-    int64_t ends_at;           /* when to look again at the pidfd of a script process that could not be reaped; NEVER */
-    int64_t sweep_cost;        /* nanoseconds of a walk over all children */
-    unsigned pids_like_events; /* reap_expect: bits of codes whose poll events have been such a pid */
-    const struct deaths *telling; /* those that are being told, or NULL */
+    struct sweep sweep;
+    struct batch batch;
+    int64_t together; /* so many have died since the last wait */
+    int64_t ends_at;  /* when to look again at the pidfd of a script process that could not be reaped; NEVER */
     struct oom_watch oom;
+};
+
+/* What has something to tell (wait.h). */
+struct wait {
+    int polls;                 /* descriptors do not announce themselves, or not reliably */
+    int signal_fd;             /* for that; -1 until it is needed */
+    int orders;                /* the socket of a script process is to be looked at */
+    int start;                 /* the start of COMMAND is */
+    int ends;                  /* a script process has ended, which may not have been reaped */
+    unsigned pids_like_events; /* wait_expect: bits of codes whose poll events have been such a pid */
 };
 
 /* Processes that /proc does not show, and the search for them. */
@@ -217,8 +224,7 @@ struct engine {
     struct origin origin;
     struct options options; /* in force */
     struct log log;
-    int signal_fd;  /* for poll */
-    int waiting_fd; /* the same, but a read waits; -1: there is none */
+    struct wait wait;
     struct life life;
     struct main_child main_child;
     struct terminal terminal;

@@ -35,7 +35,7 @@ static int is_stopped(pid_t pid)
     return waitid(P_PID, (id_t)pid, &child, WSTOPPED | WNOHANG | WNOWAIT) == 0 && child.si_pid == pid;
 }
 
-static void send_to_main(struct engine *engine, int number, const struct signalfd_siginfo *record)
+static void send_to_main(struct engine *engine, int number, const siginfo_t *record)
 {
     char name[SIGNAL_NAME_SIZE];
     int result;
@@ -70,7 +70,7 @@ static int is_for_services(const struct engine *engine, int number)
            && engine->life.state < ENGINE_STOPPING;
 }
 
-static void deliver(struct engine *engine, int number, const struct signalfd_siginfo *record)
+static void deliver(struct engine *engine, int number, const siginfo_t *record)
 {
     char name[SIGNAL_NAME_SIZE];
 
@@ -104,13 +104,13 @@ static void suspend(struct engine *engine, int number)
 
 void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
 {
-    struct signalfd_siginfo record;
+    siginfo_t record;
     const int original = (int)question->event.number;
 
     memset(&record, 0, sizeof record);
-    record.ssi_signo = (uint32_t)original;
-    record.ssi_code = question->code;
-    record.ssi_ptr = question->value;
+    record.si_signo = original;
+    record.si_code = question->code;
+    record.si_value = question->value;
     if (answer == ANSWER_DROP)
         return;
     deliver(engine, answer == ANSWER_SIGNAL ? number : rewritten(engine, original), &record);
@@ -133,13 +133,13 @@ static void keep_early(struct engine *engine, int number)
         engine->life.early |= SIGNAL_BIT(number);
 }
 
-void forward_signal(struct engine *engine, const struct signalfd_siginfo *record)
+void forward_signal(struct engine *engine, const siginfo_t *record)
 {
-    const int number = (int)record->ssi_signo;
+    const int number = record->si_signo;
     struct question question;
 
     /* Made by a write of our own to a pipe that nobody reads. With another code the pid is the sender's invention. */
-    if (number == SIGPIPE && record->ssi_code == SI_USER && record->ssi_pid == (uint32_t)getpid())
+    if (number == SIGPIPE && record->si_code == SI_USER && record->si_pid == getpid())
         return;
     forward_look(engine); /* it may run by now */
     if (is_early(engine)) {
@@ -155,8 +155,8 @@ void forward_signal(struct engine *engine, const struct signalfd_siginfo *record
     question.kind = QUESTION_SIGNAL;
     question.event.kind = EVENT_SIGNAL;
     question.event.number = number;
-    question.code = record->ssi_code;
-    question.value = record->ssi_ptr;
+    question.code = record->si_code;
+    question.value = record->si_value;
     if (!(engine->scripts.current.hooks & HOOK_SIGNAL) || questions_ask(engine, &question) != 0)
         forward_answered(engine, &question, ANSWER_DEFAULT, 0);
 }
@@ -172,7 +172,7 @@ static void end_wait(struct engine *engine, signal_set early)
 void forward_early(struct engine *engine)
 {
     const signal_set early = engine->life.early;
-    struct signalfd_siginfo record;
+    siginfo_t record;
 
     if (early && engine->life.state == ENGINE_STARTING && engine->main_child.pid == 0)
         end_wait(engine, early);
@@ -183,7 +183,7 @@ void forward_early(struct engine *engine)
     for (int number = 1; number <= SIGNAL_MAX; number++) {
         if (!(early & SIGNAL_BIT(number)))
             continue;
-        record.ssi_signo = (uint32_t)number;
+        record.si_signo = number;
         forward_signal(engine, &record);
     }
 }

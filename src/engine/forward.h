@@ -2,12 +2,12 @@
 #ifndef REAPER_ENGINE_FORWARD_H
 #define REAPER_ENGINE_FORWARD_H
 
-#include <sys/signalfd.h>
+#include <signal.h>
 
 #include "engine/engine.h"
 
 /* A signal arrived: asks the script if it has on_signal, otherwise does the default. */
-void forward_signal(struct engine *engine, const struct signalfd_siginfo *record);
+void forward_signal(struct engine *engine, const siginfo_t *record);
 
 /* The script's answer to QUESTION_SIGNAL, or ANSWER_DEFAULT when there was none in time. */
 void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number);

@@ -1,22 +1,21 @@
 #define _GNU_SOURCE
 #include "engine/engine.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/deadlines.h"
+#include "engine/deaths.h"
 #include "engine/dismissed.h"
 #include "engine/forward.h"
 #include "engine/handover.h"
 #include "engine/life.h"
-#include "engine/reap.h"
 #include "engine/remains.h"
 #include "engine/scripts.h"
 #include "engine/setup.h"
 #include "engine/terminal.h"
+#include "engine/wait.h"
 
 static const int64_t look_every = 10 * NANOSECONDS; /* at a script process that has events to read */
 static const int64_t ends_every = NANOSECONDS;      /* at a script process that has ended and cannot be reaped */
@@ -36,7 +35,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->main_child.start = spawn_result_empty();
     engine->main_child.status = engine->main_child.code = engine->life.requested_code = -1;
     engine->remains.log = &engine->log;
-    engine->reaper.oom.fd = -1;
+    engine->reaper.oom.fd = engine->wait.signal_fd = -1;
     engine->origin.started_at = clock_now();
     scripts_empty_slot(&engine->scripts.current, options);
     scripts_empty_slot(&engine->scripts.candidate, options);
@@ -50,6 +49,8 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
 }
 
 /* ---- The loop. ---- */
+
+enum { SIGNALS_A_TURN = 256 };
 
 /* While the script process has something to read, look from time to time whether it does. */
 static void plan_look(struct engine *engine)
@@ -67,112 +68,69 @@ static void plan_look(struct engine *engine)
     slot->unread_from = engine->journal.seen;
 }
 
-enum { ENDS_MAX = 2 + DISMISSED_MAX }; /* script processes that may end */
-
-enum {
-    POLL_SIGNALS,
-    POLL_START,
-    POLL_SCRIPT,
-    POLL_CANDIDATE,
-    POLL_ENDS,
-    POLL_WATCHED = POLL_ENDS + ENDS_MAX,
-};
-
-static struct pollfd poll_channel(const struct channel *channel)
-{
-    const struct pollfd entry = {
-        .fd = channel->shut ? -1 : channel->fd,
-        .events = (short)(channel->full ? POLLIN | POLLOUT : POLLIN),
-    };
-
-    return entry;
-}
-
-static void poll_ends(const struct engine *engine, struct pollfd *fds)
-{
-    fds[0] = (struct pollfd){ .fd = engine->scripts.current.pidfd, .events = POLLIN };
-    fds[1] = (struct pollfd){ .fd = engine->scripts.candidate.pidfd, .events = POLLIN };
-    for (int i = 0; i < DISMISSED_MAX; i++)
-        fds[2 + i] = (struct pollfd){ .fd = engine->dismissed.list[i].pidfd, .events = POLLIN };
-}
-
-static void wait_for_something(struct engine *engine, struct pollfd *fds)
-{
-    const int64_t deadline = deadlines_next(engine);
-    int64_t delay = deadline - clock_now();
-    struct timespec timeout;
-    int count = POLL_WATCHED;
-
-    fds[POLL_SIGNALS] = (struct pollfd){ .fd = engine->signal_fd, .events = POLLIN };
-    fds[POLL_START] = (struct pollfd){ .fd = engine->main_child.start.report_fd, .events = POLLIN };
-    fds[POLL_SCRIPT] = poll_channel(&engine->scripts.current.channel);
-    fds[POLL_CANDIDATE] = poll_channel(&engine->scripts.candidate.channel);
-    poll_ends(engine, &fds[POLL_ENDS]);
-    for (int i = 0; engine->reaper.ends_at != NEVER && i < ENDS_MAX; i++)
-        fds[POLL_ENDS + i].fd = -1;
-    for (int i = 0; i < engine->remains.watched_count; i++)
-        fds[count++] = (struct pollfd){ .fd = engine->remains.watched[i], .events = POLLIN };
-    if (delay < 0)
-        delay = 0;
-    timeout.tv_sec = (time_t)(delay / NANOSECONDS);
-    timeout.tv_nsec = (long)(delay % NANOSECONDS);
-    if (ppoll(fds, (nfds_t)count, deadline == NEVER ? NULL : &timeout, NULL) < 0)
-        for (int i = 0; i < count; i++)
-            fds[i].revents = POLLIN; /* out of memory or interrupted: look at everything */
-}
-
-static int has_ended(const struct pollfd *ends)
-{
-    for (int i = 0; i < ENDS_MAX; i++)
-        if (ends[i].revents)
-            return 1;
-    return 0;
-}
-
 /*
  * The zombie of a script process that somebody traces is reaped by the tracer first, and by us when that has waited for
  * it or has gone, of which a signal tells. Its pidfd is readable meanwhile, so it is looked at from time to time only.
  */
-static void reap_ended(struct engine *engine)
+static void look_at_ends(struct engine *engine)
 {
-    struct pollfd ends[ENDS_MAX];
-
-    reap_sweep(engine);
-    poll_ends(engine, ends);
-    if (poll(ends, ENDS_MAX, 0) > 0)
-        engine->reaper.ends_at = clock_after(ends_every);
+    engine->wait.ends = 0;
+    deaths_sweep(engine);
+    engine->reaper.ends_at = clock_after(ends_every);
 }
 
-/* Without a script process, timers and processes to watch, one read does for both: to wait, and to be told of signals.
- */
-static int waits_for_signals_only(const struct engine *engine)
+/* At most a few hundred signals a turn, so that a flood does not hold up what else is to be done. */
+static void take_signals(struct engine *engine, siginfo_t *record)
 {
-    return engine->waiting_fd >= 0 && engine->scripts.current.pid == 0 && engine->scripts.candidate.pid == 0
-           && !dismissed_any(&engine->dismissed) && engine->remains.watched_count == 0
-           && deadlines_next(engine) == NEVER;
+    int are_deaths = 0;
+    int left = SIGNALS_A_TURN;
+
+    scripts_read_new_orders(engine); /* one asks to hear more of each death, perhaps */
+    do {
+        switch (wait_note(engine, record)) {
+        case RECORD_CHILD:
+            if (record->si_pid > 0)
+                deaths_named(engine, record->si_pid, !are_deaths);
+            are_deaths = 1;
+            break;
+        case RECORD_SIGNAL:
+            deaths_deliver(engine);
+            forward_signal(engine, record);
+            break;
+        case RECORD_DEATHS:
+            deaths_deliver(engine);
+            forward_signal(engine, record);
+            are_deaths = 1;
+            break;
+        case RECORD_OVERFLOW:
+            are_deaths = 1;
+            break;
+        case RECORD_DESCRIPTOR:
+            break;
+        }
+    } while (--left > 0 && wait_next_signal(record));
+    if (are_deaths) {
+        deaths_follow(engine);
+        if (terminal_main_stopped(&engine->terminal, engine->main_child.pid))
+            terminal_suspend(&engine->origin, &engine->log);
+    }
+    deaths_deliver(engine);
 }
 
+/* What descriptors have to tell. */
 static void serve(struct engine *engine)
 {
-    struct pollfd fds[POLL_WATCHED + WATCHED_MAX];
-    const int watched = engine->remains.watched_count;
-
-    wait_for_something(engine, fds);
-    if (fds[POLL_SIGNALS].revents)
-        reap_and_forward(engine, engine->signal_fd);
-    if (fds[POLL_START].revents)
+    if (engine->wait.start) {
+        engine->wait.start = 0;
         forward_look(engine);
-    if (has_ended(&fds[POLL_ENDS]))
-        reap_ended(engine);
-    if (fds[POLL_SCRIPT].revents || fds[POLL_CANDIDATE].revents)
-        scripts_read_orders(engine, SOME_ORDERS);
-    if (fds[POLL_SCRIPT].revents & POLLOUT)
-        handover_step(engine, &engine->scripts.current);
-    if (fds[POLL_CANDIDATE].revents & POLLOUT)
-        handover_step(engine, &engine->scripts.candidate);
-    for (int i = 0; i < watched; i++)
-        if (fds[POLL_WATCHED + i].revents)
-            engine->life.something_died = 1;
+    }
+    if (engine->wait.ends)
+        look_at_ends(engine);
+    if (!engine->wait.orders)
+        return;
+    engine->wait.orders = scripts_read_orders(engine, SOME_ORDERS);
+    handover_step(engine, &engine->scripts.current);
+    handover_step(engine, &engine->scripts.candidate);
 }
 
 /* Polling does not tell of a socket that only fails to take what is sent. */
@@ -184,10 +142,12 @@ static void check_shut(struct engine *engine)
 
 static void turn(struct engine *engine)
 {
-    if (waits_for_signals_only(engine))
-        reap_and_forward(engine, engine->waiting_fd);
-    else
-        serve(engine);
+    siginfo_t record;
+
+    engine->reaper.together = 0;
+    if (wait_for_signal(engine, deadlines_next(engine), &record))
+        take_signals(engine, &record);
+    serve(engine);
     life_check_died(engine);
     deadlines_expire(engine);
     check_shut(engine);
@@ -198,16 +158,6 @@ static void turn(struct engine *engine)
     journal_rest(&engine->journal);
 }
 
-/* A signalfd is all that the engine cannot do without; before COMMAND is started it is waited for. */
-static int open_signals(struct engine *engine)
-{
-    engine->signal_fd = signals_fd(SFD_NONBLOCK);
-    engine->waiting_fd = signals_fd(0);
-    if (engine->signal_fd < 0)
-        log_line(&engine->log, LOG_LEVEL_ERROR, "cannot make a signalfd: %s", strerror(errno));
-    return engine->signal_fd < 0 ? -1 : 0;
-}
-
 static void tear_down(struct engine *engine)
 {
     terminal_take_back(&engine->terminal);
@@ -215,8 +165,7 @@ static void tear_down(struct engine *engine)
     channel_close(&engine->scripts.current.channel);
     channel_close(&engine->scripts.candidate.channel);
     journal_end(&engine->journal);
-    close(engine->signal_fd);
-    close(engine->waiting_fd);
+    wait_end(engine);
     if (engine->main_child.start.report_fd >= 0)
         close(engine->main_child.start.report_fd);
     if (engine->reaper.oom.fd >= 0)
@@ -229,8 +178,6 @@ int engine_run(const struct engine_start *start, const struct options *options, 
     static struct engine engine; /* zero, and what is never touched takes no memory */
 
     set_up(&engine, start, options, signals);
-    if (open_signals(&engine) != 0)
-        return 125;
     if (start->program)
         scripts_take_program(&engine);
     else if (engine_has_script(&engine))

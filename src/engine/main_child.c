@@ -16,6 +16,7 @@
 #include "engine/remains.h"
 #include "engine/scope.h"
 #include "engine/terminal.h"
+#include "engine/wait.h"
 
 enum { DESCRIPTORS_MAX = 1 << 16 }; /* where /proc does not list them */
 
@@ -57,6 +58,8 @@ static int begin(struct engine *engine, char *why, size_t size)
     environment_free(&environment);
     if (result->error == 0) {
         engine->main_child.pid = result->pid;
+        if (result->report_fd >= 0)
+            wait_watch(engine, result->report_fd);
         return 0;
     }
     spawn_describe(result, engine->origin.base.command[0], why, size);
@@ -200,7 +203,7 @@ static int signal_group(struct engine *engine, int number)
 }
 
 /* Without such a group, between clone and setpgid or after the main child has left it, the main child alone. */
-int main_child_signal(struct engine *engine, int number, const struct signalfd_siginfo *record)
+int main_child_signal(struct engine *engine, int number, const siginfo_t *record)
 {
     if (engine->options.kill_group && signal_group(engine, number) == 0)
         return 0;

@@ -2,8 +2,8 @@
 #ifndef REAPER_ENGINE_MAIN_CHILD_H
 #define REAPER_ENGINE_MAIN_CHILD_H
 
+#include <signal.h>
 #include <stddef.h>
-#include <sys/signalfd.h>
 
 #include "engine/engine.h"
 
@@ -46,7 +46,7 @@ void main_child_give_up(struct engine *engine, const char *why);
  * Signals the living main child, or with -g its process group. `record` is what came in, or NULL: a value that was
  * queued with it goes on to a main child alone. 0, or -1 with errno.
  */
-int main_child_signal(struct engine *engine, int number, const struct signalfd_siginfo *record);
+int main_child_signal(struct engine *engine, int number, const siginfo_t *record);
 
 /* Closes the descriptors from 3 up that reaper-lua was started with: only the main child keeps them. */
 void main_child_close_inherited(void);

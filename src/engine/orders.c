@@ -9,7 +9,8 @@
 #include "engine/handover.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
-#include "engine/reap.h"
+#include "engine/deaths.h"
+#include "engine/wait.h"
 #include "engine/scripts.h"
 #include "engine/setup.h"
 #include "engine/life.h"
@@ -61,14 +62,14 @@ static void spawned(struct engine *engine, struct delivery *delivery)
     struct child *child = NULL;
     int next = 0;
 
-    if (reap_is_ours(engine, order->pid))
+    if (deaths_is_ours(engine, order->pid))
         child = children_add(&engine->children, order->pid);
     else
         log_line(&engine->log, LOG_LEVEL_ERROR, "the script process says that it has spawned %d, which is no child",
                  order->pid);
     if (!child)
         return;
-    reap_expect(engine, order->pid); /* until its exec, which may fail */
+    wait_expect(engine, order->pid); /* until its exec, which may fail */
     snprintf(child->name, sizeof child->name, "%.*s", NAME_SIZE - 1, order->text);
     for (int i = 0; i < HELD_MAX; i++) {
         if (!(order->flags & EVENT_HAS_HELD(i)) || next == delivery->fd_count || child->held[i] >= 0)

@@ -1,28 +1,40 @@
-/* reap.h: who died. */
+/* reap.h: takes the status of dead children, into a batch that somebody else deals with. */
 #ifndef REAPER_ENGINE_REAP_H
 #define REAPER_ENGINE_REAP_H
 
+#include <stddef.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
+#include <sys/types.h>
 
-#include "engine/engine.h"
+#include "common/proc.h"
 
-/* True for a record that the kernel made for a child, not one that somebody sent or had sent. */
-int reap_is_about_a_child(const struct engine *engine, const struct signalfd_siginfo *record);
+struct death {
+    pid_t pid;
+    int status; /* as wait4(2) gives it */
+    int looked; /* `look` is set */
+    struct rusage usage;
+    struct proc_stat look; /* of the zombie */
+};
 
-/* A process that may have SCRIPT_SIGNAL for its exit signal has this pid. */
-void reap_expect(struct engine *engine, pid_t pid);
+enum { BATCH = 16 };
 
-/*
- * Reads the signals that are waiting: children are reaped, the rest is forwarded. At most a few hundred a call, so
- * that a storm does not hold up the loop. The first read is of `signal_fd`, which may wait.
- */
-void reap_and_forward(struct engine *engine, int signal_fd);
+/* Deaths are reaped first and dealt with together, so that orders are read only once for all. */
+struct batch {
+    size_t count;
+    int looks;    /* somebody wants to know more of them than their status */
+    int is_heard; /* somebody hears of each */
+    struct death list[BATCH];
+};
 
-/* True when `pid` is a child of the engine or may become one, or was one whose death is being told. */
-int reap_is_ours(const struct engine *engine, pid_t pid);
+/* The pid of a dead child, which stays one until it is reaped: `pid`, or any of all with 0. 0: there is none. */
+pid_t reap_find(pid_t pid);
 
-/* Reaps what the signals did not name, because they coalesce. */
-void reap_sweep(struct engine *engine);
+/* Reaps `pid` if it is a dead child. True when it was one. The batch has room for it. */
+int reap_one(struct batch *batch, pid_t pid);
+
+int batch_is_full(const struct batch *batch);
+
+/* True when the batch holds the death of `pid`. */
+int batch_has(const struct batch *batch, pid_t pid);
 
 #endif

@@ -16,7 +16,8 @@
 #include "engine/handover.h"
 #include "engine/orders.h"
 #include "engine/questions.h"
-#include "engine/reap.h"
+#include "engine/deaths.h"
+#include "engine/wait.h"
 #include "engine/setup.h"
 #include "engine/life.h"
 #include "engine/terminal.h"
@@ -49,6 +50,7 @@ static int start_script(struct engine *engine, struct slot *slot, enum start_rea
     journal_prepare(&engine->journal, slot->index);
     if (channel_open(&slot->channel, &script_end) != 0)
         return -1;
+    wait_watch(engine, slot->channel.fd);
     slot->pid = fork_script();
     if (slot->pid == 0)
         engine->origin.start->exit(engine->origin.start->become_script(engine, slot->index, script_end));
@@ -61,7 +63,7 @@ static int start_script(struct engine *engine, struct slot *slot, enum start_rea
         errno = saved;
         return -1;
     }
-    reap_expect(engine, slot->pid);
+    wait_expect(engine, slot->pid);
     slot->state = SLOT_LOADING;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     log_line(&engine->log, LOG_LEVEL_DEBUG, "script %d started", (int)slot->pid);
@@ -114,13 +116,14 @@ void scripts_take_program(struct engine *engine)
     slot->pid = engine->main_child.pid = program->pid;
     slot->pidfd = (int)syscall(SYS_pidfd_open, slot->pid, 0);
     slot->channel = program->channel;
+    wait_watch(engine, slot->channel.fd);
     engine->journal = program->journal;
     journal_give(&engine->journal, 0, slot->pid);
     slot->ready_at = clock_now();
     scripts_slot_listens(engine, slot, program->hooks);
     take_terminal(engine, slot->pid);
     life_begin(engine);
-    engine->reaper.sweep_at = clock_now(); /* what has died before has sent its signal before */
+    engine->reaper.sweep.at = clock_now(); /* what has died before has sent its signal before */
     log_line(&engine->log, LOG_LEVEL_DEBUG, "the program goes on as process %d", (int)slot->pid);
     handover_start(engine, slot);
 }
@@ -194,7 +197,8 @@ static void replace_shut(struct engine *engine, struct slot *slot)
     kill(slot->pid, SIGKILL);
 }
 
-static void read_orders_of(struct engine *engine, struct slot *slot, enum orders_amount amount)
+/* True when there may be more. */
+static int read_orders_of(struct engine *engine, struct slot *slot, enum orders_amount amount)
 {
     const int limit = amount == ALL_ORDERS ? ORDERS_AT_MOST : ORDERS_A_TURN;
     struct order order;
@@ -207,7 +211,7 @@ static void read_orders_of(struct engine *engine, struct slot *slot, enum orders
 
         if (got == 0) {
             replace_shut(engine, slot);
-            return;
+            return 0;
         }
         if (got < 0)
             log_line(&engine->log, LOG_LEVEL_ERROR,
@@ -215,8 +219,9 @@ static void read_orders_of(struct engine *engine, struct slot *slot, enum orders
         else
             orders_carry_out(engine, slot, &order, fds, fd_count);
         if (slot->pid != pid) /* the candidate was promoted: its slot is empty now */
-            return;
+            return 1;
     }
+    return 1;
 }
 
 /*
@@ -491,11 +496,19 @@ void scripts_dismiss(struct engine *engine)
 
 /* ---- Talking. ---- */
 
-void scripts_read_orders(struct engine *engine, enum orders_amount amount)
+int scripts_read_orders(struct engine *engine, enum orders_amount amount)
 {
+    int more;
+
     journal_has_orders(&engine->journal); /* as many as have been sent until now */
-    read_orders_of(engine, &engine->scripts.current, amount);
-    read_orders_of(engine, &engine->scripts.candidate, amount);
+    more = read_orders_of(engine, &engine->scripts.current, amount);
+    return read_orders_of(engine, &engine->scripts.candidate, amount) || more;
+}
+
+void scripts_read_new_orders(struct engine *engine)
+{
+    if (journal_has_orders(&engine->journal))
+        scripts_read_orders(engine, ALL_ORDERS);
 }
 
 void scripts_put_orphan(struct engine *engine, const struct event *event)

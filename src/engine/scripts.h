@@ -43,8 +43,14 @@ int scripts_ended(struct engine *engine, pid_t pid, int status);
 /* True when `pid` is a script process that lives: KILL spares it and nothing waits for it. */
 int scripts_has(const struct engine *engine, pid_t pid);
 
-/* Reads and carries out orders of script and candidate. */
-void scripts_read_orders(struct engine *engine, enum orders_amount amount);
+/* Reads and carries out orders of the script process and the candidate. True when there may be more. */
+int scripts_read_orders(struct engine *engine, enum orders_amount amount);
+
+/* Reads them all when some have been sent since they were read last. */
+void scripts_read_new_orders(struct engine *engine);
+
+/* Reads them all when some have been sent since they were read last. */
+void scripts_read_new_orders(struct engine *engine);
 
 /* Deaths. */
 void scripts_put_orphan(struct engine *engine, const struct event *event);

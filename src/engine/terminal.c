@@ -77,13 +77,13 @@ static int was_continued(pid_t pid)
 }
 
 /* CONT comes from the shell, as from anybody. Where it is forwarded late, after the next Ctrl-Z, it undoes that. */
-int terminal_has_told_main(pid_t main_child, const struct signalfd_siginfo *record)
+int terminal_has_told_main(pid_t main_child, const siginfo_t *record)
 {
     if (leads_session() || !terminal_is_with_main(main_child))
         return 0;
-    if (record->ssi_signo == SIGCONT && was_continued(main_child))
+    if (record->si_signo == SIGCONT && was_continued(main_child))
         return 1;
-    return record->ssi_code == SI_KERNEL && (sent_by_terminals & SIGNAL_BIT(record->ssi_signo));
+    return record->si_code == SI_KERNEL && (sent_by_terminals & SIGNAL_BIT(record->si_signo));
 }
 
 void terminal_suspend(const struct origin *origin, struct log *log)

@@ -11,7 +11,7 @@
 #ifndef REAPER_ENGINE_TERMINAL_H
 #define REAPER_ENGINE_TERMINAL_H
 
-#include <sys/signalfd.h>
+#include <signal.h>
 
 #include "engine/engine.h"
 
@@ -28,7 +28,7 @@ int terminal_to_give(const struct terminal *terminal);
 int terminal_is_with_main(pid_t main_child);
 
 /* True when the terminal, or CONT the shell, has sent this to our whole group: the main child has got it by itself. */
-int terminal_has_told_main(pid_t main_child, const struct signalfd_siginfo *record);
+int terminal_has_told_main(pid_t main_child, const siginfo_t *record);
 
 /* A child was stopped, perhaps the main child: it has to go on, or the whole job stops with it. True for the job. */
 int terminal_main_stopped(const struct terminal *terminal, pid_t main_child);
