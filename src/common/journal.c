@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* ---- The mapping. ---- */
@@ -52,7 +52,7 @@ int journal_open(struct journal *journal)
             return -1;
     }
     for (int i = 0; i < JOURNAL_READERS; i++) {
-        journal->wake_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        journal->wake_fd[i] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
         if (journal->wake_fd[i] < 0) {
             const int saved = errno;
 
@@ -124,7 +124,6 @@ static void overflow_event(struct journal_view *view, struct event *event)
 
 static int read_next(struct journal_view *view, struct event *event)
 {
-    const uint64_t end = written(view);
     uint64_t position;
 
     if (!journal_is_mine(view))
@@ -133,7 +132,7 @@ static int read_next(struct journal_view *view, struct event *event)
         overflow_event(view, event);
         return 1;
     }
-    for (position = position_of(view); position < end; position++) {
+    for (position = position_of(view); position < view->end; position++) {
         const int is_known = position < view->ahead;
 
         *event = view->journal->ring[position % view->journal->slots];
@@ -153,7 +152,7 @@ static int copy_ahead(struct journal_view *view, struct event *event)
     const struct journal_facts *const facts = view->journal->facts;
     uint64_t oldest;
 
-    while (view->ahead < written(view)) {
+    while (view->ahead < view->end) {
         *event = view->journal->ring[view->ahead % view->journal->slots];
         atomic_thread_fence(memory_order_acquire);
         oldest = atomic_load_explicit(&facts->oldest, memory_order_seq_cst);
@@ -216,12 +215,23 @@ static int look_ahead(struct journal_view *view, struct event *event)
     return 0;
 }
 
-int journal_read(struct journal_view *view, struct event *event)
+void journal_see(struct journal_view *view)
+{
+    view->end = written(view);
+}
+
+int journal_read_seen(struct journal_view *view, struct event *event)
 {
     if (view->reading == JOURNAL_READS)
         return read_next(view, event);
     view->has_kept |= view->reading == JOURNAL_KEEPS;
     return look_ahead(view, event);
+}
+
+int journal_read(struct journal_view *view, struct event *event)
+{
+    journal_see(view);
+    return journal_read_seen(view, event);
 }
 
 /* A message may be received before it is counted. */
@@ -255,6 +265,8 @@ int journal_is_to_look(struct journal_view *view)
 
 void journal_sleep(const struct journal_view *view, enum journal_sleep sleep)
 {
+    if (view->reading == JOURNAL_READS && !journal_is_mine(view))
+        return; /* it has been replaced, and its place may be another's */
     atomic_store_explicit(&reader_of(view)->busy, 0, memory_order_release);
     atomic_store_explicit(&reader_of(view)->sleep, sleep, memory_order_seq_cst);
 }

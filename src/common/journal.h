@@ -60,10 +60,10 @@ struct journal {
     struct journal_page *page;
     struct event *ring;
     uint32_t slots;
-    int wake_fd[JOURNAL_READERS]; /* eventfd(2): readable when the reader is to wake up */
+    int wake_fd[JOURNAL_READERS]; /* timerfd_create(2), set to now: readable when the reader is to wake up */
 };
 
-/* Maps it and makes the eventfds. 0, or -1 with errno. */
+/* Maps it and makes the timers. 0, or -1 with errno. */
 int journal_open(struct journal *journal);
 void journal_close(struct journal *journal);
 
@@ -82,6 +82,7 @@ struct journal_view {
     unsigned index;
     pid_t pid;
     enum journal_reading reading;
+    uint64_t end;      /* how far it was written when journal_see looked */
     uint64_t ahead;    /* what stands before this has been looked at already */
     uint64_t skipped;  /* events that were overwritten before it could look at them, or were let go to make room */
     int has_kept;      /* it has been JOURNAL_KEEPS: of what was looked at, only deaths are left */
@@ -92,11 +93,17 @@ struct journal_view {
 /* Makes the process's view of ring and facts read-only. `from`: where it begins to look ahead. */
 void journal_view(struct journal_view *view, struct journal *journal, unsigned index, uint64_t from);
 
+/* Looks how far it is written. Messages that are received then have been sent before the events that follow. */
+void journal_see(struct journal_view *view);
+
 /*
  * The next event: 1, or 0 when there is none. An event that was looked at ahead has EVENT_AHEAD then, and EVENT_KNOWN
  * when it is read at last.
  */
 int journal_read(struct journal_view *view, struct event *event);
+
+/* The same for what journal_see has seen. */
+int journal_read_seen(struct journal_view *view, struct event *event);
 
 /* True until another process reads in its place. */
 int journal_is_mine(const struct journal_view *view);

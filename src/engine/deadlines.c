@@ -8,6 +8,7 @@
 #include "engine/life.h"
 #include "engine/questions.h"
 #include "engine/deaths.h"
+#include "engine/dismissed.h"
 #include "engine/scripts.h"
 
 /* What is due at some time. */
@@ -43,6 +44,14 @@ static void hand_over_to_candidate(struct engine *engine)
     handover_step(engine, &engine->scripts.candidate);
 }
 
+/* The signal of its end may have been lost, for want of memory. */
+static void dismissed_overdue(struct engine *engine)
+{
+    deaths_sweep(engine);
+    if (dismissed_any(&engine->dismissed))
+        leave_dismissed_overdue(engine);
+}
+
 #define AT(field) .at = offsetof(struct engine, field)
 
 static const struct deadline deadlines[] = {
@@ -53,7 +62,7 @@ static const struct deadline deadlines[] = {
     { AT(main_child.retry_at), .action = life_start_main },
     { AT(main_child.start.due), .action = forward_look, .stays = 1 },
     { AT(scripts.start_at), .action = scripts_start_again },
-    { AT(dismissed.deadline), .action = leave_dismissed_overdue },
+    { AT(dismissed.deadline), .action = dismissed_overdue },
     { AT(scripts.take_up_at), .action = scripts_promoted },
     { AT(life.deadline), .action = life_deadline },
     { AT(scripts.current.look_at), .action = look_at_script },
@@ -61,8 +70,8 @@ static const struct deadline deadlines[] = {
     { AT(scripts.current.channel.again_at), .action = hand_over_to_script },
     { AT(scripts.candidate.channel.again_at), .action = hand_over_to_candidate },
     { AT(journal.again_at) },
-    { AT(scripts.current.shut_at), .stays = 1 },
-    { AT(scripts.candidate.shut_at), .stays = 1 },
+    { AT(scripts.current.shut_at), .action = deaths_sweep, .stays = 1 },
+    { AT(scripts.candidate.shut_at), .action = deaths_sweep, .stays = 1 },
 };
 
 enum { DEADLINES = sizeof deadlines / sizeof *deadlines };

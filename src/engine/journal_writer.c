@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -213,10 +214,10 @@ static int is_through(const struct journal_writer *writer, const struct journal_
            || atomic_load_explicit(&reader->ahead, memory_order_acquire) == writer->written;
 }
 
-/* 0, or -1 when it could not be done. */
+/* 0, or -1 when it could not be done. A timer that is set cannot be made to wait, as a write to an eventfd can. */
 static int wake(struct journal_writer *writer, unsigned index)
 {
-    static const uint64_t one = 1;
+    static const struct itimerspec now = { .it_value.tv_nsec = 1 };
     struct journal_reader *const reader = &writer->journal.page->reader[index];
     const uint32_t depth = atomic_load_explicit(&reader->sleep, memory_order_seq_cst);
 
@@ -224,7 +225,7 @@ static int wake(struct journal_writer *writer, unsigned index)
         || is_through(writer, reader))
         return 0;
     atomic_store_explicit(&reader->sleep, JOURNAL_AWAKE, memory_order_seq_cst);
-    if (write(writer->journal.wake_fd[index], &one, sizeof one) >= 0 || errno == EAGAIN) /* readable already */
+    if (timerfd_settime(writer->journal.wake_fd[index], 0, &now, NULL) == 0)
         return 0;
     atomic_store_explicit(&reader->sleep, depth, memory_order_seq_cst);
     return -1;

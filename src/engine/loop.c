@@ -95,6 +95,7 @@ static void take_signals(struct engine *engine, siginfo_t *record)
             break;
         case RECORD_SIGNAL:
             deaths_deliver(engine);
+            scripts_read_new_orders(engine); /* those that were sent before the signal */
             forward_signal(engine, record);
             break;
         case RECORD_DEATHS:

@@ -169,8 +169,10 @@ static void take_first(struct link *link)
         link->last = NULL;
     set_current(link, message);
     free(message);
-    if (link->current.event.kind == EVENT_START && link->view.reading == JOURNAL_LOOKS_AHEAD)
-        link->view.reading = JOURNAL_READS;
+    if (link->current.event.kind != EVENT_START || link->view.reading != JOURNAL_LOOKS_AHEAD)
+        return;
+    link->view.reading = JOURNAL_READS;
+    link->view.skipped = 0; /* of those that it could not look at ahead, the old script process knows */
 }
 
 /* The ends that were delivered to the old script process are this one's to know before it begins, too. */
@@ -196,14 +198,15 @@ int link_next(struct link *link)
         answer_look(link);
         return 0;
     }
+    journal_see(&link->view);
     if (!link->first)
         receive_sent(link);
     drop(&link->current);
-    if (link->first && (!is_start(link) || !journal_read(&link->view, &link->current.event)))
+    if (link->first && (!is_start(link) || !journal_read_seen(&link->view, &link->current.event)))
         take_first(link);
     if (link->current.event.kind != EVENT_NONE)
         return 1;
-    if (journal_read(&link->view, &link->current.event)) {
+    if (journal_read_seen(&link->view, &link->current.event)) {
         link->dealt++;
         return 1;
     }
