@@ -192,7 +192,7 @@ end
 -- The kernel drops what is sent to process 1 before it has blocked or handled it, so reaper-lua has to get that far.
 local function takes_signals(view, process)
   if container.under then -- valgrind blocks them before the program does
-    return view:reads_signals(process.nspid)
+    return view:waits_for_signals(process.nspid)
   end
   return not process.comm:find "^reaper%-lua" or view:blocks_signals(process.nspid)
 end

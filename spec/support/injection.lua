@@ -13,11 +13,10 @@ local injection = {}
 
 -- What there is nothing to go on without: that is told, and the code is 125.
 local NEEDED = {
-  { "^signalfd4%(", "cannot make a signalfd: " },
   { "^pipe2%(", 'cannot make a process for "/bin/sh": ' },
   { "^socketpair%(", "cannot start the script process: " },
   { "^fcntl%(.*socket", "cannot start the script process: " },
-  { "^eventfd2%(", "cannot start the script process: " },
+  { "^timerfd_create%(", "cannot start the script process: " },
   { "^madvise%(", "cannot start the script process: " },
   { "^mmap%(", "cannot start the script process: " },
   { "^clone%(", "cannot start the script process: " },

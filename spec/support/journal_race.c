@@ -150,10 +150,11 @@ static struct reader *start_reader(struct race *race, unsigned index)
 
 static void stop_reader(struct reader *reader)
 {
-    static const uint64_t one = 1;
+    static const struct itimerspec now = { .it_value.tv_nsec = 1 };
 
     atomic_store(&reader->order, STOP);
-    NEED(write(reader->view.journal->wake_fd[reader->view.index], &one, sizeof one) > 0, "wake: %llu %llu", 0, 0);
+    NEED(timerfd_settime(reader->view.journal->wake_fd[reader->view.index], 0, &now, NULL) == 0, "wake: %llu %llu", 0,
+         0);
     pthread_join(reader->thread, NULL);
     free(reader->is_ahead);
     free(reader);

@@ -189,18 +189,12 @@ end
 --- True when a process blocks all signals that can be blocked.
 function View:blocks_signals(nspid)
   local mask = (read(self.proc .. nspid .. "/status") or ""):match("\nSigBlk:%s*(%x+)")
-  return mask == "fffffffffffbfeff"
+  return mask == "fffffffffffbfeff" or self:waits_for_signals(nspid)
 end
 
---- True when a process has opened a signalfd.
-function View:reads_signals(nspid)
-  local folder = self.proc .. nspid .. "/fd"
-  for name in entries(folder) do
-    if uv.fs_readlink(folder .. "/" .. name) == "anon_inode:[signalfd]" then
-      return true
-    end
-  end
-  return false
+--- True when a process waits in sigtimedwait, in which those that it waits for are not shown as blocked.
+function View:waits_for_signals(nspid)
+  return (read(self.proc .. nspid .. "/wchan") or ""):find("sigtimedwait", 1, true) ~= nil
 end
 
 --- A listing for a human, in the report of a failed expectation.

@@ -21,6 +21,7 @@
 #define REAPER_ENGINE_ENGINE_H
 
 #include <stdint.h>
+#include <sys/select.h>
 #include <sys/types.h>
 
 #include "common/clock.h"
@@ -192,6 +193,7 @@ struct reaper {
 /* What has something to tell (wait.h). */
 struct wait {
     int polls;                 /* descriptors do not announce themselves, or not reliably */
+    fd_set announcing;         /* the numbers of descriptors that announce themselves, or have done so */
     int signal_fd;             /* for that; -1 until it is needed */
     int orders;                /* the socket of a script process is to be looked at */
     int start;                 /* the start of COMMAND is */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,26 +17,26 @@ void wait_watch(struct engine *engine, int fd)
 {
     const int flags = fcntl(fd, F_GETFL);
 
-    if (flags < 0 || fcntl(fd, F_SETOWN, getpid()) != 0 || fcntl(fd, F_SETSIG, DESCRIPTOR_SIGNAL) != 0
-        || fcntl(fd, F_SETFL, flags | O_ASYNC) != 0)
+    if (fd < FD_SETSIZE)
+        FD_SET(fd, &engine->wait.announcing);
+    if (fd >= FD_SETSIZE || flags < 0 || fcntl(fd, F_SETOWN, getpid()) != 0
+        || fcntl(fd, F_SETSIG, DESCRIPTOR_SIGNAL) != 0 || fcntl(fd, F_SETFL, flags | O_ASYNC) != 0)
         engine->wait.polls = 1;
     engine->wait.orders = engine->wait.start = 1;
 }
 
-static int is_of_script(const struct engine *engine, int fd)
-{
-    return fd >= 0 && (fd == engine->scripts.current.channel.fd || fd == engine->scripts.candidate.channel.fd);
-}
-
-/* True when it is one of ours. Whose number a stranger's record has is looked at in vain, which does no harm. */
+/*
+ * True when it is, or was, one of ours: a record may be older than the closing of its descriptor. Where a stranger's
+ * has such a number, a look is in vain, which does no harm.
+ */
 static int note_descriptor(struct engine *engine, int fd)
 {
-    if (is_of_script(engine, fd))
-        engine->wait.orders = 1;
-    else if (fd >= 0 && fd == engine->main_child.start.report_fd)
+    if (fd < 0 || fd >= FD_SETSIZE || !FD_ISSET(fd, &engine->wait.announcing))
+        return 0;
+    if (fd == engine->main_child.start.report_fd)
         engine->wait.start = 1;
     else
-        return 0;
+        engine->wait.orders = 1;
     return 1;
 }
 
@@ -168,20 +170,26 @@ static int64_t left_until(int64_t deadline)
     return left < 0 ? 0 : left;
 }
 
+/* As the kernel takes it where the C library's has other types. */
+struct kernel_time {
+    long seconds, nanoseconds;
+};
+
+/* Not through the C library, which keeps two signals for itself. */
+static int take_signal(int64_t deadline, siginfo_t *record)
+{
+    const signal_set all = ~UINT64_C(0);
+    const int64_t left = deadline == NEVER ? 0 : left_until(deadline);
+    const struct kernel_time time = { (long)(left / NANOSECONDS), (long)(left % NANOSECONDS) };
+
+    return syscall(SYS_rt_sigtimedwait, &all, record, deadline == NEVER ? NULL : &time, sizeof all) > 0;
+}
+
 static struct timespec as_timespec(int64_t time)
 {
     const struct timespec spec = { .tv_sec = (time_t)(time / NANOSECONDS), .tv_nsec = (long)(time % NANOSECONDS) };
 
     return spec;
-}
-
-static int take_signal(int64_t deadline, siginfo_t *record)
-{
-    const struct timespec time = as_timespec(deadline == NEVER ? 0 : left_until(deadline));
-    sigset_t all;
-
-    sigfillset(&all);
-    return sigtimedwait(&all, record, deadline == NEVER ? NULL : &time) > 0;
 }
 
 int wait_next_signal(siginfo_t *record)
