@@ -267,15 +267,17 @@ build/coverage/writer.o: spec/support/coverage.c Makefile
 	@mkdir -p build/coverage
 	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -fPIC -fvisibility=hidden -c -o $@ $<
 
-# What could do harm is wrapped (fuzz/harmless.c): no input can signal, fork or write. A target that includes a file of
+# What could do harm is wrapped (fuzz/harmless.h): no input can signal, fork or write. A target that includes a file of
 # src/ takes the place of its object in the archive.
-FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out fuzz/harmless.c,$(wildcard fuzz/*.c)))
+HARMLESS_FILES = $(wildcard fuzz/harmless*.c)
+FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out $(HARMLESS_FILES),$(wildcard fuzz/*.c)))
 FUZZ_SECONDS ?= 60
 # With 64-bit offsets open would be called open64, and not be wrapped.
 FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-U_FILE_OFFSET_BITS
-HARMLESS = chdir clock_gettime clone execve fopen fork getpid kill open ppoll prctl proc_each proc_highest_pid proc_numbers \
-	proc_read setpgid setpriority setsid syscall tcgetpgrp tcsetpgrp vfork wait4 waitid waitpid
+HARMLESS = channel_open chdir clock_gettime clone execve fcntl fopen fork getpid kill open ppoll prctl proc_each \
+	proc_highest_pid proc_numbers proc_read receive_packet send setpgid setpriority setsid sigtimedwait syscall tcgetpgrp \
+	tcsetpgrp vfork wait4 waitid waitpid
 
 fuzz:
 	@tools/need.sh build fuzz
@@ -286,8 +288,8 @@ build/fuzz/reaper.a: $(filter-out $(BUILD)/main.o,$(OBJECTS))
 	rm -f $@
 	ar rcs $@ $^
 
-build/fuzz/fuzz-%: fuzz/%.c fuzz/harmless.c fuzz/harmless.h fuzz/lua_state.h build/fuzz/reaper.a
-	$(COMPILE) -fsanitize=fuzzer -o $@ $< fuzz/harmless.c build/fuzz/reaper.a $(LINK) $(HARMLESS:%=-Wl,--wrap=%)
+build/fuzz/fuzz-%: fuzz/%.c $(HARMLESS_FILES) $(wildcard fuzz/*.h) spec/support/journal_check.h build/fuzz/reaper.a
+	$(COMPILE) -fsanitize=fuzzer -o $@ $< $(HARMLESS_FILES) build/fuzz/reaper.a $(LINK) $(HARMLESS:%=-Wl,--wrap=%)
 
 lint:
 	@tools/need.sh build test lint

@@ -1,6 +1,6 @@
 /*
  * What a hostile script can put on the engine's socket, while signals come and processes end: the whole engine, turn by
- * turn, in the world of harmless.c. Input: how it is started, then steps. At the end everything dies and TERM comes:
+ * turn, in the world of harmless.h. Input: how it is started, then steps. At the end everything dies and TERM comes:
  * whatever was ordered before, the engine has to end then, and no descriptor that was sent is left.
  */
 #include "engine/loop.c"
