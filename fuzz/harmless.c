@@ -16,6 +16,8 @@
 int __real_open(const char *path, int flags, ...);
 FILE *__real_fopen(const char *path, const char *mode);
 long __real_syscall(long which, ...);
+int __real_madvise(void *memory, size_t size, int advice);
+int __real_timerfd_settime(int fd, int flags, const struct itimerspec *time, struct itimerspec *before);
 int __real_sigtimedwait(const sigset_t *set, siginfo_t *record, const struct timespec *timeout);
 
 struct world world;
@@ -162,7 +164,22 @@ WRAP(pid_t, proc_highest_pid, void)
     return 64;
 }
 
+/* ---- Memory. ---- */
+
+WRAP(int, madvise, void *memory, size_t size, int advice)
+{
+    enum { POPULATE_WRITE = 23 }; /* <linux/mman.h> */
+
+    return advice == POPULATE_WRITE && world.memory_error ? world_fail(world.memory_error)
+                                                          : __real_madvise(memory, size, advice);
+}
+
 /* ---- Time. ---- */
+
+WRAP(int, timerfd_settime, int fd, int flags, const struct itimerspec *time, struct itimerspec *before)
+{
+    return world.timer_error ? world_fail(world.timer_error) : __real_timerfd_settime(fd, flags, time, before);
+}
 
 WRAP(int, clock_gettime, clockid_t clock, struct timespec *time)
 {

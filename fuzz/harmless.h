@@ -38,6 +38,9 @@ struct world {
     int first_fd;      /* from this one on, descriptors belong to the run */
     int refuses_async; /* descriptors cannot announce themselves */
     int has_signalfd;
+    int send_error;     /* what the next message fails with, or 0 */
+    int timer_error;    /* what the next setting of a timer fails with, or 0 */
+    int memory_error;   /* what making sure of pages fails with, or 0 */
     int leaves_sockets; /* a script process that ends leaves its socket to somebody */
     int engine_fd;      /* of the socket that was opened last, for the next script process; -1 */
     int script_fd;

@@ -16,6 +16,7 @@ enum { DESCRIPTORS = 256 };
 int __real_fcntl(int fd, int command, ...);
 int __real_channel_open(struct channel *channel, int *script_end);
 ssize_t __real_receive_packet(int socket, void *bytes, size_t size, int fds[MESSAGE_FDS_MAX], int *count, int flags);
+int __real_send_packet(int socket, const void *bytes, size_t size, const int *fds, int count);
 ssize_t __real_send(int socket, const void *bytes, size_t size, int flags);
 
 static int signal_of_fd[DESCRIPTORS]; /* that F_SETSIG has asked for */
@@ -77,6 +78,11 @@ WRAP(ssize_t, receive_packet, int socket, void *bytes, size_t size, int fds[MESS
     while (!(flags & MSG_DONTWAIT) && world.before_wait && poll(&entry, 1, 0) == 0)
         world.before_wait();
     return __real_receive_packet(socket, bytes, size, fds, count, flags);
+}
+
+WRAP(int, send_packet, int socket, const void *bytes, size_t size, const int *fds, int count)
+{
+    return world.send_error ? world_fail(world.send_error) : __real_send_packet(socket, bytes, size, fds, count);
 }
 
 WRAP(ssize_t, send, int socket, const void *bytes, size_t size, int flags)
