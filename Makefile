@@ -124,7 +124,8 @@ build/spec-%: spec/support/%.c Makefile | build
 
 # What tries the journal alone. Its threads run under ThreadSanitizer, which does not know fences: the loads and stores
 # beside them are atomic, and order suffices.
-JOURNAL = src/common/journal.c src/engine/journal_writer.c src/engine/late_events.c
+JOURNAL = src/common/journal.c src/engine/journal_writer.c src/engine/journal_pages.c \
+	src/engine/late_events.c
 JOURNAL_FILES = $(JOURNAL) $(JOURNAL:.c=.h) src/common/messages.h spec/support/journal_check.h
 JOURNAL_FLAGS = -O2 -static
 
@@ -267,15 +268,17 @@ build/coverage/writer.o: spec/support/coverage.c Makefile
 	@mkdir -p build/coverage
 	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -fPIC -fvisibility=hidden -c -o $@ $<
 
-# What could do harm is wrapped (fuzz/harmless.c): no input can signal, fork or write. A target that includes a file of
+# What could do harm is wrapped (fuzz/harmless.h): no input can signal, fork or write. A target that includes a file of
 # src/ takes the place of its object in the archive.
-FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out fuzz/harmless.c,$(wildcard fuzz/*.c)))
+HARMLESS_FILES = $(wildcard fuzz/harmless*.c)
+FUZZ_TARGETS ?= $(patsubst fuzz/%.c,%,$(filter-out $(HARMLESS_FILES),$(wildcard fuzz/*.c)))
 FUZZ_SECONDS ?= 60
 # With 64-bit offsets open would be called open64, and not be wrapped.
 FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-U_FILE_OFFSET_BITS
-HARMLESS = chdir clock_gettime clone execve fopen fork getpid kill open ppoll prctl proc_each proc_highest_pid proc_numbers \
-	proc_read setpgid setpriority setsid syscall tcgetpgrp tcsetpgrp vfork wait4 waitid waitpid
+HARMLESS = channel_open chdir clock_gettime clone execve fcntl fopen fork getpid kill madvise open ppoll prctl \
+	proc_each proc_highest_pid proc_numbers proc_read receive_packet send send_packet setpgid setpriority setsid \
+	sigtimedwait syscall tcgetpgrp tcsetpgrp timerfd_settime vfork wait4 waitid waitpid
 
 fuzz:
 	@tools/need.sh build fuzz
@@ -286,8 +289,8 @@ build/fuzz/reaper.a: $(filter-out $(BUILD)/main.o,$(OBJECTS))
 	rm -f $@
 	ar rcs $@ $^
 
-build/fuzz/fuzz-%: fuzz/%.c fuzz/harmless.c fuzz/harmless.h fuzz/lua_state.h build/fuzz/reaper.a
-	$(COMPILE) -fsanitize=fuzzer -o $@ $< fuzz/harmless.c build/fuzz/reaper.a $(LINK) $(HARMLESS:%=-Wl,--wrap=%)
+build/fuzz/fuzz-%: fuzz/%.c $(HARMLESS_FILES) $(wildcard fuzz/*.h) spec/support/journal_check.h build/fuzz/reaper.a
+	$(COMPILE) -fsanitize=fuzzer -o $@ $< $(HARMLESS_FILES) build/fuzz/reaper.a $(LINK) $(HARMLESS:%=-Wl,--wrap=%)
 
 lint:
 	@tools/need.sh build test lint
@@ -298,6 +301,8 @@ lint:
 	done
 	clang-format --dry-run --Werror $(C_FILES)
 	luacheck --quiet .
+	@$(MAKE) --no-print-directory all
+	lua5.4 tools/layers.lua $(BUILD)
 	mandoc -T lint -W warning doc/reaper-lua.1
 
 C_FILES = $(wildcard src/*.[ch] src/*/*.[ch] spec/support/*.c bench/*.[ch] fuzz/*.[ch] tools/*.[ch])

@@ -11,6 +11,7 @@
 #include "../spec/support/journal_check.h"
 #include "engine/journal_writer.h"
 #include "harmless.h"
+#include "liar.h"
 
 enum { MOST = 1 << 17, STEP = 64 * 1024 };
 
@@ -72,29 +73,6 @@ static void ask_about(struct run *run)
     EXPECT(!journal_died_in(&run->writer, position) || journal_is_read(&run->writer, position));
     journal_has_orders(&run->writer);
     EXPECT(!journal_has_orders(&run->writer));
-}
-
-/* ---- The liar. ---- */
-
-static void lie(struct run *run)
-{
-    struct journal_page *const page = run->writer.journal.page;
-    const unsigned what = input_byte(&run->input);
-    struct journal_reader *const reader = &page->reader[what / 8 % JOURNAL_READERS];
-    uint64_t value = (uint64_t)input_number(&run->input);
-
-    if (what & 128)
-        value += run->writer.written;
-    if (what % 8 < 3)
-        atomic_store(&reader->read, value);
-    else if (what % 8 < 5)
-        atomic_store(&reader->ahead, value);
-    else if (what % 8 == 5)
-        atomic_store(&reader->busy, value);
-    else if (what % 8 == 6)
-        atomic_store(&reader->sleep, (uint32_t)value);
-    else
-        atomic_store(&page->orders, (uint32_t)value);
 }
 
 /* ---- Honest ones. ---- */
@@ -214,7 +192,7 @@ static void step(struct run *run)
         look_ahead(run);
         break;
     default:
-        lie(run);
+        lie(&run->input, &run->writer);
         break;
     }
     check(run);

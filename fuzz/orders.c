@@ -1,20 +1,20 @@
 /*
- * What a hostile script can put on the engine's socket, while signals come and processes end: the whole engine, turn by
- * turn, in the world of harmless.c. Input: how it is started, then steps. At the end everything dies and TERM comes:
- * whatever was ordered before, the engine has to end then, and no descriptor that was sent is left.
+ * What a hostile script can put on the engine's socket and into its page of the journal, while signals come and
+ * processes end: the whole engine, turn by turn, in the world of harmless.h. Input: how it is started, then steps. At
+ * the end everything dies and TERM comes: whatever was ordered before, the engine has to end then, and no descriptor
+ * that was sent is left.
  */
 #include "engine/loop.c"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "harmless.h"
+#include "hostile.h"
 
-enum { STEPS_MAX = 200, TURNS_MAX = 400, DESCRIPTORS_MAX = 256 };
+enum { STEPS_MAX = 200, TURNS_MAX = 2000, DESCRIPTORS_MAX = 256 };
 
 enum step {
     STEP_SCRIPT,    /* an order of the script process */
@@ -27,90 +27,65 @@ enum step {
     STEP_CLONE, /* how clones end from now on */
     STEP_SHUT,  /* the script process shuts its socket */
     STEP_WAIT,
+    STEP_RECORD, /* a signal with any record: the kernel's, or a forged one */
+    STEP_READ,   /* the script process reads messages and events */
+    STEP_LIE,    /* it writes what is not so into its page of the journal */
+    STEP_FLOOD,  /* many orphans have died, as far as the journal is concerned */
+    STEP_SHORTAGE,
     STEPS,
 };
 
 static struct engine engine;
-static int signal_writer;
+static struct hostile hostile;
 
-static void send_packet(const struct channel *channel, const void *bytes, size_t size, unsigned fd_count)
-{
-    struct iovec part = { (void *)bytes, size };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int) * 8)];
-    } control;
-    int fds[8];
-
-    if (channel->peer < 0)
-        return;
-    memset(&control, 0, sizeof control);
-    for (unsigned i = 0; i < fd_count; i++)
-        fds[i] = memfd_create("sent", MFD_CLOEXEC);
-    if (fd_count > 0) {
-        message.msg_control = control.room;
-        message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
-        memcpy(CMSG_DATA(&control.header), fds, sizeof(int) * fd_count);
-    }
-    sendmsg(channel->peer, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    for (unsigned i = 0; i < fd_count; i++)
-        close(fds[i]);
-}
-
-/* A setting is its key, a zero and its value. */
-static void read_text(struct input *input, char text[ORDER_TEXT_SIZE])
-{
-    const char *const *const keys = options_keys();
-    const unsigned key = input_byte(input) % 16;
-    size_t at = 0;
-
-    memset(text, 0, ORDER_TEXT_SIZE);
-    if (key < 14) {
-        at = strlen(keys[key]) + 1;
-        memcpy(text, keys[key], at);
-    }
-    at += input_text(input, text + at, ORDER_TEXT_SIZE - at);
-    if (key == 15)
-        memset(text + at, 'x', ORDER_TEXT_SIZE - at); /* without a zero */
-}
-
-/* Mostly of processes and questions that there are. */
-static void send_order(struct input *input, const struct channel *channel)
-{
-    struct order order;
-
-    memset(&order, 0, sizeof order);
-    order.kind = (uint16_t)(input_byte(input) % (ORDER_COUNT + 1));
-    order.flags = (uint16_t)input_number(input);
-    order.question = engine.questions.last - (uint32_t)input_number(input);
-    order.pid = (int32_t)(uint32_t)input_number(input);
-    if (order.pid >= 0 && order.pid < PROCESSES_MAX)
-        order.pid += FIRST_PID;
-    order.number = (int32_t)(uint32_t)input_number(input);
-    if (order.kind == ORDER_CONFIGURE || order.kind == ORDER_SPAWNED)
-        read_text(input, order.text);
-    send_packet(channel, &order, sizeof order, order.kind == ORDER_SPAWNED ? input_byte(input) % 8 : 0);
-}
+/* ---- Signals and deaths. ---- */
 
 static void send_signal(unsigned number, pid_t pid, int code)
 {
-    const struct signalfd_siginfo record = { .ssi_signo = number, .ssi_pid = (uint32_t)pid, .ssi_code = code };
+    siginfo_t record;
 
-    EXPECT(write(signal_writer, &record, sizeof record) == sizeof record);
+    memset(&record, 0, sizeof record);
+    record.si_signo = (int)number;
+    record.si_code = code;
+    record.si_pid = pid;
+    world_signal(&record);
+}
+
+/* Of a child, of a descriptor, of what the kernel has had no memory for, or anything. */
+static void send_record(struct input *input)
+{
+    static const int codes[] = { POLL_IN,   POLL_OUT, POLL_MSG, POLL_ERR, POLL_PRI,   POLL_HUP,
+                                 SI_KERNEL, SI_USER,  SI_QUEUE, SI_TKILL, SI_ASYNCIO, SI_SIGIO };
+    static const int numbers[] = { SIGCHLD, SCRIPT_SIGNAL, DESCRIPTOR_SIGNAL, SIGIO };
+    const unsigned number = input_byte(input) % 68, code = input_byte(input);
+    siginfo_t record;
+
+    memset(&record, 0, sizeof record);
+    record.si_signo = number < 4 ? numbers[number] : (int)number - 3;
+    record.si_code = code < sizeof codes / sizeof *codes ? codes[code] : (int)input_number(input);
+    record.si_band = (long)input_number(input); /* a pid, and a uid above it */
+    record.si_fd = (int)input_number(input);
+    if (record.si_fd == 255)
+        record.si_fd = engine.scripts.current->channel.fd;
+    else if (record.si_fd == 254)
+        record.si_fd = engine.main_child.start.report_fd;
+    world_signal(&record);
 }
 
 static void kill_one(struct input *input)
 {
     struct process *process = world_find(FIRST_PID + (pid_t)(input_byte(input) % PROCESSES_MAX));
+    unsigned how;
 
-    if (process)
-        world_die(process, input_byte(input) & 1 ? (int)input_byte(input) << 8 : 9);
-    send_signal(SIGCHLD, process ? world_pid(process) : 0, CLD_EXITED);
+    if (process) {
+        how = input_byte(input);
+        process->is_traced = how >> 1 & 1;
+        world_die(process, how & 1 ? (int)input_byte(input) << 8 : 9);
+    }
+    send_signal(process && process->is_script ? SCRIPT_SIGNAL : SIGCHLD, process ? world_pid(process) : 0, CLD_EXITED);
 }
+
+/* ---- The engine. ---- */
 
 /* Nothing has grown beyond its bounds, and what belongs together agrees. */
 static void check(void)
@@ -125,10 +100,13 @@ static void check(void)
     EXPECT(engine.remains.watched_count >= 0 && engine.remains.watched_count <= WATCHED_MAX);
     EXPECT(engine.life.final_code >= 0 && engine.life.final_code <= 255 && engine.life.requested_code >= -1
            && engine.life.requested_code <= 255);
-    EXPECT(engine.main_child.pid >= 0 && engine.scripts.current.pid >= 0 && engine.scripts.candidate.pid >= 0);
-    EXPECT((engine.scripts.current.pid == 0) == (engine.scripts.current.state == SLOT_EMPTY));
-    EXPECT(engine.scripts.current.channel.backlog <= BACKLOG_MAX + 1024);
-    EXPECT(!engine.scripts.current.channel.head || engine.scripts.current.channel.backlog > 0);
+    EXPECT(engine.main_child.pid >= 0 && engine.scripts.current->pid >= 0 && engine.scripts.candidate->pid >= 0);
+    EXPECT((engine.scripts.current->pid == 0) == (engine.scripts.current->state == SLOT_EMPTY));
+    EXPECT(engine.scripts.current->reply_count >= 0 && engine.scripts.current->reply_count <= REPLIES_MAX);
+    EXPECT(engine.scripts.candidate->reply_count >= 0 && engine.scripts.candidate->reply_count <= REPLIES_MAX);
+    EXPECT(engine.journal.seen <= engine.journal.written);
+    EXPECT(engine.journal.released <= engine.journal.seen * sizeof(struct event));
+    EXPECT(engine.journal.late.count == 0 || engine.journal.late.first);
 }
 
 static void take_turn(void)
@@ -139,20 +117,34 @@ static void take_turn(void)
     check();
 }
 
+static void flood(unsigned count)
+{
+    const struct event event = { .kind = EVENT_REAP, .flags = EVENT_ORPHAN, .pid = 1 };
+
+    for (; engine.journal.journal.facts && count > 0; count--)
+        journal_write(&engine.journal, &event, MAY_DROP);
+}
+
+static void run_short(unsigned what)
+{
+    world.send_error = what & 1 ? ENOBUFS : 0;
+    world.timer_error = what & 2 ? ENOMEM : 0;
+    world.memory_error = what & 4 ? ENOMEM : 0;
+}
+
 static void take_step(struct input *input)
 {
     char bytes[256];
 
     switch ((enum step)(input_byte(input) % STEPS)) {
     case STEP_SCRIPT:
-        send_order(input, &engine.scripts.current.channel);
+        send_order(&engine, input, engine.scripts.current);
         break;
     case STEP_CANDIDATE:
-        send_order(input, &engine.scripts.candidate.channel);
+        send_order(&engine, input, engine.scripts.candidate);
         break;
     case STEP_BYTES:
-        send_packet(&engine.scripts.current.channel, bytes, input_text(input, bytes, sizeof bytes),
-                    input_byte(input) % 8);
+        send_bytes(engine.scripts.current, bytes, input_text(input, bytes, sizeof bytes), input_byte(input) % 8);
         break;
     case STEP_SIGNAL:
         send_signal(1 + input_byte(input) % 64, (pid_t)input_byte(input), input_byte(input) & 1 ? SI_QUEUE : SI_USER);
@@ -171,10 +163,27 @@ static void take_step(struct input *input)
         world.exec_error = input_byte(input) & 1 ? ENOENT : 0;
         break;
     case STEP_SHUT:
-        if (engine.scripts.current.channel.peer >= 0)
-            shutdown(engine.scripts.current.channel.peer, SHUT_RDWR);
+        shut(&engine, input_byte(input));
         break;
-    default:
+    case STEP_RECORD:
+        send_record(input);
+        break;
+    case STEP_READ:
+        read_some(&hostile, input);
+        break;
+    case STEP_LIE:
+        if (engine.journal.journal.facts)
+            lie(input, &engine.journal);
+        hostile.has_lied = 1;
+        break;
+    case STEP_FLOOD:
+        flood(32 * input_byte(input));
+        break;
+    case STEP_SHORTAGE:
+        run_short(input_byte(input));
+        break;
+    case STEP_WAIT:
+    case STEPS:
         break;
     }
 }
@@ -187,10 +196,16 @@ static void make_impatient(void)
         engine.questions.list[i].deadline = clock_now();
 }
 
+static void die_for_good(struct process *process)
+{
+    process->is_traced = 0;
+    world_die(process, SIGKILL);
+}
+
 static void die_all(void)
 {
     for (size_t i = 0; i < world.process_count; i++)
-        world_die(&world.processes[i], SIGKILL);
+        die_for_good(&world.processes[i]);
     send_signal(SIGCHLD, 0, CLD_KILLED);
 }
 
@@ -214,7 +229,7 @@ static int any_is_left(void)
     struct stat file;
     int left = 0;
 
-    for (int fd = world.signal_fd; fd < DESCRIPTORS_MAX; fd++) /* the first that a run opens */
+    for (int fd = world.first_fd; fd < DESCRIPTORS_MAX; fd++)
         left |= fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
     return left;
 }
@@ -225,10 +240,11 @@ static void forget_child(struct child *child, void *context)
     children_remove(&engine.children, child->pid);
 }
 
-static int never_script(const struct engine *unused, int channel_fd)
+static int never_script(const struct engine *unused, unsigned reader, int socket_fd)
 {
     (void)unused;
-    (void)channel_fd;
+    (void)reader;
+    (void)socket_fd;
     return 0;
 }
 
@@ -238,25 +254,52 @@ static void run_engine(const struct engine_start *start, const struct options *o
     const int devnull = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
     memset(&engine, 0, sizeof engine);
+    hostile = (struct hostile){ .engine = &engine };
     set_up(&engine, start, options, &signals);
     engine.log.fd = devnull;
-    EXPECT(open_signals(&engine) == 0);
     if (start->program)
         scripts_take_program(&engine);
     else if (engine_has_script(&engine))
         scripts_start_first(&engine);
     else
         life_begin(&engine);
+    if (engine.journal.journal.facts)
+        engine.journal.journal.slots = JOURNAL_LEAST; /* it is full sooner */
     for (int i = 0; i < STEPS_MAX && input->at < input->end; i++) {
         take_step(input);
         if (input_byte(input) % 4 > 0)
             take_turn();
     }
     come_to_an_end();
+    engine.journal.journal.slots = JOURNAL_SLOTS;
     tear_down(&engine);
     children_each(&engine.children, forget_child, NULL);
     close(engine.scripts.store_fd);
     EXPECT(!any_is_left());
+}
+
+/* What the kernel refuses, and what script processes leave behind. */
+static void surround(unsigned how, struct options *options)
+{
+    world.refuses_async = how & 1;
+    world.has_signalfd = !(how & 2);
+    world.leaves_sockets = how >> 2 & 1;
+    world.clone_error = how & 8 ? EAGAIN : 0;
+    options->script_timeout = how & 16 ? 5 * NANOSECONDS : 0;
+}
+
+static void start_program(struct engine_program *program, unsigned how)
+{
+    static const pid_t told[] = { -1, 0, FIRST_PID + 1, -FIRST_PID };
+    struct process *const process = world_add(1, 0);
+    int program_end;
+
+    EXPECT(channel_open(&program->channel, &program_end) == 0 && journal_begin(&program->journal) == 0);
+    close(program_end); /* world_give_socket has another */
+    world_give_socket(process);
+    program->pid = world_pid(process);
+    program->told = told[how % 4];
+    program->hooks = how & 4 ? HOOK_REAP : 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -268,16 +311,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct engine_program program = { .told = -1, .subreaper = 1 };
     struct engine_start start = { 1, arguments, environment, 1, NULL, never_script, exit };
     struct options options = options_default();
-    unsigned kind;
-    int program_end;
-    int pair[2];
+    unsigned kind, how;
 
     world_begin();
     kind = input_byte(&input);
+    how = input_byte(&input);
+    surround(how, &options);
     world.self = kind & 1 ? 1 : 50;
-    EXPECT(pipe2(pair, O_CLOEXEC | O_NONBLOCK) == 0);
-    world.signal_fd = pair[0];
-    signal_writer = pair[1];
     options.command = kind & 2 ? command : NULL;
     options.eval = kind & 4 ? NULL : "";
     options.threshold = kind & 8 ? LOG_LEVEL_TRACE : LOG_LEVEL_ERROR;
@@ -287,8 +327,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (kind & 64) { /* a program that has loaded the library */
         options.eval = NULL;
         options.command = NULL;
-        EXPECT(channel_open(&program.channel, &program_end) == 0);
-        program.pid = world_pid(world_add(1, 0));
+        start_program(&program, how >> 5);
         start.program = &program;
     }
     run_engine(&start, &options, &input);

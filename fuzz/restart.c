@@ -4,24 +4,24 @@
  */
 #include "lua_state.h"
 
-/* The event of each end is as restart.ended makes it. */
+/* The event of each end is as past.ended makes it. */
 static const char script[] =
-    "local core, restart = require 'reaper.core', require 'reaper.restart'\n"
+    "local core, restart, past = require 'reaper.core', require 'reaper.restart', require 'reaper.restart.past'\n"
     "local text, numbers = ...\n"
     "local script, why = restart.parse(text)\n"
     "assert(script and type(script) == 'function' or type(why) == 'string')\n"
     "assert(not (script and text:find ':' and not text:find '^on%-failure:%d+$'), 'a number that means nothing')\n"
     "if script then\n"
-    "  local past, now = restart.past(0), 0\n"
+    "  local of_main, now = past.new(0), 0\n"
     "  for _, number in ipairs(numbers) do\n"
     "    now = now + number / 64\n"
-    "    local delay, reason = restart.ended(past, script, 'main', core.status(number << 8), {}, now)\n"
+    "    local delay, reason = past.ended(of_main, script, 'main', core.status(number << 8), {}, now)\n"
     "    assert(delay == nil and type(reason) == 'string' and not reason:find 'has r[ae]' or\n"
     "      type(delay) == 'number' and delay == delay and delay < math.huge, reason)\n"
     "    if delay then\n"
     "      assert(restart.text(delay))\n"
     "      now = now + math.max(delay, 0)\n"
-    "      restart.started(past, now)\n"
+    "      past.started(of_main, now)\n"
     "    end\n"
     "  end\n"
     "end\n"
@@ -64,7 +64,8 @@ static lua_State *state(void)
 
     if (L)
         return L;
-    lua_begin(&run, "");
+    lua_prepare(&run);
+    lua_begin(&run, "", 0);
     L = new_state(&run.script.watchdog);
     open_libraries(L, &run.script);
     lua_settop(L, 0);

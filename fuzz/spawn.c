@@ -1,6 +1,6 @@
 /*
  * Spawn tables: request.lua and plumbing.lua check them, lua_spawn.c reads them, spawn.c makes its plan of them. The
- * clone is that of harmless.c, which reads the plan. Input: how the clone ends, then tables.
+ * clone is that of harmless_processes.c, which reads the plan. Input: how the clone ends, then tables.
  */
 #include "lua_state.h"
 
@@ -142,7 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     world_begin();
     input = (struct input){ bytes, bytes + size };
-    lua_begin(&run, NULL);
+    lua_prepare(&run);
+    lua_begin(&run, NULL, 0);
     shutdown(run.engine_end, SHUT_WR);
     L = new_state(&run.script.watchdog);
     lua_pushcfunction(L, with_traceback);
@@ -151,7 +152,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (lua_pcall(L, 1, 0, 1) != LUA_OK)
         world_wrong(__FILE__, __LINE__, lua_tostring(L, -1));
     lua_close(L);
-    script_drop_packets(&run.script);
+    run.script.link.fd = -1; /* world_end closes it */
+    lua_end(&run);
     world_end();
     return 0;
 }

@@ -9,6 +9,7 @@
  * copy_ahead.
  */
 #define _GNU_SOURCE
+#include <sys/timerfd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>

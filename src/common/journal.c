@@ -246,8 +246,6 @@ int journal_is_readable(const struct journal_view *view)
 {
     const uint64_t end = written(view);
 
-    if (journal_has_messages(view))
-        return 1;
     if (view->reading == JOURNAL_READS)
         return journal_is_mine(view) && (view->skipped > 0 || position_of(view) < end);
     return view->ahead < end;

@@ -108,7 +108,7 @@ int journal_read_seen(struct journal_view *view, struct event *event);
 /* True until another process reads in its place. */
 int journal_is_mine(const struct journal_view *view);
 
-/* True when journal_read would give one, or a message waits in the socket. */
+/* True when journal_read would give one. */
 int journal_is_readable(const struct journal_view *view);
 
 /* True when messages wait in the socket that the engine has sent before the next event. */

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/descriptors.h"
 
+static const int64_t full_at_most = NANOSECONDS;         /* should nobody tell that there is room again */
 static const int64_t try_again_after = 10 * MILLISECOND; /* for want of memory, or too many descriptors on their way */
 
 int channel_open(struct channel *channel, int *script_end)
@@ -46,12 +47,10 @@ int channel_send(struct channel *channel, const struct event *event, const int *
     channel->again_at = NEVER;
     if (send_packet(channel->fd, event, sizeof *event, fds, count) == 0)
         return 0;
-    if (errno == EPIPE || errno == ECONNRESET)
-        channel->shut = 1;
-    else if (errno == EAGAIN)
-        channel->full = 1;
-    else
-        channel->again_at = clock_after(try_again_after);
+    channel->shut = errno == EPIPE || errno == ECONNRESET;
+    channel->full = errno == EAGAIN;
+    if (!channel->shut)
+        channel->again_at = clock_after(channel->full ? full_at_most : try_again_after);
     return -1;
 }
 

@@ -7,9 +7,12 @@
 #include "engine/leave.h"
 #include "engine/life.h"
 #include "engine/questions.h"
+#include "engine/answers.h"
 #include "engine/deaths.h"
 #include "engine/dismissed.h"
+#include "engine/reload.h"
 #include "engine/scripts.h"
+#include "engine/slot.h"
 
 /* What is due at some time. */
 struct deadline {
@@ -24,24 +27,24 @@ static void look_again(struct engine *engine)
     engine->life.something_died = 1;
 }
 
-static void look_at_script(struct engine *engine)
+static void look_at_first(struct engine *engine)
 {
-    scripts_look(engine, &engine->scripts.current);
+    slot_look(engine, &engine->scripts.slot[0]);
 }
 
-static void look_at_candidate(struct engine *engine)
+static void look_at_second(struct engine *engine)
 {
-    scripts_look(engine, &engine->scripts.candidate);
+    slot_look(engine, &engine->scripts.slot[1]);
 }
 
-static void hand_over_to_script(struct engine *engine)
+static void hand_over_to_first(struct engine *engine)
 {
-    handover_step(engine, &engine->scripts.current);
+    handover_step(engine, &engine->scripts.slot[0]);
 }
 
-static void hand_over_to_candidate(struct engine *engine)
+static void hand_over_to_second(struct engine *engine)
 {
-    handover_step(engine, &engine->scripts.candidate);
+    handover_step(engine, &engine->scripts.slot[1]);
 }
 
 /* The signal of its end may have been lost, for want of memory. */
@@ -58,20 +61,20 @@ static const struct deadline deadlines[] = {
     { AT(reaper.sweep.at), .action = deaths_sweep },
     { AT(remains.check_at), .action = look_again },
     { AT(reaper.ends_at) },
-    { .time = questions_deadline, .action = questions_expire },
+    { .time = questions_deadline, .action = answers_expire },
     { AT(main_child.retry_at), .action = life_start_main },
     { AT(main_child.start.due), .action = forward_look, .stays = 1 },
     { AT(scripts.start_at), .action = scripts_start_again },
     { AT(dismissed.deadline), .action = dismissed_overdue },
-    { AT(scripts.take_up_at), .action = scripts_promoted },
+    { AT(scripts.take_up_at), .action = reload_overdue },
     { AT(life.deadline), .action = life_deadline },
-    { AT(scripts.current.look_at), .action = look_at_script },
-    { AT(scripts.candidate.look_at), .action = look_at_candidate },
-    { AT(scripts.current.channel.again_at), .action = hand_over_to_script },
-    { AT(scripts.candidate.channel.again_at), .action = hand_over_to_candidate },
+    { AT(scripts.slot[0].look_at), .action = look_at_first },
+    { AT(scripts.slot[1].look_at), .action = look_at_second },
+    { AT(scripts.slot[0].channel.again_at), .action = hand_over_to_first },
+    { AT(scripts.slot[1].channel.again_at), .action = hand_over_to_second },
     { AT(journal.again_at) },
-    { AT(scripts.current.shut_at), .action = deaths_sweep, .stays = 1 },
-    { AT(scripts.candidate.shut_at), .action = deaths_sweep, .stays = 1 },
+    { AT(scripts.slot[0].shut_at), .action = deaths_sweep, .stays = 1 },
+    { AT(scripts.slot[1].shut_at), .action = deaths_sweep, .stays = 1 },
 };
 
 enum { DEADLINES = sizeof deadlines / sizeof *deadlines };

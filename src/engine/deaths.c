@@ -9,7 +9,9 @@
 #include "common/status.h"
 #include "engine/forward.h"
 #include "engine/life.h"
+#include "engine/orders.h"
 #include "engine/scripts.h"
+#include "engine/slot.h"
 #include "engine/terminal.h"
 
 /* ---- Who wants to know. ---- */
@@ -44,7 +46,7 @@ static int is_wanted(const struct engine *engine, const struct death *death)
 /* What a script that is still being loaded will want, nobody knows. */
 static int wants_look(const struct engine *engine)
 {
-    return is_about_a_group(wanted_pid(engine)) || (engine->scripts.current.hooks & HOOK_REAP_INFO)
+    return is_about_a_group(wanted_pid(engine)) || (engine->scripts.current->hooks & HOOK_REAP_INFO)
            || engine->options.warn || engine->options.threshold >= LOG_LEVEL_TRACE
            || engine->life.state == ENGINE_LOADING;
 }
@@ -115,7 +117,21 @@ static void deliver_spawned(struct engine *engine, struct event *event, struct c
     memcpy(event->name, child->name, sizeof event->name);
     children_reaped(&engine->children, child);
     if (!failed)
-        scripts_put_spawned(engine, event);
+        slot_put_spawned(engine, event);
+}
+
+/* Its last orders come first: that it has not loaded its script, or whom it has spawned. */
+static int is_of_script(struct engine *engine, const struct death *death)
+{
+    enum script_end end;
+
+    if (!scripts_has(engine, death->pid))
+        return 0;
+    orders_read(engine, ALL_ORDERS);
+    end = scripts_ended(engine, death->pid, death->status);
+    if (end == END_OF_LOADING)
+        life_load_failed(engine, 125);
+    return end == END_OF_SCRIPT || end == END_OF_LOADING;
 }
 
 /* Finds out what the dead process was and tells whom it concerns. */
@@ -124,7 +140,7 @@ static void deliver(struct engine *engine, const struct death *death)
     struct child *child;
     struct event event;
 
-    if (scripts_ended(engine, death->pid, death->status))
+    if (is_of_script(engine, death))
         return;
     if (death->pid == engine->main_child.pid)
         forward_look(engine); /* if its exec has failed, it was never COMMAND */
@@ -149,20 +165,8 @@ static void deliver(struct engine *engine, const struct death *death)
         else
             trace(engine, death, "orphan");
         if (is_wanted(engine, death))
-            scripts_put_orphan(engine, &event);
+            slot_put_orphan(engine, &event);
     }
-}
-
-int deaths_is_ours(const struct engine *engine, pid_t pid)
-{
-    siginfo_t child;
-
-    if (pid <= 0)
-        return 0;
-    if (batch_has(&engine->reaper.batch, pid)
-        || waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
-        return 1;
-    return kill(pid, 0) == 0; /* of a double fork: it is adopted in a moment */
 }
 
 /* ---- The batch. ---- */
@@ -189,7 +193,7 @@ void deaths_deliver(struct engine *engine)
 
     if (batch->count == 0)
         return;
-    scripts_read_new_orders(engine);
+    orders_read_new(engine);
     for (size_t i = 0; i < batch->count; i++)
         deliver(engine, &batch->list[i]);
     engine->reaper.together += (int64_t)batch->count;

@@ -16,7 +16,4 @@ void deaths_sweep(struct engine *engine);
 /* Deals with those that have been reaped. */
 void deaths_deliver(struct engine *engine);
 
-/* True when `pid` is a child of the engine or may become one, or was one whose death is being dealt with. */
-int deaths_is_ours(const struct engine *engine, pid_t pid);
-
 #endif

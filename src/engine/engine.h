@@ -65,7 +65,7 @@ enum slot_state {
     SLOT_READY,
 };
 
-enum { REPLIES_MAX = 4 }; /* who asks waits for the reply, so more than one is not owed to an honest script */
+enum { REPLIES_MAX = 64 }; /* who asks waits for the reply, so an honest script is owed one at most */
 
 /* One script process, or the place for one. */
 struct slot {
@@ -115,6 +115,13 @@ struct question {
     union sigval value;
 };
 
+/* A question and its answer. */
+struct settled {
+    struct question question;
+    enum answer answer;
+    int number;
+};
+
 /* The script's order to start COMMAND again, while that is under way. */
 struct main_order {
     pid_t by; /* the script process; 0: there is none */
@@ -162,11 +169,28 @@ struct terminal {
     int fd; /* the controlling terminal, or -1 */
 };
 
+/* A reload (reload.h). */
+enum reload_state {
+    RELOAD_IDLE,
+    RELOAD_LOADING, /* a candidate loads the script */
+    RELOAD_LOADED,  /* it has loaded it */
+    RELOAD_ASKED,   /* the old script process is asked: on_reload */
+    RELOAD_ALLOWED, /* it has answered, or has nothing to say */
+    RELOAD_PARTING, /* the candidate has become the current one, and waits for the end of the old one */
+};
+
+/* An order of a script process that has been dismissed: it is carried out all the same. */
+struct last_order;
+
 struct scripts {
-    struct slot current, candidate;
-    int64_t start_at; /* when to start it again; NEVER */
+    struct slot slot[JOURNAL_READERS];
+    struct slot *current;   /* the one whose script works, or is to work */
+    struct slot *candidate; /* the other one, for a reload */
+    int64_t start_at;       /* when to start it again; NEVER */
     int64_t delay;
-    int wanted;         /* a reload was asked for when it could not begin */
+    enum reload_state reload;
+    int wanted; /* another reload is asked for */
+    struct last_order *first_order, *last_order;
     int64_t take_up_at; /* when a reloaded script begins at the latest; NEVER */
     int store_fd;       /* what the script processes keep for each other (lua_store.c), or -1 */
 };

@@ -10,7 +10,7 @@
 #include "common/proc.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
-#include "engine/scripts.h"
+#include "engine/reload.h"
 #include "engine/life.h"
 #include "engine/terminal.h"
 
@@ -58,7 +58,7 @@ static void act_alone(struct engine *engine, int number)
     if (begins_stop(number) && engine->life.state == ENGINE_RUNNING)
         life_stop(engine, signal_name(number, name));
     else if (number == SIGHUP && engine_has_script(engine) && engine->life.state == ENGINE_RUNNING)
-        scripts_reload(engine);
+        reload_want(engine);
     else
         log_line(&engine->log, LOG_LEVEL_TRACE, "%s dropped: there is no main child", signal_name(number, name));
 }
@@ -66,7 +66,7 @@ static void act_alone(struct engine *engine, int number)
 /* A program that has services lives on to stop them. */
 static int is_for_services(const struct engine *engine, int number)
 {
-    return engine_has_program(engine) && begins_stop(number) && (engine->scripts.current.hooks & HOOK_SERVICES)
+    return engine_has_program(engine) && begins_stop(number) && (engine->scripts.current->hooks & HOOK_SERVICES)
            && engine->life.state < ENGINE_STOPPING;
 }
 
@@ -102,18 +102,19 @@ static void suspend(struct engine *engine, int number)
         terminal_suspend(&engine->origin, &engine->log);
 }
 
-void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
+void forward_answered(struct engine *engine, const struct settled *settled)
 {
     siginfo_t record;
+    const struct question *const question = &settled->question;
     const int original = (int)question->event.number;
 
     memset(&record, 0, sizeof record);
     record.si_signo = original;
     record.si_code = question->code;
     record.si_value = question->value;
-    if (answer == ANSWER_DROP)
+    if (settled->answer == ANSWER_DROP)
         return;
-    deliver(engine, answer == ANSWER_SIGNAL ? number : rewritten(engine, original), &record);
+    deliver(engine, settled->answer == ANSWER_SIGNAL ? settled->number : rewritten(engine, original), &record);
     suspend(engine, original);
 }
 
@@ -122,7 +123,7 @@ static int is_early(const struct engine *engine)
 {
     return engine->life.state == ENGINE_LOADING
            || (engine->life.state == ENGINE_STARTING
-               && (engine->main_child.pid == 0 || (engine->scripts.current.hooks & HOOK_SIGNAL)));
+               && (engine->main_child.pid == 0 || (engine->scripts.current->hooks & HOOK_SIGNAL)));
 }
 
 static void keep_early(struct engine *engine, int number)
@@ -136,7 +137,8 @@ static void keep_early(struct engine *engine, int number)
 void forward_signal(struct engine *engine, const siginfo_t *record)
 {
     const int number = record->si_signo;
-    struct question question;
+    struct settled settled = { .answer = ANSWER_DEFAULT };
+    struct question *const question = &settled.question;
 
     /* Made by a write of our own to a pipe that nobody reads. With another code the pid is the sender's invention. */
     if (number == SIGPIPE && record->si_code == SI_USER && record->si_pid == getpid())
@@ -151,14 +153,13 @@ void forward_signal(struct engine *engine, const siginfo_t *record)
         life_interrupted(engine);
     if (terminal_has_told_main(engine->main_child.pid, record))
         return;
-    memset(&question, 0, sizeof question);
-    question.kind = QUESTION_SIGNAL;
-    question.event.kind = EVENT_SIGNAL;
-    question.event.number = number;
-    question.code = record->si_code;
-    question.value = record->si_value;
-    if (!(engine->scripts.current.hooks & HOOK_SIGNAL) || questions_ask(engine, &question) != 0)
-        forward_answered(engine, &question, ANSWER_DEFAULT, 0);
+    question->kind = QUESTION_SIGNAL;
+    question->event.kind = EVENT_SIGNAL;
+    question->event.number = number;
+    question->code = record->si_code;
+    question->value = record->si_value;
+    if (!(engine->scripts.current->hooks & HOOK_SIGNAL) || questions_ask(engine, question) != 0)
+        forward_answered(engine, &settled);
 }
 
 /* There is no process for COMMAND yet: a signal that begins a stop ends the wait for one. */

@@ -10,7 +10,7 @@
 void forward_signal(struct engine *engine, const siginfo_t *record);
 
 /* The script's answer to QUESTION_SIGNAL, or ANSWER_DEFAULT when there was none in time. */
-void forward_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
+void forward_answered(struct engine *engine, const struct settled *settled);
 
 /* Signals that came early, as soon as COMMAND runs; or one of them ends the wait for a process. */
 void forward_early(struct engine *engine);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "engine/handover.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,6 +39,50 @@ void handover_reply(struct engine *engine, struct slot *slot, const struct event
     *late = *event;
     late->flags &= (uint16_t)~EVENT_HAS_PIDFD;
     slot->reply_count++;
+}
+
+struct event handover_reply_to(uint32_t serial)
+{
+    struct event event;
+
+    memset(&event, 0, sizeof event);
+    event.kind = EVENT_REPLY;
+    event.question = serial;
+    return event;
+}
+
+struct slot *handover_slot_of(struct engine *engine, pid_t pid)
+{
+    for (int i = 0; i < JOURNAL_READERS; i++)
+        if (pid > 0 && engine->scripts.slot[i].pid == pid)
+            return &engine->scripts.slot[i];
+    return NULL;
+}
+
+void handover_main_started(struct engine *engine, const struct main_order *order)
+{
+    struct slot *const slot = handover_slot_of(engine, order->by);
+    struct event event = handover_reply_to(order->serial);
+
+    event.pid = engine->main_child.pid;
+    if (engine->main_child.pidfd >= 0)
+        event.flags = EVENT_HAS_PIDFD;
+    if (slot)
+        handover_reply(engine, slot, &event, engine->main_child.pidfd);
+}
+
+int handover_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why)
+{
+    struct slot *const slot = handover_slot_of(engine, order->by);
+    struct event event = handover_reply_to(order->serial);
+
+    if (!slot)
+        return -1;
+    event.pid = -1;
+    event.status = error;
+    snprintf(event.of.text, sizeof event.of.text, "%s", why);
+    handover_reply(engine, slot, &event, -1);
+    return 0;
 }
 
 /* ---- Children. ---- */

@@ -19,6 +19,18 @@ void handover_start(struct engine *engine, struct slot *slot);
 /* Replies to a request of the script process, with a descriptor or -1. */
 void handover_reply(struct engine *engine, struct slot *slot, const struct event *event, int fd);
 
+/* The slot of the script process with that pid, or NULL. */
+struct slot *handover_slot_of(struct engine *engine, pid_t pid);
+
+/* An empty reply to the request with that number. */
+struct event handover_reply_to(uint32_t serial);
+
+/* Replies to the order to start COMMAND again. */
+void handover_main_started(struct engine *engine, const struct main_order *order);
+
+/* The same, with errno and the reason. -1 when who has given the order is not there any more. */
+int handover_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why);
+
 /* Sends what is owed, as far as there is room. */
 void handover_step(struct engine *engine, struct slot *slot);
 

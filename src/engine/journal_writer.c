@@ -3,15 +3,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* <linux/mman.h>, from Linux 5.14 on */
-#endif
+#include "engine/journal_pages.h"
 
 static const int64_t wake_again_after = 10 * MILLISECOND;
 
@@ -22,14 +18,6 @@ enum {
 
 /* ---- Room. ---- */
 
-/* Where memory is refused, a write would be a SIGBUS, or would wait in a memory cgroup that kills nobody. */
-static int populate(void *pages, size_t size)
-{
-    if (madvise(pages, size, MADV_POPULATE_WRITE) == 0)
-        return 0;
-    return errno == ENOMEM || errno == EFAULT || errno == EAGAIN ? -1 : 0; /* another: the kernel does not know it */
-}
-
 int journal_begin(struct journal_writer *writer)
 {
     memset(writer, 0, sizeof *writer);
@@ -38,7 +26,7 @@ int journal_begin(struct journal_writer *writer)
     writer->again_at = NEVER;
     if (journal_open(&writer->journal) != 0)
         return -1;
-    if (populate(writer->journal.facts, 2 * journal_page_size()) != 0) {
+    if (journal_pages_populate(writer->journal.facts, 2 * journal_page_size()) != 0) {
         journal_close(&writer->journal);
         errno = ENOMEM; /* whatever it was: of pages that are mapped */
         return -1;
@@ -92,44 +80,13 @@ static int has_room(const struct journal_writer *writer, enum journal_priority p
     return writer->written - oldest_needed(writer) < most;
 }
 
-/*
- * Announces that the events before `end` (bytes from the beginning) are gone, before their memory is given back or used
- * again: one that looks ahead may be copying them.
- */
-static void forget(struct journal_writer *writer, uint64_t end)
-{
-    const uint64_t oldest = (end + sizeof(struct event) - 1) / sizeof(struct event);
-
-    if (end <= writer->released)
-        return;
-    writer->released = end;
-    atomic_store_explicit(&writer->journal.facts->oldest, oldest, memory_order_seq_cst);
-    atomic_thread_fence(memory_order_release);
-}
-
-/* Makes sure of the pages up to `end` (bytes from the beginning) before they are written. */
-static int ensure(struct journal_writer *writer, uint64_t end)
-{
-    char *const ring = (char *)writer->journal.ring;
-    const size_t page = journal_page_size(), size = journal_ring_size(&writer->journal);
-
-    while (writer->ensured < end) {
-        if (populate(ring + writer->ensured % size, page) != 0)
-            return -1;
-        writer->ensured += page;
-        if (writer->ensured > size)
-            forget(writer, writer->ensured - size);
-    }
-    return 0;
-}
-
 /* ---- Writing. ---- */
 
 static int64_t append(struct journal_writer *writer, const struct event *event)
 {
     struct journal *const journal = &writer->journal;
 
-    if (ensure(writer, (writer->written + 1) * sizeof *event) != 0)
+    if (journal_pages_ensure(writer, (writer->written + 1) * sizeof *event) != 0)
         return -1;
     journal->ring[writer->written % journal->slots] = *event;
     atomic_store_explicit(&journal->facts->written, writer->written + 1, memory_order_seq_cst);
@@ -246,23 +203,6 @@ void journal_wake(struct journal_writer *writer)
         writer->wakes = JOURNAL_AWAKE;
 }
 
-/* In one piece or two: the ring may turn in between. What is removed reads as zeros. */
-static void give_back(struct journal_writer *writer, uint64_t end)
-{
-    const size_t size = journal_ring_size(&writer->journal);
-    char *const ring = (char *)writer->journal.ring;
-    uint64_t from = writer->released;
-
-    forget(writer, end);
-    while (from < end) {
-        const size_t at = from % size;
-        const size_t length = end - from < size - at ? (size_t)(end - from) : size - at;
-
-        madvise(ring + at, length, MADV_REMOVE);
-        from += length;
-    }
-}
-
 static void give_back_what_is_read(struct journal_writer *writer)
 {
     const uint64_t oldest = oldest_needed(writer);
@@ -270,7 +210,7 @@ static void give_back_what_is_read(struct journal_writer *writer)
     const uint64_t end = oldest * sizeof(struct event) / step * step;
 
     if (end > writer->released)
-        give_back(writer, end);
+        journal_pages_give_back(writer, end);
 }
 
 void journal_look(struct journal_writer *writer)

@@ -31,8 +31,8 @@ int leave_spares_orphans(const struct engine *engine)
 /* True when there is a script process that has on_exit, or there will be one. */
 static int can_be_asked(const struct engine *engine)
 {
-    return (engine->scripts.current.hooks & HOOK_EXIT)
-           && (engine->scripts.current.pid > 0 || engine->scripts.start_at != NEVER);
+    return (engine->scripts.current->hooks & HOOK_EXIT)
+           && (engine->scripts.current->pid > 0 || engine->scripts.start_at != NEVER);
 }
 
 enum engine_state leave_ask_code(struct engine *engine)

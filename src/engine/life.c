@@ -6,9 +6,10 @@
 
 #include "engine/leave.h"
 #include "engine/main_child.h"
-#include "engine/orders.h"
+#include "engine/handover.h"
 #include "engine/questions.h"
 #include "engine/scripts.h"
+#include "engine/slot.h"
 #include "engine/stop.h"
 #include "engine/terminal.h"
 
@@ -91,8 +92,8 @@ void life_load_failed(struct engine *engine, int code)
     if (engine->life.state >= ENGINE_STOPPING)
         return;
     engine->life.requested_code = code;
-    if (engine->scripts.current.pid > 0)
-        kill(engine->scripts.current.pid, SIGKILL);
+    if (engine->scripts.current->pid > 0)
+        kill(engine->scripts.current->pid, SIGKILL);
     scripts_dismiss(engine);
     move_on(engine, engine->options.grace > 0 ? ENGINE_STOPPING : ENGINE_KILLING);
 }
@@ -138,7 +139,7 @@ static void first_failed(struct engine *engine, const struct main_outcome *outco
  */
 static void restart_failed(struct engine *engine, const struct main_outcome *outcome)
 {
-    if (orders_main_failed(engine, &outcome->order, engine->main_child.start.error, outcome->why) != 0)
+    if (handover_main_failed(engine, &outcome->order, engine->main_child.start.error, outcome->why) != 0)
         return;
     forget_main(engine);
     if (engine->life.state == ENGINE_RUNNING && !questions_is_open(engine, QUESTION_MAIN_END))
@@ -148,7 +149,7 @@ static void restart_failed(struct engine *engine, const struct main_outcome *out
 static void restarted(struct engine *engine, const struct main_outcome *outcome)
 {
     questions_forget(engine, QUESTION_MAIN_END);
-    orders_main_started(engine, &outcome->order);
+    handover_main_started(engine, &outcome->order);
 }
 
 static void follow(struct engine *engine, const struct main_outcome *outcome)
@@ -231,7 +232,7 @@ void life_main_ended(struct engine *engine, struct event *event)
     if (!by_user && engine->life.state == ENGINE_RUNNING && ask_about_end(engine, event))
         return;
     if (engine_has_script(engine))
-        scripts_put_spawned(engine, event);
+        slot_put_spawned(engine, event);
     if (engine->life.state == ENGINE_RUNNING)
         life_stop(engine, "main");
     else if (engine->life.state == ENGINE_ORDERLY)
@@ -240,11 +241,9 @@ void life_main_ended(struct engine *engine, struct event *event)
         engine->life.final_code = leave_code(engine);
 }
 
-void life_main_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
+void life_main_answered(struct engine *engine, const struct settled *settled)
 {
-    (void)question;
-    (void)answer;
-    (void)number;
+    (void)settled;
     if (engine->main_child.pid == 0)
         life_stop(engine, "main");
 }
@@ -294,28 +293,23 @@ void life_interrupted(struct engine *engine)
     }
 }
 
-void life_services_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
+void life_services_answered(struct engine *engine, const struct settled *settled)
 {
-    (void)question;
-    (void)answer;
-    (void)number;
+    (void)settled;
     if (engine->life.state == ENGINE_ORDERLY)
         move_on(engine, stop_everybody(engine));
 }
 
-void life_stop_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
+void life_stop_answered(struct engine *engine, const struct settled *settled)
 {
-    (void)question;
-    (void)answer;
-    (void)number;
+    (void)settled;
     engine->life.something_died = 1;
 }
 
-void life_exit_answered(struct engine *engine, const struct question *question, enum answer answer, int number)
+void life_exit_answered(struct engine *engine, const struct settled *settled)
 {
-    (void)question;
-    if (answer == ANSWER_CODE) {
-        engine->life.final_code = number & 0xff;
+    if (settled->answer == ANSWER_CODE) {
+        engine->life.final_code = settled->number & 0xff;
         engine->life.final_named = 1;
     }
     move_on(engine, ENGINE_PARTING);

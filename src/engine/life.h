@@ -40,10 +40,10 @@ void life_stop(struct engine *engine, const char *reason);
 void life_interrupted(struct engine *engine);
 
 /* Answers of the script: what to do about the main child's end; services; on_stop, for which the end waits; on_exit. */
-void life_main_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
-void life_services_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
-void life_stop_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
-void life_exit_answered(struct engine *engine, const struct question *question, enum answer answer, int number);
+void life_main_answered(struct engine *engine, const struct settled *settled);
+void life_services_answered(struct engine *engine, const struct settled *settled);
+void life_stop_answered(struct engine *engine, const struct settled *settled);
+void life_exit_answered(struct engine *engine, const struct settled *settled);
 
 /* What the present state does when its deadline has passed, and when something has died. */
 void life_deadline(struct engine *engine);

@@ -12,7 +12,10 @@
 #include "engine/handover.h"
 #include "engine/life.h"
 #include "engine/remains.h"
+#include "engine/orders.h"
+#include "engine/reload.h"
 #include "engine/scripts.h"
+#include "engine/slot.h"
 #include "engine/setup.h"
 #include "engine/terminal.h"
 #include "engine/wait.h"
@@ -37,8 +40,12 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->remains.log = &engine->log;
     engine->reaper.oom.fd = engine->wait.signal_fd = -1;
     engine->origin.started_at = clock_now();
-    scripts_empty_slot(&engine->scripts.current, options);
-    scripts_empty_slot(&engine->scripts.candidate, options);
+    for (unsigned i = 0; i < JOURNAL_READERS; i++) {
+        slot_empty(&engine->scripts.slot[i], options);
+        engine->scripts.slot[i].index = i;
+    }
+    engine->scripts.current = &engine->scripts.slot[0];
+    engine->scripts.candidate = &engine->scripts.slot[1];
     engine->options = *options;
     options_reapply_arguments(&engine->options, start->argc, start->argv);
     setup_log(engine);
@@ -55,7 +62,7 @@ enum { SIGNALS_A_TURN = 256 };
 /* While the script process has something to read, look from time to time whether it does. */
 static void plan_look(struct engine *engine)
 {
-    struct slot *slot = &engine->scripts.current;
+    struct slot *slot = engine->scripts.current;
     int64_t after = look_every;
 
     if (slot->state != SLOT_READY || slot->look_at != NEVER || engine->origin.start->program
@@ -85,7 +92,7 @@ static void take_signals(struct engine *engine, siginfo_t *record)
     int are_deaths = 0;
     int left = SIGNALS_A_TURN;
 
-    scripts_read_new_orders(engine); /* one asks to hear more of each death, perhaps */
+    orders_read_new(engine); /* one asks to hear more of each death, perhaps */
     do {
         switch (wait_note(engine, record)) {
         case RECORD_CHILD:
@@ -95,7 +102,7 @@ static void take_signals(struct engine *engine, siginfo_t *record)
             break;
         case RECORD_SIGNAL:
             deaths_deliver(engine);
-            scripts_read_new_orders(engine); /* those that were sent before the signal */
+            orders_read_new(engine); /* those that were sent before the signal */
             forward_signal(engine, record);
             break;
         case RECORD_DEATHS:
@@ -129,16 +136,16 @@ static void serve(struct engine *engine)
         look_at_ends(engine);
     if (!engine->wait.orders)
         return;
-    engine->wait.orders = scripts_read_orders(engine, SOME_ORDERS);
-    handover_step(engine, &engine->scripts.current);
-    handover_step(engine, &engine->scripts.candidate);
+    engine->wait.orders = orders_read(engine, SOME_ORDERS);
+    handover_step(engine, engine->scripts.current);
+    handover_step(engine, engine->scripts.candidate);
 }
 
 /* Polling does not tell of a socket that only fails to take what is sent. */
 static void check_shut(struct engine *engine)
 {
-    if (engine->scripts.current.channel.shut || engine->scripts.candidate.channel.shut)
-        scripts_read_orders(engine, SOME_ORDERS);
+    if (engine->scripts.current->channel.shut || engine->scripts.candidate->channel.shut)
+        orders_read(engine, SOME_ORDERS);
 }
 
 static void turn(struct engine *engine)
@@ -153,7 +160,7 @@ static void turn(struct engine *engine)
     deadlines_expire(engine);
     check_shut(engine);
     forward_early(engine);
-    scripts_reload_again(engine);
+    reload_step(engine);
     journal_look(&engine->journal);
     plan_look(engine);
     journal_rest(&engine->journal);
@@ -163,8 +170,8 @@ static void tear_down(struct engine *engine)
 {
     terminal_take_back(&engine->terminal);
     remains_unwatch(&engine->remains);
-    channel_close(&engine->scripts.current.channel);
-    channel_close(&engine->scripts.candidate.channel);
+    channel_close(&engine->scripts.current->channel);
+    channel_close(&engine->scripts.candidate->channel);
     journal_end(&engine->journal);
     wait_end(engine);
     if (engine->main_child.start.report_fd >= 0)
@@ -174,17 +181,24 @@ static void tear_down(struct engine *engine)
     free(engine->main_child.directory);
 }
 
+static void begin(struct engine *engine)
+{
+    if (engine->origin.start->program) {
+        scripts_take_program(engine);
+        life_begin(engine);
+    } else if (!engine_has_script(engine)) {
+        life_begin(engine);
+    } else if (scripts_start_first(engine) != 0) {
+        life_load_failed(engine, 125);
+    }
+}
+
 int engine_run(const struct engine_start *start, const struct options *options, const struct inherited_signals *signals)
 {
     static struct engine engine; /* zero, and what is never touched takes no memory */
 
     set_up(&engine, start, options, signals);
-    if (start->program)
-        scripts_take_program(&engine);
-    else if (engine_has_script(&engine))
-        scripts_start_first(&engine);
-    else
-        life_begin(&engine);
+    begin(&engine);
     while (engine.life.state != ENGINE_DONE)
         turn(&engine);
     tear_down(&engine);

@@ -1,23 +1,27 @@
 #include "engine/orders.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/dismissed.h"
+#include "engine/answers.h"
 #include "engine/handover.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
-#include "engine/deaths.h"
 #include "engine/wait.h"
+#include "engine/reload.h"
 #include "engine/scripts.h"
+#include "engine/slot.h"
 #include "engine/setup.h"
 #include "engine/life.h"
 
 /* One order on its way. Descriptors that are taken over are set to -1 in `fds`. */
 struct delivery {
-    struct slot *slot;
+    pid_t pid;         /* of the script process */
+    struct slot *slot; /* NULL: it is there no more */
     const struct order *order;
     int *fds;
     int fd_count;
@@ -25,17 +29,32 @@ struct delivery {
 
 typedef void order_function(struct engine *engine, struct delivery *delivery);
 
-/* One that has ended, or is dismissed, cannot begin its work. */
+/*
+ * COMMAND starts now, under the settings of the script, which is told when it runs. A candidate waits for its turn. One
+ * that has ended, or is dismissed, cannot begin its work.
+ */
 static void ready(struct engine *engine, struct delivery *delivery)
 {
-    if (!delivery->slot->told_shut)
-        scripts_slot_ready(engine, delivery->slot, (unsigned)delivery->order->number);
+    struct slot *const slot = delivery->slot;
+
+    if (!slot || slot->told_shut || slot->state != SLOT_LOADING || slot->ready_at)
+        return;
+    slot_listens(engine, slot, (unsigned)delivery->order->number);
+    slot->ready_at = clock_now();
+    if (slot == engine->scripts.candidate) {
+        reload_loaded(engine);
+        return;
+    }
+    setup_apply_options(engine);
+    life_begin(engine);
+    if (engine->life.state != ENGINE_STARTING)
+        scripts_take_up(engine);
 }
 
 /* It will say why and end by itself, unless nobody reads stderr. */
 static void failed(struct engine *engine, struct delivery *delivery)
 {
-    if (delivery->slot->state != SLOT_LOADING)
+    if (!delivery->slot || delivery->slot->state != SLOT_LOADING)
         return;
     delivery->slot->failed = 1;
     delivery->slot->look_at = clock_after(dismissed_patience(&engine->options, 0));
@@ -43,12 +62,16 @@ static void failed(struct engine *engine, struct delivery *delivery)
 
 static void hooks(struct engine *engine, struct delivery *delivery)
 {
-    scripts_slot_listens(engine, delivery->slot, (unsigned)delivery->order->number);
+    if (delivery->slot)
+        slot_listens(engine, delivery->slot, (unsigned)delivery->order->number);
 }
 
 static void answer(struct engine *engine, struct delivery *delivery)
 {
-    questions_answer(engine, delivery->order);
+    struct settled settled;
+
+    if (questions_answer(engine, delivery->order, &settled))
+        answers_follow(engine, &settled);
 }
 
 static void wait_for(struct engine *engine, struct delivery *delivery)
@@ -62,7 +85,7 @@ static void spawned(struct engine *engine, struct delivery *delivery)
     struct child *child = NULL;
     int next = 0;
 
-    if (deaths_is_ours(engine, order->pid))
+    if (reap_is_ours(&engine->reaper.batch, order->pid))
         child = children_add(&engine->children, order->pid);
     else
         log_line(&engine->log, LOG_LEVEL_ERROR, "the script process says that it has spawned %d, which is no child",
@@ -108,7 +131,7 @@ static void exit_with(struct engine *engine, struct delivery *delivery)
         engine->life.requested_code = code & 0xff;
     if (code >= 0 && !engine->life.final_named) /* on_exit may ask for it, too */
         engine->life.final_code = code & 0xff;
-    if (engine->life.state == ENGINE_LOADING && delivery->slot == &engine->scripts.current)
+    if (engine->life.state == ENGINE_LOADING && delivery->pid == engine->scripts.current->pid)
         life_load_failed(engine, code < 0 ? 0 : code & 0xff);
     else
         life_stop(engine, "exit");
@@ -120,13 +143,11 @@ static void reload(struct engine *engine, struct delivery *delivery)
 
     if (engine->life.state > ENGINE_RUNNING || !engine_has_script(engine))
         return;
-    if (slot->state == SLOT_LOADING && !slot->ready_at) /* it would go on for ever */
+    if (slot && slot->state == SLOT_LOADING && !slot->ready_at) /* it would go on for ever */
         log_line(&engine->log, LOG_LEVEL_WARNING,
                  "a reload that the script asks for while it is being loaded is ignored");
-    else if (engine->life.state != ENGINE_RUNNING || questions_is_asked(engine, slot->pid))
-        engine->scripts.wanted = 1; /* who takes its place would be asked again, and reload again */
     else
-        scripts_reload(engine);
+        reload_want(engine);
 }
 
 /* The script process has checked the value with the same code, so a complaint here means a malformed packet. */
@@ -136,76 +157,35 @@ static void configure(struct engine *engine, struct delivery *delivery)
     const size_t length = strlen(key);
     char why[WHY_SIZE];
 
+    if (!delivery->slot)
+        return;
     if (length + 1 >= ORDER_TEXT_SIZE || options_set(&delivery->slot->options, key, key + length + 1, why) != 0) {
         log_line(&engine->log, LOG_LEVEL_ERROR, "malformed setting from the script process: %s", key);
         return;
     }
-    if (delivery->slot == &engine->scripts.current)
+    if (delivery->slot == engine->scripts.current)
         setup_apply_options(engine);
-}
-
-static struct event reply_to(uint32_t serial)
-{
-    struct event event;
-
-    memset(&event, 0, sizeof event);
-    event.kind = EVENT_REPLY;
-    event.question = serial;
-    return event;
-}
-
-/* The slot of the script process that has given the order, or NULL when that has gone. */
-static struct slot *slot_of(struct engine *engine, const struct main_order *order)
-{
-    if (order->by == engine->scripts.current.pid)
-        return &engine->scripts.current;
-    return order->by == engine->scripts.candidate.pid ? &engine->scripts.candidate : NULL;
-}
-
-void orders_main_started(struct engine *engine, const struct main_order *order)
-{
-    struct slot *const slot = slot_of(engine, order);
-    struct event event = reply_to(order->serial);
-
-    event.pid = engine->main_child.pid;
-    if (engine->main_child.pidfd >= 0)
-        event.flags = EVENT_HAS_PIDFD;
-    if (slot)
-        handover_reply(engine, slot, &event, engine->main_child.pidfd);
-}
-
-int orders_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why)
-{
-    struct slot *const slot = slot_of(engine, order);
-    struct event event = reply_to(order->serial);
-
-    if (!slot)
-        return -1;
-    event.pid = -1;
-    event.status = error;
-    snprintf(event.of.text, sizeof event.of.text, "%s", why);
-    handover_reply(engine, slot, &event, -1);
-    return 0;
 }
 
 static void main_start(struct engine *engine, struct delivery *delivery)
 {
-    const struct main_order order = { delivery->slot->pid, delivery->order->question };
+    const struct main_order order = { delivery->pid, delivery->order->question };
     char why[WHY_SIZE];
 
     if (main_child_start_again(engine, &order, why, sizeof why) != 0)
-        orders_main_failed(engine, &order, errno, why);
+        handover_main_failed(engine, &order, errno, why);
 }
 
 static void stats(struct engine *engine, struct delivery *delivery)
 {
-    struct event event = reply_to(delivery->order->question);
+    struct event event = handover_reply_to(delivery->order->question);
 
     event.kind = EVENT_STATS;
     event.of.statistics = engine->statistics;
     event.of.statistics.uptime_ns = clock_now() - engine->origin.started_at;
     event.of.statistics.dropped = (int64_t)engine->journal.dropped_ever;
-    handover_reply(engine, delivery->slot, &event, -1);
+    if (delivery->slot)
+        handover_reply(engine, delivery->slot, &event, -1);
 }
 
 static void look(struct engine *engine, struct delivery *delivery)
@@ -231,12 +211,96 @@ static order_function *const functions[ORDER_COUNT] = {
     [ORDER_LOOK] = look,
 };
 
-void orders_carry_out(struct engine *engine, struct slot *slot, const struct order *order, int *fds, int fd_count)
+static void carry_out(struct engine *engine, pid_t pid, const struct order *order, int *fds, int fd_count)
 {
-    struct delivery delivery = { slot, order, fds, fd_count };
+    struct delivery delivery = { pid, handover_slot_of(engine, pid), order, fds, fd_count };
 
     functions[order->kind](engine, &delivery);
     for (int i = 0; i < fd_count; i++)
         if (fds[i] >= 0)
             close(fds[i]);
+}
+
+/* ---- Reading. ---- */
+
+enum { ORDERS_A_TURN = 64, ORDERS_AT_MOST = 4096 };
+
+static const int64_t ends_soon = NANOSECONDS; /* from the end of its socket to its own */
+
+/* A script process that has shut its socket, by mistake of some C module, can neither be told anything nor order
+ * anything. */
+static void replace_shut(struct engine *engine, struct slot *slot)
+{
+    if (!slot->channel.shut || slot->told_shut || slot->pid == 0)
+        return;
+    if (!engine->origin.start->program && slot->shut_at == NEVER) { /* mostly it is ending just now */
+        slot->shut_at = clock_after(ends_soon);
+        return;
+    }
+    if (slot->shut_at != NEVER && clock_now() < slot->shut_at)
+        return;
+    slot->shut_at = NEVER;
+    slot->told_shut = 1;
+    if (engine->origin.start->program) { /* it lives on, and listens to nothing */
+        slot->hooks = 0;
+        questions_script_lost(engine, 0);
+        return;
+    }
+    log_line(&engine->log, LOG_LEVEL_ERROR, "the script process has shut its channel: replacing it");
+    kill(slot->pid, SIGKILL);
+}
+
+/* True when there may be more. */
+static int read_orders_of(struct engine *engine, struct slot *slot, enum orders_amount amount)
+{
+    const int limit = amount == ALL_ORDERS ? ORDERS_AT_MOST : ORDERS_A_TURN;
+    const pid_t pid = slot->pid;
+    struct order order;
+    int fds[MESSAGE_FDS_MAX];
+    int fd_count;
+
+    for (int i = 0; i < limit && slot->pid == pid; i++) {
+        const int got = channel_receive(&slot->channel, &order, fds, &fd_count);
+
+        if (got == 0) {
+            replace_shut(engine, slot);
+            return 0;
+        }
+        if (got < 0)
+            log_line(&engine->log, LOG_LEVEL_ERROR,
+                     "a malformed packet of %d bytes from the script process was dropped", order.number);
+        else
+            carry_out(engine, pid, &order, fds, fd_count);
+    }
+    return 1;
+}
+
+/* Those of script processes that have been dismissed come first. */
+static void carry_out_last_orders(struct engine *engine)
+{
+    struct order order;
+    int fds[MESSAGE_FDS_MAX];
+    int fd_count;
+    pid_t pid;
+
+    while (slot_next_last_order(engine, &pid, &order, fds, &fd_count))
+        carry_out(engine, pid, &order, fds, fd_count);
+}
+
+int orders_read(struct engine *engine, enum orders_amount amount)
+{
+    int more = 0;
+
+    carry_out_last_orders(engine);
+    journal_has_orders(&engine->journal); /* as many as have been sent until now */
+    for (int i = 0; i < JOURNAL_READERS; i++)
+        more |= read_orders_of(engine, &engine->scripts.slot[i], amount);
+    carry_out_last_orders(engine);
+    return more;
+}
+
+void orders_read_new(struct engine *engine)
+{
+    if (journal_has_orders(&engine->journal) || engine->scripts.first_order)
+        orders_read(engine, ALL_ORDERS);
 }

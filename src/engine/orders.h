@@ -1,16 +1,18 @@
-/* orders.h: what a script process asks of its engine. */
+/* orders.h: what script processes ask of their engine. */
 #ifndef REAPER_ENGINE_ORDERS_H
 #define REAPER_ENGINE_ORDERS_H
 
 #include "engine/engine.h"
 
-/* Carries one out. The descriptors that came with it are taken over or closed. */
-void orders_carry_out(struct engine *engine, struct slot *slot, const struct order *order, int *fds, int fd_count);
+enum orders_amount {
+    SOME_ORDERS, /* one turn's share, so that a script process that floods does not hold up the loop */
+    ALL_ORDERS,  /* until the socket is empty, within reason */
+};
 
-/* Answers the order to start COMMAND again. */
-void orders_main_started(struct engine *engine, const struct main_order *order);
+/* Reads and carries out orders of the script process and the candidate. True when there may be more. */
+int orders_read(struct engine *engine, enum orders_amount amount);
 
-/* The same, with errno and the reason. -1 when who has given the order is not there any more. */
-int orders_main_failed(struct engine *engine, const struct main_order *order, int error, const char *why);
+/* Reads them all when some have been sent since they were read last. */
+void orders_read_new(struct engine *engine);
 
 #endif

@@ -1,24 +1,9 @@
 #include "engine/questions.h"
 
-#include <stddef.h>
-
-#include "engine/forward.h"
-#include "engine/scripts.h"
-#include "engine/life.h"
-
-typedef void answered_function(struct engine *engine, const struct question *question, enum answer answer, int number);
-
-/* What follows an answer, and the hook's name for a message. */
-static const struct {
-    answered_function *answered;
-    const char *hook;
-} kinds[] = {
-    [QUESTION_SIGNAL] = { forward_answered, "on_signal" },
-    [QUESTION_MAIN_END] = { life_main_answered, "on_reap" },
-    [QUESTION_SERVICES] = { life_services_answered, "the script" },
-    [QUESTION_STOP] = { life_stop_answered, "on_stop" },
-    [QUESTION_EXIT] = { life_exit_answered, "on_exit" },
-    [QUESTION_RELOAD] = { scripts_reload_answered, "on_reload" },
+/* The hook's name for a message. */
+static const char *const hooks[] = {
+    [QUESTION_SIGNAL] = "on_signal", [QUESTION_MAIN_END] = "on_reap", [QUESTION_SERVICES] = "the script",
+    [QUESTION_STOP] = "on_stop",     [QUESTION_EXIT] = "on_exit",     [QUESTION_RELOAD] = "on_reload",
 };
 
 enum { SERVICES_LOSSES_MAX = 5 };
@@ -36,7 +21,7 @@ static int64_t time_for(const struct engine *engine, enum question_kind kind)
 /* Writes it into the journal, for the script process that reads now or next. 0, or -1 when there is no room. */
 static int put(struct engine *engine, struct question *question)
 {
-    question->asked = engine->scripts.current.state == SLOT_READY ? engine->scripts.current.pid : 0;
+    question->asked = engine->scripts.current->state == SLOT_READY ? engine->scripts.current->pid : 0;
     question->position = journal_ask(&engine->journal, &question->event);
     return question->position < 0 ? -1 : 0;
 }
@@ -91,28 +76,28 @@ static void forget(struct engine *engine, struct question *question)
         engine->questions.used--;
 }
 
-static void resolve(struct engine *engine, struct question *question, enum answer answer, int number)
+static void settle(struct engine *engine, struct question *question, struct settled *settled)
 {
-    const struct question copy = *question;
-
+    settled->question = *question;
     forget(engine, question);
-    kinds[copy.kind].answered(engine, &copy, answer, number);
-    scripts_reload_again(engine);
 }
 
-void questions_answer(struct engine *engine, const struct order *order)
+int questions_answer(struct engine *engine, const struct order *order, struct settled *settled)
 {
     struct question *question = find(engine, order->question);
     const int signal = order->flags == ANSWER_SIGNAL;
 
     if (!question)
-        return;
+        return 0;
     if (order->flags > ANSWER_CODE || (signal && (order->number < 0 || order->number > SIGNAL_MAX))) {
         log_line(&engine->log, LOG_LEVEL_ERROR, "malformed answer from the script process: %d, %d", order->flags,
                  order->number);
-        return;
+        return 0;
     }
-    resolve(engine, question, (enum answer)order->flags, order->number);
+    settled->answer = (enum answer)order->flags;
+    settled->number = order->number;
+    settle(engine, question, settled);
+    return 1;
 }
 
 void questions_wait(struct engine *engine, uint32_t serial, int32_t seconds)
@@ -139,7 +124,7 @@ void questions_services_turn(struct engine *engine)
     }
 }
 
-void questions_expire(struct engine *engine)
+int questions_expire(struct engine *engine, struct settled *settled)
 {
     const int64_t now = clock_now();
 
@@ -153,9 +138,13 @@ void questions_expire(struct engine *engine)
                      "the script does not stop its services in time: stopping all that is left at once");
         else
             log_line(&engine->log, LOG_LEVEL_WARNING, "%s has not answered within %g s: taking the default",
-                     kinds[question->kind].hook, (double)engine->options.hook_timeout / (double)NANOSECONDS);
-        resolve(engine, question, ANSWER_DEFAULT, 0);
+                     hooks[question->kind], (double)engine->options.hook_timeout / (double)NANOSECONDS);
+        settled->answer = ANSWER_DEFAULT;
+        settled->number = 0;
+        settle(engine, question, settled);
+        return 1;
     }
+    return 0;
 }
 
 int64_t questions_deadline(const struct engine *engine)
@@ -195,7 +184,7 @@ void questions_repeat(struct engine *engine)
 
         if (question->kind == QUESTION_NONE || question->kind == QUESTION_RELOAD)
             continue;
-        question->asked = engine->scripts.current.pid;
+        question->asked = engine->scripts.current->pid;
         if (journal_is_read(&engine->journal, question->position) && put(engine, question) != 0)
             question->deadline = clock_now();
     }

@@ -15,15 +15,18 @@
  */
 int questions_ask(struct engine *engine, struct question *question);
 
-/* ORDER_ANSWER and ORDER_WAIT (within so many seconds; 0: whenever). Answers that come too late are ignored. */
-void questions_answer(struct engine *engine, const struct order *order);
+/*
+ * ORDER_ANSWER: 1 when it has settled a question; answers that come too late are ignored. ORDER_WAIT: within so many
+ * seconds (0: whenever).
+ */
+int questions_answer(struct engine *engine, const struct order *order, struct settled *settled);
 void questions_wait(struct engine *engine, uint32_t serial, int32_t seconds);
 
 /* COMMAND has ended: it is the services' turn. */
 void questions_services_turn(struct engine *engine);
 
-/* Takes the default for each question whose deadline has passed. */
-void questions_expire(struct engine *engine);
+/* Settles a question whose deadline has passed with its default: 1, or 0 when there is none. */
+int questions_expire(struct engine *engine, struct settled *settled);
 
 /* The nearest deadline, or NEVER. */
 int64_t questions_deadline(const struct engine *engine);

@@ -2,6 +2,7 @@
 #include "engine/reap.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +12,7 @@ int batch_is_full(const struct batch *batch)
     return batch->count == BATCH;
 }
 
-int batch_has(const struct batch *batch, pid_t pid)
+static int batch_has(const struct batch *batch, pid_t pid)
 {
     for (size_t i = 0; i < batch->count; i++)
         if (batch->list[i].pid == pid)
@@ -60,4 +61,15 @@ pid_t reap_find(pid_t pid)
     if (waitid(pid > 0 ? P_PID : P_ALL, (id_t)pid, &child, WEXITED | WNOWAIT | WNOHANG | __WALL) != 0)
         return 0;
     return child.si_pid;
+}
+
+int reap_is_ours(const struct batch *batch, pid_t pid)
+{
+    siginfo_t child;
+
+    if (pid <= 0)
+        return 0;
+    if (batch_has(batch, pid) || waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
+        return 1;
+    return kill(pid, 0) == 0; /* of a double fork: it is adopted in a moment */
 }

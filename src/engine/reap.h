@@ -34,7 +34,7 @@ int reap_one(struct batch *batch, pid_t pid);
 
 int batch_is_full(const struct batch *batch);
 
-/* True when the batch holds the death of `pid`. */
-int batch_has(const struct batch *batch, pid_t pid);
+/* True when `pid` is a child or may become one, or was one whose death is in the batch. */
+int reap_is_ours(const struct batch *batch, pid_t pid);
 
 #endif

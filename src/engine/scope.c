@@ -10,8 +10,8 @@ struct scope scope_of(const struct engine *engine)
 {
     struct scope scope = { .is_init = engine->origin.is_init, .has_program = engine_has_program(engine) };
 
-    spare(&scope, engine->scripts.current.pid);
-    spare(&scope, engine->scripts.candidate.pid);
+    spare(&scope, engine->scripts.current->pid);
+    spare(&scope, engine->scripts.candidate->pid);
     for (int i = 0; i < DISMISSED_MAX; i++)
         spare(&scope, engine->dismissed.list[i].pid);
     return scope;

@@ -60,7 +60,7 @@ void setup_apply_options(struct engine *engine)
 {
     const int before = engine->options.parent_death;
 
-    engine->options = engine->scripts.current.options;
+    engine->options = engine->scripts.current->options;
     options_reapply_arguments(&engine->options, engine->origin.start->argc, engine->origin.start->argv);
     setup_log(engine);
     if (engine->options.parent_death != before)

@@ -10,10 +10,11 @@
 #include "engine/remains.h"
 #include "engine/scope.h"
 #include "engine/scripts.h"
+#include "engine/slot.h"
 
 int stop_has_services(const struct engine *engine)
 {
-    return (engine->scripts.current.hooks & HOOK_SERVICES) != 0;
+    return (engine->scripts.current->hooks & HOOK_SERVICES) != 0;
 }
 
 /* What on_stop sets going, with os.execute say, belongs to the stop: the grace is its time. */
@@ -28,9 +29,9 @@ static void tell_stop(struct engine *engine)
     question.kind = QUESTION_STOP;
     question.event.kind = EVENT_STOP;
     snprintf(question.event.of.text, sizeof question.event.of.text, "%s", engine->life.stop_reason);
-    if (engine->life.state != ENGINE_STOPPING || engine->scripts.current.state != SLOT_READY
-        || !(engine->scripts.current.hooks & HOOK_STOP) || questions_ask(engine, &question) != 0)
-        scripts_put(engine, &question.event, HOOK_STOP);
+    if (engine->life.state != ENGINE_STOPPING || engine->scripts.current->state != SLOT_READY
+        || !(engine->scripts.current->hooks & HOOK_STOP) || questions_ask(engine, &question) != 0)
+        slot_put(engine, &question.event, HOOK_STOP);
     else
         questions_wait(engine, question.event.question, 0);
 }
@@ -70,7 +71,7 @@ enum engine_state stop_in_order(struct engine *engine)
 {
     struct question question;
 
-    scripts_services_stop(engine);
+    scripts_stop_services(engine);
     memset(&question, 0, sizeof question);
     question.kind = QUESTION_SERVICES;
     question.event.kind = EVENT_SERVICES;

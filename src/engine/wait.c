@@ -139,10 +139,10 @@ static int fill(const struct engine *engine, struct pollfd *fds)
 
     fds[POLL_SIGNALS] = poll_for_input(engine->wait.signal_fd);
     fds[POLL_START] = poll_for_input(engine->main_child.start.report_fd);
-    fds[POLL_SCRIPT] = poll_channel(&engine->scripts.current.channel);
-    fds[POLL_CANDIDATE] = poll_channel(&engine->scripts.candidate.channel);
-    fds[count++] = poll_for_input(looks_at_ends ? engine->scripts.current.pidfd : -1);
-    fds[count++] = poll_for_input(looks_at_ends ? engine->scripts.candidate.pidfd : -1);
+    fds[POLL_SCRIPT] = poll_channel(&engine->scripts.current->channel);
+    fds[POLL_CANDIDATE] = poll_channel(&engine->scripts.candidate->channel);
+    fds[count++] = poll_for_input(looks_at_ends ? engine->scripts.current->pidfd : -1);
+    fds[count++] = poll_for_input(looks_at_ends ? engine->scripts.candidate->pidfd : -1);
     for (int i = 0; i < DISMISSED_MAX; i++)
         fds[count++] = poll_for_input(looks_at_ends ? engine->dismissed.list[i].pidfd : -1);
     for (int i = 0; i < engine->remains.watched_count; i++)
