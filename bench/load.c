@@ -64,7 +64,7 @@ static size_t read_file(const char *path, char *text, size_t room)
 }
 
 /* The script process of reaper-lua, or 0. */
-static pid_t policy(void)
+static pid_t script(void)
 {
     char path[300];
     char comm[32];
@@ -177,14 +177,14 @@ static double cpu_before[2];
 static void begin_cpu(void)
 {
     cpu_before[0] = cpu_of(1);
-    cpu_before[1] = cpu_of(policy());
+    cpu_before[1] = cpu_of(script());
 }
 
 static void tell_cpu(int count)
 {
     nap(50000); /* what the script process does comes later */
     tell("engine_cpu_us", (cpu_of(1) - cpu_before[0]) / 1e3 / count);
-    tell("script_cpu_us", (cpu_of(policy()) - cpu_before[1]) / 1e3 / count);
+    tell("script_cpu_us", (cpu_of(script()) - cpu_before[1]) / 1e3 / count);
 }
 
 /* Deaths one after the other, as fast as one process can make them. */
@@ -261,22 +261,28 @@ static void burst(int count)
     free(pids);
 }
 
-/* Private memory that is written, in kB: at first, and after so many deaths. */
+/* Memory that is written, in kB: also what is shared, such as the journal, which counts in each process that has it. */
+static double dirty(pid_t pid)
+{
+    return number_of(pid, "smaps_rollup", "Private_Dirty:") + number_of(pid, "smaps_rollup", "Shared_Dirty:");
+}
+
+/* At first, and after so many deaths. */
 static void memory(int count)
 {
     pid_t last = 0;
 
     nap(300000);
     sync();
-    tell("engine_kb", number_of(1, "smaps_rollup", "Private_Dirty:"));
-    tell("script_kb", number_of(policy(), "smaps_rollup", "Private_Dirty:"));
+    tell("engine_kb", dirty(1));
+    tell("script_kb", dirty(script()));
     for (int i = 0; i < count; i++)
         last = make_dead();
     wait_until_gone(last);
     nap(300000);
     sync();
-    tell("engine_later_kb", number_of(1, "smaps_rollup", "Private_Dirty:"));
-    tell("script_later_kb", number_of(policy(), "smaps_rollup", "Private_Dirty:"));
+    tell("engine_later_kb", dirty(1));
+    tell("script_later_kb", dirty(script()));
 }
 
 static void idle(int seconds)
@@ -286,10 +292,10 @@ static void idle(int seconds)
 
     nap(500000);
     engine = switches(1);
-    of_script = switches(policy());
+    of_script = switches(script());
     nap(seconds * 1000000L);
     tell("engine_wakeups", switches(1) - engine);
-    tell("script_wakeups", switches(policy()) - of_script);
+    tell("script_wakeups", switches(script()) - of_script);
 }
 
 /* Deaths while the script blocks; it goes on when $BENCH_GO is there, and ends everything when it has been told all. */
