@@ -1,16 +1,23 @@
 /*
- * Events, as the script process decodes them: lua_channel.c, events.lua and what follows. Input: the kind of script,
- * then packets of events. The engine is trusted with little: one start, for a reason that there is, and no usage beyond
- * the kernel's.
+ * What the engine tells, as the script process deals with it: messages through the socket, events through the journal,
+ * link.c, lua_link.c, events.lua and what follows. Input: the kind of script, then packets: each is what an engine does
+ * in one turn. Some turns come before the script process begins, the others while it waits. The engine is trusted with
+ * little: one start, for a reason that there is, and no usage beyond the kernel's.
  */
 #include "lua_state.h"
 
-enum { PACKETS_MAX = 24, EVENTS_MAX = 8 };
+#include "common/descriptors.h"
 
-/* Hooks that return, yield, wait, fail and answer nonsense, by turns. */
+enum { PACKETS_MAX = 24, EVENTS_MAX = 8, IDLE_MAX = 8, WRONG = 99 };
+
+/*
+ * Hooks that return, yield, wait, fail and answer nonsense, by turns. Each death has a number of its own (minflt),
+ * which only grows: who hears of one twice, or too late, ends with WRONG.
+ */
 static const char script[] =
-    "local turn = 0\n"
+    "local turn, last = 0, 0\n"
     "local given = { 0, 9, 'TERM', false, 'nonsense', 3.5, {}, 256, -1, math.huge, 'RTMIN+3' }\n"
+    "local function must(truth) if not truth then os.exit(99) end end\n"
     "local function hook(...)\n"
     "  turn = turn + 1\n"
     "  for i = 1, select('#', ...) do tostring((select(i, ...))) end\n"
@@ -29,16 +36,37 @@ static const char script[] =
     "end\n"
     "on_start = hook\n"
     "function on_reap(pid, status, rusage, info)\n"
-    "  assert(math.type(pid) == 'integer' and status.kind and rusage.maxrss and (info or true))\n"
+    "  must(math.type(pid) == 'integer' and status.kind and rusage.maxrss and (info or true))\n"
+    "  must(rusage.minflt > last)\n"
+    "  last = rusage.minflt\n"
     "  return hook(pid, status, rusage, info)\n"
     "end\n"
     "function on_signal(name, number)\n"
-    "  assert(type(name) == 'string' and math.type(number) == 'integer')\n"
+    "  must(type(name) == 'string' and math.type(number) == 'integer')\n"
     "  return hook(name, number)\n"
     "end\n"
     "on_stop, on_exit, on_reload, on_overflow = hook, hook, hook, hook\n";
 
-static struct event read_event(struct input *input, int *has_started)
+/* The engine, and what it knows of its script process. */
+static struct {
+    struct lua_run run;
+    struct input input;
+    int packets, idle; /* turns that it has taken, and those in which it has had nothing to tell any more */
+    int has_started;
+    int is_reload;    /* another script process reads until the start */
+    int64_t deaths;   /* so many have been told */
+    uint32_t request; /* the last one that is to be replied to; 0: there is none */
+} engine;
+
+/* ---- What it tells. ---- */
+
+static int is_message(const struct event *event)
+{
+    return event->kind == EVENT_CHILD || event->kind == EVENT_START || event->kind == EVENT_REPLY
+           || event->kind == EVENT_STATS;
+}
+
+static struct event read_event(struct input *input)
 {
     struct event event;
 
@@ -51,11 +79,10 @@ static struct event read_event(struct input *input, int *has_started)
     event.number = input_number(input);
     if (event.kind == EVENT_START) {
         event.number = event.number & 1 ? START_CRASH : START_RELOAD;
-        event.kind = *has_started ? EVENT_NONE : EVENT_START;
-        *has_started = 1;
+        event.kind = engine.has_started ? EVENT_NONE : EVENT_START;
     }
     event.lifetime_ns = input_number(input);
-    if (event.kind == EVENT_STOP || event.kind == EVENT_REPLY)
+    if (event.kind == EVENT_STOP || event.kind == EVENT_SERVICES || event.kind == EVENT_REPLY)
         input_text(input, event.of.text, sizeof event.of.text);
     else
         event.of.usage.maxrss_kb = (int32_t)(uint32_t)input_number(input);
@@ -64,57 +91,202 @@ static struct event read_event(struct input *input, int *has_started)
     return event;
 }
 
-static void send_packet(int fd, struct input *input, int *has_started)
+/* The start is told, with what `size` has been cut to. */
+static void begin_script(size_t size)
 {
-    struct event events[EVENTS_MAX];
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int) * MESSAGE_FDS_MAX)];
-    } control;
-    const unsigned count = input_byte(input) % EVENTS_MAX;
-    const unsigned fd_count = input_byte(input) % (MESSAGE_FDS_MAX + 1);
-    struct iovec part = { events, count * sizeof *events + (input_byte(input) == 1 ? 7 : 0) };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    engine.has_started = 1;
+    if (size == sizeof(struct event))
+        journal_give(&engine.run.writer, engine.run.script.link.view.index, getpid());
+}
+
+/* The output of a child that has ended. */
+static int open_output(void)
+{
+    static const char text[] = "a line\nand what is no line";
+    int ends[2];
+
+    EXPECT(pipe2(ends, O_CLOEXEC) == 0 && write(ends[1], text, sizeof text - 1) > 0);
+    close(ends[1]);
+    return ends[0];
+}
+
+static void post(struct event *event, size_t size, unsigned fd_count)
+{
     int fds[MESSAGE_FDS_MAX];
 
-    memset(events, 0, sizeof events);
-    memset(&control, 0, sizeof control);
-    for (unsigned i = 0; i < count; i++)
-        events[i] = read_event(input, has_started);
-    for (unsigned i = 0; i < fd_count; i++)
-        fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd_count > 0) {
-        message.msg_control = control.room;
-        message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
-        memcpy(CMSG_DATA(&control.header), fds, sizeof(int) * fd_count);
+    if (event->kind == EVENT_START)
+        begin_script(size);
+    if (engine.request && (event->kind == EVENT_REPLY || event->kind == EVENT_STATS) && event->question < 0x80) {
+        event->question = engine.request;
+        engine.request = 0;
     }
-    if (part.iov_len > 0)
-        sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    for (unsigned i = 0; i < fd_count; i++)
+        fds[i] = open_output();
+    if (send_packet(engine.run.engine_end, event, size, fds, (int)fd_count) == 0)
+        journal_sent(&engine.run.writer, engine.run.script.link.view.index);
     for (unsigned i = 0; i < fd_count; i++)
         close(fds[i]);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void write_down(struct event *event)
+{
+    if (event->kind == EVENT_REAP)
+        event->of.usage.minflt = ++engine.deaths;
+    if (event->question != 0)
+        journal_ask(&engine.run.writer, event);
+    else
+        journal_write(&engine.run.writer, event, event->flags & EVENT_ORPHAN ? MAY_DROP : MUST_KEEP);
+}
+
+static void tell(unsigned count, size_t size, unsigned fd_count)
+{
+    for (; count > 0; count--) {
+        struct event event = read_event(&engine.input);
+
+        if (is_message(&event))
+            post(&event, size, fd_count);
+        else
+            write_down(&event);
+    }
+}
+
+/* ---- What it hears. ---- */
+
+static void check_order(const struct order *order)
+{
+    EXPECT(order->kind > ORDER_NONE && order->kind < ORDER_COUNT);
+    EXPECT(order->kind != ORDER_ANSWER || order->flags <= ANSWER_CODE);
+    EXPECT(order->kind != ORDER_EXIT || order->number != WRONG);
+    EXPECT(order->kind != ORDER_FAILED);
+}
+
+static void hear_orders(void)
+{
+    struct order order;
+    ssize_t got;
+
+    while ((got = recv(engine.run.engine_end, &order, sizeof order, MSG_DONTWAIT | MSG_TRUNC)) > 0) {
+        EXPECT(got == sizeof order);
+        check_order(&order);
+        if (order.kind == ORDER_STATS || order.kind == ORDER_MAIN_START)
+            engine.request = order.question;
+        else if (order.kind == ORDER_LOOK)
+            journal_look(&engine.run.writer);
+    }
+}
+
+/* ---- Its turns. ---- */
+
+/* Nobody sleeps on over what is there to be read. */
+static void check_sleep(void)
+{
+    const struct journal_view *const view = &engine.run.script.link.view;
+    const struct journal_reader *const reader = &engine.run.writer.journal.page->reader[view->index];
+
+    EXPECT(view->reading != JOURNAL_READS || !journal_is_mine(view)
+           || engine.run.writer.seen == engine.run.writer.written || atomic_load(&reader->sleep) != JOURNAL_ASLEEP);
+}
+
+/* The other script process deals with some more of what it is told. */
+static void read_as_the_old_one(unsigned count)
+{
+    struct journal_reader *const old = &engine.run.writer.journal.page->reader[1 - engine.run.script.link.view.index];
+
+    if (!engine.has_started && engine.run.writer.written - engine.run.writer.seen >= count)
+        atomic_store(&old->read, engine.run.writer.seen + count);
+}
+
+static void take_turn(void)
+{
+    unsigned count, fd_count;
+    int is_cut;
+
+    hear_orders();
+    count = input_byte(&engine.input);
+    fd_count = input_byte(&engine.input) % (MESSAGE_FDS_MAX + 1);
+    is_cut = input_byte(&engine.input) == 1;
+    if (engine.is_reload)
+        read_as_the_old_one(count / EVENTS_MAX);
+    tell(count % EVENTS_MAX, is_cut ? 7 : sizeof(struct event), fd_count);
+    journal_look(&engine.run.writer);
+    journal_rest(&engine.run.writer);
+    check_sleep();
+}
+
+/* While the script process waits. When nothing is left to be told the engine goes, some timers later. */
+static void take_turn_or_go(void)
+{
+    if (engine.run.engine_end < 0)
+        return;
+    if (engine.packets < PACKETS_MAX && engine.input.at < engine.input.end) {
+        engine.packets++;
+        take_turn();
+        return;
+    }
+    hear_orders();
+    if (engine.idle++ < IDLE_MAX)
+        return;
+    close(engine.run.engine_end);
+    engine.run.engine_end = -1;
+}
+
+static void before_send(void)
+{
+    if (engine.run.engine_end >= 0)
+        hear_orders();
+}
+
+/* ---- The run. ---- */
+
+/* `kind`: the settings, how many turns come before the script process begins, and whether it replaces another one. */
+static void begin(unsigned kind)
 {
     static char *command[] = { "sleep", NULL };
-    struct input input = { bytes, bytes + size };
-    struct lua_run run;
-    unsigned kind;
-    int has_started = 0;
+    struct script *const process = &engine.run.script;
 
+    lua_prepare(&engine.run);
+    engine.is_reload = kind >> 7 & 1;
+    for (unsigned i = engine.is_reload ? input_byte(&engine.input) : 0; i > 0; i--) {
+        struct event event = { .kind = EVENT_REAP, .flags = i % 2 ? EVENT_ORPHAN : EVENT_SPAWNED, .pid = (int32_t)i };
+
+        write_down(&event);
+    }
+    lua_begin(&engine.run, script, (unsigned)engine.is_reload);
+    if (engine.is_reload) {
+        journal_give(&engine.run.writer, 0, 1);
+        journal_hold(&engine.run.writer, 1);
+    }
+    process->options.command = process->configured.command = kind & 1 ? command : NULL;
+    process->options.restart = process->configured.restart = (kind & 3) == 3 ? "always" : NULL;
+    process->log.json = kind >> 2 & 1;
+    for (unsigned i = kind >> 3 & 15; i > 0; i--)
+        take_turn_or_go();
+}
+
+/* All that has been told from the start on has been read when the engine has gone. */
+static void run_to_the_end(void)
+{
+    const struct journal_view *const view = &engine.run.script.link.view;
+
+    world.before_wait = take_turn_or_go;
+    world.before_send = before_send;
+    EXPECT(run_lua(&engine.run.script) == 0);
+    if (view->reading == JOURNAL_READS) {
+        journal_look(&engine.run.writer);
+        EXPECT(engine.run.writer.seen == engine.run.writer.written);
+    }
+    if (engine.run.engine_end >= 0)
+        hear_orders();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
     world_begin();
-    lua_begin(&run, script);
-    kind = input_byte(&input);
-    run.script.options.command = run.script.configured.command = kind & 1 ? command : NULL;
-    run.script.options.restart = run.script.configured.restart = (kind & 3) == 3 ? "always" : NULL;
-    run.script.log.json = kind >> 2 & 1;
-    for (int i = 0; i < PACKETS_MAX && input.at < input.end; i++)
-        send_packet(run.engine_end, &input, &has_started);
-    close(run.engine_end);
-    EXPECT(lua_end(&run) == 0);
+    memset(&engine, 0, sizeof engine);
+    engine.input = (struct input){ bytes, bytes + size };
+    begin(input_byte(&engine.input));
+    run_to_the_end();
+    lua_end(&engine.run);
     world_end();
     return 0;
 }
