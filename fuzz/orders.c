@@ -257,12 +257,7 @@ static void run_engine(const struct engine_start *start, const struct options *o
     hostile = (struct hostile){ .engine = &engine };
     set_up(&engine, start, options, &signals);
     engine.log.fd = devnull;
-    if (start->program)
-        scripts_take_program(&engine);
-    else if (engine_has_script(&engine))
-        scripts_start_first(&engine);
-    else
-        life_begin(&engine);
+    begin(&engine);
     if (engine.journal.journal.facts)
         engine.journal.journal.slots = JOURNAL_LEAST; /* it is full sooner */
     for (int i = 0; i < STEPS_MAX && input->at < input->end; i++) {
