@@ -72,11 +72,16 @@ enum engine_state leave_check_script(struct engine *engine)
     return dismissed_any(&engine->dismissed) ? ENGINE_PARTING : ENGINE_LAST_SWEEP;
 }
 
-/* A script process that had to be killed in a blocked os.execute leaves a child behind. */
+/*
+ * A script process that had to be killed in a blocked os.execute leaves a child behind. Without one there is nobody who
+ * could have made anything since the last look, which walks all processes of the machine (kill(2) with -1).
+ */
 enum engine_state leave_sweep(struct engine *engine)
 {
     const struct scope scope = scope_of(engine);
 
+    if (!engine->origin.start->program && !engine_has_script(engine))
+        return ENGINE_DONE;
     if (leave_spares_orphans(engine) || !remains_any(&engine->remains, &scope))
         return ENGINE_DONE;
     if (engine->life.deadline == NEVER)

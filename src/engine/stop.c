@@ -123,13 +123,15 @@ enum engine_state stop_everybody(struct engine *engine)
 enum engine_state stop_terminate(struct engine *engine)
 {
     const struct scope scope = scope_of(engine);
+    int is_left;
 
     engine->life.deadline = clock_after(engine->options.grace);
     engine->life.something_died = 1;
-    if (remains_any(&engine->remains, &scope))
+    is_left = remains_any(&engine->remains, &scope);
+    if (is_left)
         remains_terminate(&engine->remains, &scope);
     tell_stop(engine);
-    return ENGINE_STOPPING;
+    return is_left || questions_is_open(engine, QUESTION_STOP) ? ENGINE_STOPPING : ENGINE_ASKING_CODE;
 }
 
 enum engine_state stop_grace_over(struct engine *engine)
