@@ -278,7 +278,7 @@ FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 	-U_FILE_OFFSET_BITS
 HARMLESS = channel_open chdir clock_gettime clone execve fcntl fopen fork getpid kill madvise open ppoll prctl \
 	proc_each proc_highest_pid proc_numbers proc_read receive_packet send send_packet setpgid setpriority setsid \
-	sigtimedwait syscall tcgetpgrp tcsetpgrp timerfd_settime vfork wait4 waitid waitpid
+	syscall tcgetpgrp tcsetpgrp timerfd_settime vfork wait4 waitid waitpid
 
 fuzz:
 	@tools/need.sh build fuzz

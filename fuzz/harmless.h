@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum { PROCESSES_MAX = 64, FIRST_PID = 100, RECORDS_MAX = 512 };
 
@@ -99,6 +100,9 @@ int world_fail(int error);
 
 /* A signal to processes of this world, as kill(2). */
 int world_kill(pid_t pid, int number);
+
+/* The next signal, as sigtimedwait(2). */
+int world_wait(siginfo_t *record, const struct timespec *timeout);
 
 /* ---- For all. ---- */
 

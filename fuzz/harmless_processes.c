@@ -324,6 +324,9 @@ __attribute__((no_sanitize("address"))) WRAP(long, syscall, long which, ...)
         return world_kill((pid_t)argument[1], (int)argument[2]);
     case SYS_rt_sigqueueinfo:
         return world_kill((pid_t)argument[0], (int)argument[1]);
+    case SYS_rt_sigtimedwait:
+        EXPECT(*(const signal_set *)argument[0] == ~UINT64_C(0));
+        return world_wait((siginfo_t *)argument[1], (const struct timespec *)argument[2]);
     case SYS_rt_sigprocmask:
         if (argument[2])
             memset((void *)argument[2], 0, sizeof(signal_set));

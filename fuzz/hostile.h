@@ -129,7 +129,7 @@ static inline void read_some(struct hostile *hostile, struct input *input)
 {
     struct engine *const engine = hostile->engine;
     struct journal_view *const view = &hostile->view;
-    const struct slot *const slot = &engine->scripts.current;
+    const struct slot *const slot = engine->scripts.current;
     unsigned count = input_byte(input);
     struct event event;
 
@@ -147,10 +147,10 @@ static inline void read_some(struct hostile *hostile, struct input *input)
 /* One direction, or both. */
 static inline void shut(const struct engine *engine, unsigned how)
 {
-    const int fd = end_of(&engine->scripts.current);
+    const int fd = end_of(engine->scripts.current);
 
     if (fd >= 0 && shutdown(fd, how == 1 ? SHUT_WR : how == 2 ? SHUT_RD : SHUT_RDWR) == 0)
-        world_announce(engine->scripts.current.channel.fd, how == 1 ? POLL_IN : POLL_HUP);
+        world_announce(engine->scripts.current->channel.fd, how == 1 ? POLL_IN : POLL_HUP);
 }
 
 #endif
