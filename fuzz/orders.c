@@ -102,6 +102,10 @@ static void check(void)
            && engine.life.requested_code <= 255);
     EXPECT(engine.main_child.pid >= 0 && engine.scripts.current->pid >= 0 && engine.scripts.candidate->pid >= 0);
     EXPECT((engine.scripts.current->pid == 0) == (engine.scripts.current->state == SLOT_EMPTY));
+    EXPECT(engine.scripts.current != engine.scripts.candidate);
+    EXPECT(!engine.scripts.first_order || engine.wait.orders); /* they are carried out in the next turn */
+    EXPECT(engine.scripts.candidate->pid == 0 || engine.scripts.candidate->told_shut
+           || (engine.scripts.reload >= RELOAD_LOADING && engine.scripts.reload <= RELOAD_ALLOWED));
     EXPECT(engine.scripts.current->reply_count >= 0 && engine.scripts.current->reply_count <= REPLIES_MAX);
     EXPECT(engine.scripts.candidate->reply_count >= 0 && engine.scripts.candidate->reply_count <= REPLIES_MAX);
     EXPECT(engine.journal.seen <= engine.journal.written);
