@@ -67,12 +67,8 @@ function handlers.spawned(self, words)
   self.spawned[words[1]] = true
 end
 
--- The order holds for what one script process is told. A script process that is being replaced can read one more packet
--- while the engine takes back those before it, for the next.
+-- The order holds over reloads and losses: the next script process reads on where the last one has stopped.
 function handlers.start(self, words)
-  for _, storm in pairs(self.storms) do
-    storm.last = 0
-  end
   self.starts, self.is_up = self.starts + 1, false
   self.reloads = self.reloads + (words[1] == "reload" and 1 or 0)
 end

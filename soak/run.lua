@@ -25,7 +25,7 @@ local TICK = 0.02
 local LOOK_EVERY = 0.2 -- seconds between two looks at all processes
 local MOST_PROCESSES = 1500
 local MOST_STORMS = 6 -- at the same time
-local PACKET = 32 * 1024 // 184 -- deaths that a script process has read at most, and lost when it is killed
+local A_KILL = 1 -- events that are lost with a script process that is killed: the one that it dealt with
 local ZOMBIE_AGE = 1 * slow
 local COMPUTE_EVERY = 6 -- seconds at least, since each costs 2 s of CPU time
 local DOWN_AT_MOST = 10 * slow -- seconds with a script: back-off 1 s, after web's, a hook that computes for 2 s, room
@@ -519,7 +519,7 @@ local function come_to_rest()
     send "HUP"
     round.reloads = round.reloads + 1
   end
-  round.may_lose = round.kind == "crash" and PACKET * (round.kills + round.reloads) or 0
+  round.may_lose = round.kind == "crash" and A_KILL * round.kills or 0
   ledger.stats, ledger.states = nil, {}
   repeat
     if now() > ask_at then
