@@ -134,7 +134,8 @@ static void keep_early(struct engine *engine, int number)
         engine->life.early |= SIGNAL_BIT(number);
 }
 
-void forward_signal(struct engine *engine, const siginfo_t *record)
+/* What it finds is what the last look has found. */
+static void forward_now(struct engine *engine, const siginfo_t *record)
 {
     const int number = record->si_signo;
     struct settled settled = { .answer = ANSWER_DEFAULT };
@@ -143,7 +144,6 @@ void forward_signal(struct engine *engine, const siginfo_t *record)
     /* Made by a write of our own to a pipe that nobody reads. With another code the pid is the sender's invention. */
     if (number == SIGPIPE && record->si_code == SI_USER && record->si_pid == getpid())
         return;
-    forward_look(engine); /* it may run by now */
     if (is_early(engine)) {
         if (!terminal_has_told_main(engine->main_child.pid, record)) /* also before its exec */
             keep_early(engine, number);
@@ -185,7 +185,7 @@ void forward_early(struct engine *engine)
         if (!(early & SIGNAL_BIT(number)))
             continue;
         record.si_signo = number;
-        forward_signal(engine, &record);
+        forward_now(engine, &record);
     }
 }
 
@@ -193,4 +193,10 @@ void forward_look(struct engine *engine)
 {
     life_look_at_start(engine);
     forward_early(engine);
+}
+
+void forward_signal(struct engine *engine, const siginfo_t *record)
+{
+    forward_look(engine); /* COMMAND may run by now */
+    forward_now(engine, record);
 }

@@ -35,7 +35,8 @@ static void forget(struct journal_writer *writer, uint64_t end)
 int journal_pages_ensure(struct journal_writer *writer, uint64_t end)
 {
     char *const ring = (char *)writer->journal.ring;
-    const size_t page = journal_page_size(), size = journal_ring_size(&writer->journal);
+    const size_t page = journal_page_size();
+    const size_t size = journal_ring_size(&writer->journal);
 
     while (writer->ensured < end) {
         if (journal_pages_populate(ring + writer->ensured % size, page) != 0)

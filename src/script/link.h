@@ -22,8 +22,8 @@ struct link {
     pid_t pid; /* of this process: what forks from it must not touch the socket */
     struct journal journal;
     struct journal_view view;
-    struct message *first, *last; /* those that have been received and not been dealt with */
-    struct message current;       /* the one that is being dealt with */
+    struct message *first;  /* those that have been received and not been dealt with */
+    struct message current; /* the one that is being dealt with */
     uint32_t last_request;
     unsigned dealt;  /* events since the last wait */
     int closed;      /* the engine has closed the socket, or is gone */
