@@ -164,11 +164,13 @@ int64_t journal_ask(struct journal_writer *writer, const struct event *event)
 
 /* ---- The reader. ---- */
 
-/* True when it has dealt with all that stands there, or has looked at it. */
-static int is_through(const struct journal_writer *writer, const struct journal_reader *reader)
+/* True when it has dealt with all that stands there; one that only looks ahead, when it has looked at all. */
+static int is_through(const struct journal_writer *writer, unsigned index)
 {
-    return atomic_load_explicit(&reader->read, memory_order_acquire) == writer->written
-           || atomic_load_explicit(&reader->ahead, memory_order_acquire) == writer->written;
+    const struct journal_reader *const reader = &writer->journal.page->reader[index];
+    const _Atomic uint64_t *const position = index == writer->reader ? &reader->read : &reader->ahead;
+
+    return atomic_load_explicit(position, memory_order_acquire) == writer->written;
 }
 
 /* 0, or -1 when it could not be done. A timer that is set cannot be made to wait, as a write to an eventfd can. */
@@ -179,7 +181,7 @@ static int wake(struct journal_writer *writer, unsigned index)
     const uint32_t depth = atomic_load_explicit(&reader->sleep, memory_order_seq_cst);
 
     if ((depth != JOURNAL_ASLEEP && (depth != JOURNAL_NAPPING || writer->wakes != JOURNAL_NAPPING))
-        || is_through(writer, reader))
+        || is_through(writer, index))
         return 0;
     atomic_store_explicit(&reader->sleep, JOURNAL_AWAKE, memory_order_seq_cst);
     if (timerfd_settime(writer->journal.wake_fd[index], 0, &now, NULL) == 0)
