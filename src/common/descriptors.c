@@ -17,6 +17,13 @@
 
 enum { DESCRIPTORS_MAX = 1 << 16 }; /* where the kernel cannot close a range */
 
+void close_descriptors(const int *fds, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
 static int is_kept(int fd, const int *kept, int count)
 {
     for (int i = 0; i < count; i++)

@@ -10,6 +10,9 @@
 /* Closes every descriptor from 3 up but those of the list, in which -1 stands for none. */
 void close_all_but(const int *kept, int count);
 
+/* Closes those of a list, in which -1 stands for none. */
+void close_descriptors(const int *fds, int count);
+
 /*
  * Sends one packet with descriptors, of which duplicates travel, without waiting. 0, or -1 with errno: EAGAIN when the
  * socket is full.

@@ -67,12 +67,6 @@ static int is_at_end(int fd)
     return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLRDHUP | POLLHUP));
 }
 
-static void close_all(const int *fds, int count)
-{
-    for (int i = 0; i < count; i++)
-        close(fds[i]);
-}
-
 int channel_receive(struct channel *channel, struct order *order, int fds[MESSAGE_FDS_MAX], int *fd_count)
 {
     ssize_t got;
@@ -83,12 +77,12 @@ int channel_receive(struct channel *channel, struct order *order, int fds[MESSAG
     if (got < 0)
         return 0;
     if (got == 0 && is_at_end(channel->fd)) {
-        close_all(fds, *fd_count); /* an empty packet can have some, too */
+        close_descriptors(fds, *fd_count); /* an empty packet can have some, too */
         channel->shut = 1;
         return 0;
     }
     if (got != sizeof *order || order->kind == ORDER_NONE || order->kind >= ORDER_COUNT) {
-        close_all(fds, *fd_count);
+        close_descriptors(fds, *fd_count);
         order->number = (int32_t)got;
         return -1;
     }

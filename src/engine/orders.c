@@ -6,17 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/dismissed.h"
+#include "common/descriptors.h"
 #include "engine/answers.h"
+#include "engine/dismissed.h"
 #include "engine/handover.h"
+#include "engine/life.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
-#include "engine/wait.h"
 #include "engine/reload.h"
 #include "engine/scripts.h"
-#include "engine/slot.h"
 #include "engine/setup.h"
-#include "engine/life.h"
+#include "engine/slot.h"
+#include "engine/wait.h"
 
 /* One order on its way. Descriptors that are taken over are set to -1 in `fds`. */
 struct delivery {
@@ -216,9 +217,7 @@ static void carry_out(struct engine *engine, pid_t pid, const struct order *orde
     struct delivery delivery = { pid, handover_slot_of(engine, pid), order, fds, fd_count };
 
     functions[order->kind](engine, &delivery);
-    for (int i = 0; i < fd_count; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    close_descriptors(fds, fd_count);
 }
 
 /* ---- Reading. ---- */

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/descriptors.h"
 #include "engine/handover.h"
 #include "engine/questions.h"
 #include "engine/setup.h"
@@ -109,19 +110,13 @@ struct last_order {
     int count;
 };
 
-static void close_all(const int *fds, int count)
-{
-    for (int i = 0; i < count; i++)
-        close(fds[i]);
-}
-
 static void keep_order(struct engine *engine, const struct last_order *order)
 {
     struct last_order *const kept = malloc(sizeof *kept);
 
     if (!kept) {
         log_line(&engine->log, LOG_LEVEL_ERROR, "an order of the old script process is lost: %s", strerror(errno));
-        close_all(order->fds, order->count);
+        close_descriptors(order->fds, order->count);
         return;
     }
     *kept = *order;

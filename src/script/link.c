@@ -29,9 +29,7 @@ void link_open(struct link *link, int fd, const struct journal *journal, unsigne
 /* Descriptors that nobody has taken are closed. */
 static void drop(struct message *message)
 {
-    for (int i = 0; i < message->fd_count; i++)
-        if (message->fds[i] >= 0)
-            close(message->fds[i]);
+    close_descriptors(message->fds, message->fd_count);
     message->fd_count = 0;
     message->event.kind = EVENT_NONE;
 }
