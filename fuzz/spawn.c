@@ -1,5 +1,5 @@
 /*
- * Spawn tables: request.lua and plumbing.lua check them, lua_spawn.c reads them, spawn.c makes its plan of them. The
+ * Spawn tables: request.lua and descriptors.lua check them, lua_spawn.c reads them, spawn.c makes its plan of them. The
  * clone is that of harmless_processes.c, which reads the plan. Input: how the clone ends, then tables.
  */
 #include "lua_state.h"

@@ -2,14 +2,14 @@
 
 #include <stddef.h>
 
+#include "engine/answers.h"
+#include "engine/deaths.h"
+#include "engine/dismissed.h"
 #include "engine/forward.h"
 #include "engine/handover.h"
 #include "engine/leave.h"
 #include "engine/life.h"
 #include "engine/questions.h"
-#include "engine/answers.h"
-#include "engine/deaths.h"
-#include "engine/dismissed.h"
 #include "engine/reload.h"
 #include "engine/scripts.h"
 #include "engine/slot.h"

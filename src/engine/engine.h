@@ -1,21 +1,24 @@
 /*
  * engine.h: process 1, or the subreaper. Reaps, forwards, stops, exits; never runs Lua.
  *
- * One struct engine is passed along; each concern has a file of its own that works on it:
+ * One struct engine is passed along; each concern has a file of its own that works on its part of it. A file calls only
+ * those that stand below it:
  *
- *     loop.c        what is waited for; with deadlines.c, what is done at some time
- *     orders.c      what script processes ask for
- *     reap.c        who died
- *     forward.c     signals that come in
- *     life.c        the states, and what moves from one to the next; with stop.c and leave.c, what each does
- *     scripts.c     the life of the script process; with dismissed.c, those that were told to go
- *     questions.c   questions to the script process, with their deadlines
- *     main_child.c  the main child
- *     remains.c     every process that is left; with search.c
- *     census.c      who they are; with scope.c (who is meant) and hidden.c (whom /proc does not show)
- *     terminal.c    the controlling terminal, and who has its foreground
- *     setup.c       what is arranged with the kernel, and the settings in force
- *     origin.c      what the engine was started with
+ *     loop.c, deadlines.c   a turn; what is done at some time
+ *     deaths.c, orders.c    who has died; what script processes ask for
+ *     answers.c             what follows an answer, or the default
+ *     forward.c             signals that come in
+ *     life.c                the states, and what moves from one to the next; with stop.c and leave.c, what each does
+ *     scripts.c, reload.c   the script process: started, lost, dismissed; loaded anew
+ *     slot.c                one script process; with handover.c, what it is told; with dismissed.c, when it has to go
+ *     questions.c           questions to the script process, with their deadlines
+ *     main_child.c          the main child
+ *     remains.c             every process that is left; with census.c, scope.c, hidden.c, search.c, who they are
+ *     sweep.c, reap.c       which dead children to look for; taking their status
+ *     wait.c, channel.c     the one wait; the socket
+ *     journal_writer.c      what the script process reads
+ *     terminal.c            the controlling terminal, and who has its foreground
+ *     setup.c, origin.c     what is arranged with the kernel; what the engine was started with
  */
 #ifndef REAPER_ENGINE_ENGINE_H
 #define REAPER_ENGINE_ENGINE_H
@@ -34,8 +37,8 @@
 #include "engine/channel.h"
 #include "engine/children.h"
 #include "engine/journal_writer.h"
-#include "engine/sweep.h"
 #include "engine/origin.h"
+#include "engine/sweep.h"
 
 enum engine_state {
     ENGINE_LOADING,     /* the script is being loaded; COMMAND is not started */

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "common/proc.h"
+#include "engine/life.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/reload.h"
-#include "engine/life.h"
 #include "engine/terminal.h"
 
 static int begins_stop(int number)

@@ -26,7 +26,7 @@ struct journal_writer {
     uint64_t dropped_ever;      /* since the start */
     uint64_t asked_at;          /* `seen` when ORDER_LOOK was asked for last */
     uint32_t orders;            /* as many had been sent when they were read last */
-    enum journal_sleep wakes;   /* readers that sleep less deeply than this are to be woken; JOURNAL_AWAKE: none */
+    enum journal_sleep wakes;   /* readers that sleep at least so deeply are to be woken; JOURNAL_AWAKE: none */
     int64_t again_at;           /* a reader could not be woken: when to try again; NEVER */
     struct late_events late;    /* those for which there was no room */
 };

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/handover.h"
 #include "engine/leave.h"
 #include "engine/main_child.h"
-#include "engine/handover.h"
 #include "engine/questions.h"
 #include "engine/scripts.h"
 #include "engine/slot.h"

@@ -11,12 +11,12 @@
 #include "engine/forward.h"
 #include "engine/handover.h"
 #include "engine/life.h"
-#include "engine/remains.h"
 #include "engine/orders.h"
 #include "engine/reload.h"
+#include "engine/remains.h"
 #include "engine/scripts.h"
-#include "engine/slot.h"
 #include "engine/setup.h"
+#include "engine/slot.h"
 #include "engine/terminal.h"
 #include "engine/wait.h"
 
@@ -83,7 +83,16 @@ static void look_at_ends(struct engine *engine)
 {
     engine->wait.ends = 0;
     deaths_sweep(engine);
-    engine->reaper.ends_at = clock_after(ends_every);
+    if (wait_has_ended(engine))
+        engine->reaper.ends_at = clock_after(ends_every);
+}
+
+/* What has died before it, and orders that were sent before it, come first. */
+static void take_signal(struct engine *engine, const siginfo_t *record)
+{
+    deaths_deliver(engine);
+    orders_read_new(engine);
+    forward_signal(engine, record);
 }
 
 /* At most a few hundred signals a turn, so that a flood does not hold up what else is to be done. */
@@ -100,15 +109,12 @@ static void take_signals(struct engine *engine, siginfo_t *record)
                 deaths_named(engine, record->si_pid, !are_deaths);
             are_deaths = 1;
             break;
-        case RECORD_SIGNAL:
-            deaths_deliver(engine);
-            orders_read_new(engine); /* those that were sent before the signal */
-            forward_signal(engine, record);
-            break;
         case RECORD_DEATHS:
-            deaths_deliver(engine);
-            forward_signal(engine, record);
             are_deaths = 1;
+            take_signal(engine, record);
+            break;
+        case RECORD_SIGNAL:
+            take_signal(engine, record);
             break;
         case RECORD_OVERFLOW:
             are_deaths = 1;

@@ -105,13 +105,15 @@ enum record_kind wait_note(struct engine *engine, const siginfo_t *record)
 
 /* ---- Polling. ---- */
 
+enum { ENDS_MAX = 2 + DISMISSED_MAX }; /* script processes that may end */
+
 enum {
     POLL_SIGNALS,
     POLL_START,
     POLL_SCRIPT,
     POLL_CANDIDATE,
     POLL_ENDS,
-    POLL_WATCHED = POLL_ENDS + 2 + DISMISSED_MAX,
+    POLL_WATCHED = POLL_ENDS + ENDS_MAX,
     POLL_MAX = POLL_WATCHED + WATCHED_MAX,
 };
 
@@ -132,19 +134,33 @@ static struct pollfd poll_for_input(int fd)
     return entry;
 }
 
+static void fill_ends(const struct engine *engine, struct pollfd *ends)
+{
+    ends[0] = poll_for_input(engine->scripts.current->pidfd);
+    ends[1] = poll_for_input(engine->scripts.candidate->pidfd);
+    for (int i = 0; i < DISMISSED_MAX; i++)
+        ends[2 + i] = poll_for_input(engine->dismissed.list[i].pidfd);
+}
+
+int wait_has_ended(const struct engine *engine)
+{
+    struct pollfd ends[ENDS_MAX];
+
+    fill_ends(engine, ends);
+    return poll(ends, ENDS_MAX, 0) > 0;
+}
+
 static int fill(const struct engine *engine, struct pollfd *fds)
 {
-    const int looks_at_ends = engine->reaper.ends_at == NEVER;
-    int count = POLL_ENDS;
+    int count = POLL_WATCHED;
 
     fds[POLL_SIGNALS] = poll_for_input(engine->wait.signal_fd);
     fds[POLL_START] = poll_for_input(engine->main_child.start.report_fd);
     fds[POLL_SCRIPT] = poll_channel(&engine->scripts.current->channel);
     fds[POLL_CANDIDATE] = poll_channel(&engine->scripts.candidate->channel);
-    fds[count++] = poll_for_input(looks_at_ends ? engine->scripts.current->pidfd : -1);
-    fds[count++] = poll_for_input(looks_at_ends ? engine->scripts.candidate->pidfd : -1);
-    for (int i = 0; i < DISMISSED_MAX; i++)
-        fds[count++] = poll_for_input(looks_at_ends ? engine->dismissed.list[i].pidfd : -1);
+    fill_ends(engine, &fds[POLL_ENDS]);
+    for (int i = POLL_ENDS; engine->reaper.ends_at != NEVER && i < POLL_WATCHED; i++)
+        fds[i].fd = -1;
     for (int i = 0; i < engine->remains.watched_count; i++)
         fds[count++] = poll_for_input(engine->remains.watched[i]);
     return count;

@@ -42,6 +42,9 @@ int wait_next_signal(siginfo_t *record);
 /* What a record is about. What it says of descriptors is noted in engine->wait. */
 enum record_kind wait_note(struct engine *engine, const siginfo_t *record);
 
+/* True when a script process has ended that has not been reaped. */
+int wait_has_ended(const struct engine *engine);
+
 /* Closes what was opened for it. */
 void wait_end(struct engine *engine);
 
