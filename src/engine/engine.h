@@ -24,7 +24,6 @@
 #define REAPER_ENGINE_ENGINE_H
 
 #include <stdint.h>
-#include <sys/select.h>
 #include <sys/types.h>
 
 #include "common/clock.h"
@@ -68,8 +67,6 @@ enum slot_state {
     SLOT_READY,
 };
 
-enum { REPLIES_MAX = 64 }; /* who asks waits for the reply, so an honest script is owed one at most */
-
 /* One script process, or the place for one. */
 struct slot {
     enum slot_state state;
@@ -86,11 +83,10 @@ struct slot {
     uint64_t unread_from; /* the position of the reader then */
     int64_t shut_at;      /* when to take it for shut, if it has not ended until then; NEVER */
     int told_stuck, told_shut;
-    unsigned index;                  /* as a reader of the journal */
-    int owes_children;               /* some have not been handed over yet, since the socket is full */
-    int owes_start;                  /* the start is to be told after them */
-    struct event reply[REPLIES_MAX]; /* for which the socket had no room */
-    int reply_count;
+    unsigned index;             /* as a reader of the journal */
+    int owes_children;          /* some have not been handed over yet, since the socket is full */
+    int owes_start;             /* the start is to be told after them */
+    struct late_events replies; /* for which the socket had no room */
 };
 
 enum question_kind {
@@ -217,15 +213,17 @@ struct reaper {
     struct oom_watch oom;
 };
 
+enum { ANNOUNCING_MAX = 1024 }; /* a descriptor with a higher number is polled */
+
 /* What has something to tell (wait.h). */
 struct wait {
-    int polls;                 /* descriptors do not announce themselves, or not reliably */
-    fd_set announcing;         /* the numbers of descriptors that announce themselves, or have done so */
-    int signal_fd;             /* for that; -1 until it is needed */
-    int orders;                /* the socket of a script process is to be looked at */
-    int start;                 /* the start of COMMAND is */
-    int ends;                  /* a script process has ended, which may not have been reaped */
-    unsigned pids_like_events; /* wait_expect: bits of codes whose poll events have been such a pid */
+    int polls;                                /* descriptors do not announce themselves, or not reliably */
+    uint64_t announcing[ANNOUNCING_MAX / 64]; /* the numbers of descriptors that announce themselves, or have done so */
+    int signal_fd;                            /* for that; -1 until it is needed */
+    int orders;                               /* the socket of a script process is to be looked at */
+    int start;                                /* the start of COMMAND is */
+    int ends;                                 /* a script process has ended, which may not have been reaped */
+    unsigned pids_like_events;                /* wait_expect: bits of codes whose poll events have been such a pid */
 };
 
 /* Processes that /proc does not show, and the search for them. */

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { REPLIES_MAX = 64 }; /* who asks waits for the reply, so an honest script is owed one at most */
+
 /* The message is counted, so that it is read before the events that follow. 0, or -1: there is no room. */
 static int post(struct engine *engine, struct slot *slot, const struct event *event, const int *fds, int count)
 {
@@ -19,26 +21,22 @@ static int post(struct engine *engine, struct slot *slot, const struct event *ev
 
 static void send_replies(struct engine *engine, struct slot *slot)
 {
-    int sent = 0;
+    const struct event *reply;
 
-    while (sent < slot->reply_count && post(engine, slot, &slot->reply[sent], NULL, 0) == 0)
-        sent++;
-    slot->reply_count -= sent;
-    memmove(slot->reply, &slot->reply[sent], (size_t)slot->reply_count * sizeof *slot->reply);
+    while ((reply = late_events_first(&slot->replies)) && post(engine, slot, reply, NULL, 0) == 0)
+        late_events_drop(&slot->replies);
 }
 
 /* Who asks without reading its replies gets no more of them. */
 void handover_reply(struct engine *engine, struct slot *slot, const struct event *event, int fd)
 {
-    struct event *const late = &slot->reply[slot->reply_count];
+    struct event late = *event;
 
-    if (slot->reply_count == 0 && post(engine, slot, event, &fd, fd >= 0) == 0)
+    if (slot->replies.count == 0 && post(engine, slot, event, &fd, fd >= 0) == 0)
         return;
-    if (slot->reply_count == REPLIES_MAX)
-        return;
-    *late = *event;
-    late->flags &= (uint16_t)~EVENT_HAS_PIDFD;
-    slot->reply_count++;
+    late.flags &= (uint16_t)~EVENT_HAS_PIDFD;
+    if (slot->replies.count < REPLIES_MAX)
+        late_events_add(&slot->replies, &late);
 }
 
 struct event handover_reply_to(uint32_t serial)
@@ -187,10 +185,9 @@ void handover_step(struct engine *engine, struct slot *slot)
         return;
     slot->channel.full = 0;
     slot->channel.again_at = NEVER;
-    if (slot->reply_count > 0)
-        send_replies(engine, slot);
-    if (slot->owes_children && slot->reply_count == 0)
+    send_replies(engine, slot);
+    if (slot->owes_children && slot->replies.count == 0)
         send_children(engine, slot);
-    if (slot->owes_start && !slot->owes_children && slot->reply_count == 0)
+    if (slot->owes_start && !slot->owes_children && slot->replies.count == 0)
         send_start(engine, slot);
 }

@@ -36,8 +36,7 @@ int journal_begin(struct journal_writer *writer)
 
 void journal_end(struct journal_writer *writer)
 {
-    while (writer->late.first)
-        late_events_drop(&writer->late);
+    late_events_clear(&writer->late);
     journal_close(&writer->journal);
 }
 

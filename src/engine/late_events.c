@@ -39,3 +39,9 @@ void late_events_drop(struct late_events *late)
     late->count--;
     free(first);
 }
+
+void late_events_clear(struct late_events *late)
+{
+    while (late->first)
+        late_events_drop(late);
+}

@@ -1,4 +1,4 @@
-/* late_events.h: events that must be kept and for which the journal had no room, in their order. */
+/* late_events.h: events for which the journal or a socket had no room, in their order. */
 #ifndef REAPER_ENGINE_LATE_EVENTS_H
 #define REAPER_ENGINE_LATE_EVENTS_H
 
@@ -19,7 +19,8 @@ int late_events_add(struct late_events *late, const struct event *event);
 /* The first one, or NULL. */
 const struct event *late_events_first(const struct late_events *late);
 
-/* Forgets the first one. */
+/* Forgets the first one, or all. */
 void late_events_drop(struct late_events *late);
+void late_events_clear(struct late_events *late);
 
 #endif

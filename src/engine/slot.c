@@ -95,7 +95,8 @@ void slot_forget(struct engine *engine, struct slot *slot)
     slot->state = SLOT_EMPTY;
     slot->pid = 0;
     slot->look_at = slot->shut_at = NEVER;
-    slot->reply_count = slot->owes_children = slot->owes_start = 0;
+    slot->owes_children = slot->owes_start = 0;
+    late_events_clear(&slot->replies);
 }
 
 /* ---- Last orders. ---- */

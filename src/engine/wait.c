@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,9 +16,9 @@ void wait_watch(struct engine *engine, int fd)
 {
     const int flags = fcntl(fd, F_GETFL);
 
-    if (fd < FD_SETSIZE)
-        FD_SET(fd, &engine->wait.announcing);
-    if (fd >= FD_SETSIZE || flags < 0 || fcntl(fd, F_SETOWN, getpid()) != 0
+    if (fd < ANNOUNCING_MAX)
+        engine->wait.announcing[fd / 64] |= UINT64_C(1) << (fd % 64);
+    if (fd >= ANNOUNCING_MAX || flags < 0 || fcntl(fd, F_SETOWN, getpid()) != 0
         || fcntl(fd, F_SETSIG, DESCRIPTOR_SIGNAL) != 0 || fcntl(fd, F_SETFL, flags | O_ASYNC) != 0)
         engine->wait.polls = 1;
     engine->wait.orders = engine->wait.start = 1;
@@ -31,7 +30,7 @@ void wait_watch(struct engine *engine, int fd)
  */
 static int note_descriptor(struct engine *engine, int fd)
 {
-    if (fd < 0 || fd >= FD_SETSIZE || !FD_ISSET(fd, &engine->wait.announcing))
+    if (fd < 0 || fd >= ANNOUNCING_MAX || !(engine->wait.announcing[fd / 64] >> (fd % 64) & 1))
         return 0;
     if (fd == engine->main_child.start.report_fd)
         engine->wait.start = 1;
