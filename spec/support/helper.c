@@ -1142,6 +1142,9 @@ static int run_forge(int argc, char **argv)
     return 0;
 }
 
+/* reaper-lua takes the signal for its own where the number is one that a descriptor of its own has had. */
+enum { FOREIGN_FD = 200 };
+
 /* Has the kernel send a signal because of a descriptor that can be read, or written. */
 static int run_sigio(int argc, char **argv)
 {
@@ -1150,7 +1153,13 @@ static int run_sigio(int argc, char **argv)
     if (argc != 4)
         misuse("sigio takes SIG PID in|out");
     const int which = strcmp(argv[3], "out") == 0;
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || fcntl(ends[0], F_SETOWN, parse_int(argv[2], 1, INT_MAX)) != 0
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
+        fail("socketpair");
+    if (dup2(ends[0], FOREIGN_FD) < 0)
+        fail("dup2");
+    close(ends[0]);
+    ends[0] = FOREIGN_FD;
+    if (fcntl(ends[0], F_SETOWN, parse_int(argv[2], 1, INT_MAX)) != 0
         || fcntl(ends[0], F_SETSIG, parse_int(argv[1], 1, LAST_SIGNAL)) != 0)
         fail("F_SETSIG");
     if (which) { /* it is told when a full socket has room again */

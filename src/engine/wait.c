@@ -25,8 +25,8 @@ void wait_watch(struct engine *engine, int fd)
 }
 
 /*
- * True when it is, or was, one of ours: a record may be older than the closing of its descriptor. Where a stranger's
- * has such a number, a look is in vain, which does no harm.
+ * True when it is, or was, one of ours: a record may be older than the closing of its descriptor. A record does not say
+ * whose descriptor it is about: one of a stranger's with such a number is taken for ours, and is not forwarded.
  */
 static int note_descriptor(struct engine *engine, int fd)
 {
