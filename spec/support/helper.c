@@ -1165,10 +1165,10 @@ static int run_sigio(int argc, char **argv)
     if (which) { /* it is told when a full socket has room again */
         char block[4096] = { 0 };
 
-        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        /* Before the write that finds it full: only then does the kernel remember that somebody waits for room. */
+        fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK);
         while (write(ends[0], block, sizeof block) > 0)
             continue;
-        fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK);
         fcntl(ends[1], F_SETFL, O_NONBLOCK);
         while (read(ends[1], block, sizeof block) > 0)
             continue;
