@@ -22,7 +22,7 @@ while read -r command <&3; do
     [ -n "$command" ] || continue
     printf '\n==== %s\n' "$command"
     begin=$SECONDS
-    if bash -c "$command" </dev/null 2>&1 | tee -a "$log"; then
+    if bash -c "$command" </dev/null 3<&- 2>&1 | tee -a "$log"; then
         result=
     else
         result='   FAILED'

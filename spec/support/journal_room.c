@@ -192,10 +192,12 @@ static void no_first_pages(struct trial *trial)
 
 static void no_descriptors(struct trial *trial)
 {
+    const int lowest = dup(STDIN_FILENO); /* others may have been inherited */
     struct rlimit limit;
 
+    NEED(lowest >= 0 && close(lowest) == 0, "no descriptor: %llu %llu", 0, 0);
     NEED(getrlimit(RLIMIT_NOFILE, &limit) == 0, "no limit: %llu %llu", 0, 0);
-    limit.rlim_cur = 4; /* one is left, which the journal and need_none want in turn */
+    limit.rlim_cur = (rlim_t)lowest + 1; /* one is left, which the journal and need_none want in turn */
     NEED(setrlimit(RLIMIT_NOFILE, &limit) == 0, "no limit: %llu %llu", 0, 0);
     need_none(trial, EMFILE);
 }
