@@ -366,6 +366,7 @@ NIGHTLY_SOAK ?= 3600
 define NIGHTLY
 make test REAPER=./reaper-lua-static
 SPEC_FAULTS=all make test SPECS="$(wildcard spec/injection*_spec.lua)"
+SPEC_KILLS=200 make test SPECS=spec/journal_storm_spec.lua
 make valgrind
 make i386
 make coverage

@@ -297,8 +297,11 @@ local function belongs(self, pid)
 end
 
 -- Sends a signal from outside to the program under test, or to another process of the container by its outer pid.
-function Container:kill(signal, pid)
-  pid = pid or self.pid
+function Container:kill(signal, ...)
+  local pid = self.pid
+  if select("#", ...) > 0 then
+    pid = ... -- nil for one that has gone, which must not hit process 1 instead
+  end
   if not pid or not belongs(self, pid) then
     return nil, "not running"
   end

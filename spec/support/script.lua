@@ -103,9 +103,9 @@ end
 -- Kills the script process as a crash does, and gives its pid in the container.
 function script.kill_script(c, signal)
   local script_process = c:until_true(function()
-    return c:find("reaper-script")
+    local found = c:find("reaper-script")
+    return found and c:kill(signal or "KILL", found.pid) and found
   end, 5, "a script process")
-  c:kill(signal or "KILL", script_process.pid)
   return script_process.nspid
 end
 
