@@ -452,8 +452,8 @@ local function wrong_books()
   end
 end
 
--- Real-time signals queue, and each is asked about once where the script process is not replaced. Of the others, those
--- that are sent while one is pending merge with it, and a SIGCHLD with one of the kernel's, which nobody is asked about.
+-- Real-time signals queue, and each is asked about once where the script process is not replaced. One of the others that
+-- is sent while such a one is pending merges with it, and a SIGCHLD also with the kernel's, which nobody is asked about.
 local function wrong_signals()
   if round.kind ~= "stuck" then
     return
