@@ -452,8 +452,8 @@ local function wrong_books()
   end
 end
 
--- Real-time signals queue, and each is asked about once where the script process is not replaced. One of the others that
--- is sent while such a one is pending merges with it, and a SIGCHLD also with the kernel's, which nobody is asked about.
+-- Real-time signals queue, and each is asked about once where the script process is not replaced. Another one that is
+-- sent while its like is pending merges with it, and a SIGCHLD also with one of the kernel's, which is not asked about.
 local function wrong_signals()
   if round.kind ~= "stuck" then
     return
