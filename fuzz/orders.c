@@ -106,8 +106,8 @@ static void check(void)
     EXPECT(!engine.scripts.first_order || engine.wait.orders); /* they are carried out in the next turn */
     EXPECT(engine.scripts.candidate->pid == 0 || engine.scripts.candidate->told_shut
            || (engine.scripts.reload >= RELOAD_LOADING && engine.scripts.reload <= RELOAD_ALLOWED));
-    EXPECT(engine.scripts.current->replies.count <= 64);
-    EXPECT(engine.scripts.candidate->replies.count <= 64);
+    EXPECT(engine.scripts.current->replies.count <= REPLIES_MAX);
+    EXPECT(engine.scripts.candidate->replies.count <= REPLIES_MAX);
     EXPECT(engine.journal.seen <= engine.journal.written);
     EXPECT(engine.journal.released <= engine.journal.seen * sizeof(struct event));
     EXPECT(engine.journal.late.count == 0 || engine.journal.late.first);

@@ -1,12 +1,11 @@
 #define _GNU_SOURCE
 #include "engine/handover.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-enum { REPLIES_MAX = 64 }; /* who asks waits for the reply, so an honest script is owed one at most */
 
 /* The message is counted, so that it is read before the events that follow. 0, or -1: there is no room. */
 static int post(struct engine *engine, struct slot *slot, const struct event *event, const int *fds, int count)
@@ -35,8 +34,8 @@ void handover_reply(struct engine *engine, struct slot *slot, const struct event
     if (slot->replies.count == 0 && post(engine, slot, event, &fd, fd >= 0) == 0)
         return;
     late.flags &= (uint16_t)~EVENT_HAS_PIDFD;
-    if (slot->replies.count < REPLIES_MAX)
-        late_events_add(&slot->replies, &late);
+    if (slot->replies.count < REPLIES_MAX && late_events_add(&slot->replies, &late) != 0)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "a reply to the script process is lost: %s", strerror(errno));
 }
 
 struct event handover_reply_to(uint32_t serial)

@@ -10,6 +10,8 @@
 
 #include "engine/engine.h"
 
+enum { REPLIES_MAX = 64 }; /* who asks waits for the reply, so an honest script is owed one at most */
+
 /* Hands over all children, and with `with_held` the descriptors that are held of them. */
 void handover_children(struct engine *engine, struct slot *slot, int with_held);
 

@@ -120,16 +120,16 @@ static int is_reply(const struct event *event, uint32_t number)
     return (event->kind == EVENT_REPLY || event->kind == EVENT_STATS) && event->question == number;
 }
 
-/* Makes the reply `current`: 1, or 0 when it is not there yet. It is the last one, since nobody has received since. */
+/* Makes the reply `current`: 1, or 0 when it is not there yet. */
 static int take_reply(struct link *link, uint32_t number)
 {
     for (struct message **at = &link->first; *at; at = &(*at)->next) {
         struct message *const reply = *at;
 
-        if (reply->next || !is_reply(&reply->event, number))
+        if (!is_reply(&reply->event, number))
             continue;
+        *at = reply->next;
         set_current(link, reply);
-        *at = NULL;
         free(reply);
         return 1;
     }

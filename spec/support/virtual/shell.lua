@@ -184,7 +184,8 @@ function builtins.kill(self, words)
   if words[3] then
     signal, pid = words[2]:match "^%-(.*)", words[3]
   end
-  return self.process:kill(signal, tonumber(pid)) and 0 or 1
+  local number = tonumber(pid) -- without one it fails, and hits nobody
+  return number and self.process:kill(signal, number) and 0 or 1
 end
 
 function builtins.wait(self)
