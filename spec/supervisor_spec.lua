@@ -583,7 +583,7 @@ describe("bad input of supervisor.run", function()
       "unknown key 'restrat' in 'supervisor.run a'; did you mean 'restart'?" },
     { "an unknown key of the group", '{ GOOD intensty = 3 }', "unknown key 'intensty' in 'supervisor.run'; did you" },
     { "an unknown strategy", '{ GOOD strategy = "one_for_al" }', "did you mean 'one_for_all'?" },
-    { "a strategy that is no text", "{ GOOD strategy = 5 }", "\"5\" is none of one_for_one" },
+    { "a strategy that is no text", "{ GOOD strategy = 5 }", "string expected, got number" },
     { "a negative intensity", "{ GOOD intensity = -1 }", "'intensity'" },
     { "a fraction as intensity", "{ GOOD intensity = 1.5 }", "'intensity'" },
     { "a period that is a text", '{ GOOD period = "x" }', "'period'" },

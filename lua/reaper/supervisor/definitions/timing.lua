@@ -1,0 +1,56 @@
+--- When a service runs: always, once, or by a schedule.
+
+local check = require "reaper.runtime.check"
+local values = require "reaper.supervisor.definitions.values"
+
+local WHERE, seconds = values.WHERE, values.seconds
+
+local timing = {}
+
+-- What makes sense with a schedule only.
+local function check_without_schedule(name, spec)
+  for _, key in ipairs { "timezone", "overlap" } do
+    if spec[key] ~= nil then
+      check.refuse(WHERE, name .. "." .. key, "only a service with schedule has it")
+    end
+  end
+end
+
+local function read_schedule(name, spec)
+  local value = spec.schedule
+  if type(value) == "number" then
+    if seconds(name .. ".schedule", value) == 0 then
+      check.refuse(WHERE, name .. ".schedule", "more than 0 seconds expected")
+    end
+    return { every = value }
+  end
+  local schedule = require "reaper.schedule"
+  local fine, found = pcall(schedule.parse, check.type(WHERE, name .. ".schedule", value, "string"))
+  if not fine then
+    check.refuse(WHERE, name .. ".schedule", tostring(found):gsub("^[^:]*:%d+: ", ""))
+  end
+  return found
+end
+
+--- The keys oneshot, timeout, schedule, timezone and overlap, as far as they are given. A service with a schedule is a
+-- one-shot each time.
+function timing.read(name, spec)
+  local oneshot = spec.oneshot ~= nil and check.type(WHERE, name .. ".oneshot", spec.oneshot, "boolean") or false
+  local timeout = spec.timeout ~= nil and seconds(name .. ".timeout", spec.timeout) or nil
+  if spec.schedule == nil then
+    check_without_schedule(name, spec)
+    return { oneshot = oneshot, timeout = timeout }
+  end
+  if spec.oneshot ~= nil then
+    check.refuse(WHERE, name .. ".oneshot", "a service with schedule is a one-shot each time; one of both expected")
+  end
+  return {
+    oneshot = true, timeout = timeout, schedule = read_schedule(name, spec),
+    timezone = check.choose(WHERE, name .. ".timezone", spec.timezone == nil and "local" or spec.timezone,
+      { ["local"] = "local", UTC = "UTC" }),
+    overlap = check.choose(WHERE, name .. ".overlap", spec.overlap == nil and "skip" or spec.overlap,
+      { skip = "skip", queue = "queue", kill = "kill" }),
+  }
+end
+
+return timing
