@@ -19,7 +19,7 @@ COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem
 SOURCES = $(wildcard src/*.c src/*/*.c)
 TYPES = $(patsubst %,lua/reaper/types/%.lua,reaper process settings restart supervisor)
 OF_PROGRAMS = lua/reaper/runtime/program.lua lua/reaper/runtime/statuses.lua
-EMBEDDED = $(filter-out $(OF_PROGRAMS) $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua)))
+EMBEDDED = $(filter-out $(OF_PROGRAMS) $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua lua/reaper/*/*/*.lua)))
 LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \
 	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c)
