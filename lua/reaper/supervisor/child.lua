@@ -1,6 +1,7 @@
 --- The process of a service: its start, what it writes, its end, signals for it.
 
 local core = require "reaper.core"
+local ends = require "reaper.supervisor.ends"
 local hooks = require "reaper.runtime.hooks"
 local log = require "reaper.runtime.log"
 local output = require "reaper.runtime.output"
@@ -10,6 +11,10 @@ local timers = require "reaper.runtime.timers"
 local child = {}
 
 local EPERM, EACCES, EPIPE, ENOTCONN = 1, 13, 32, 107
+
+-- Numbers of errors for which a command will not be found the next time, either: ENOENT, ENOEXEC, EACCES, ENOTDIR,
+-- EISDIR, ELOOP, ENAMETOOLONG.
+local missing = { [2] = true, [8] = true, [13] = true, [20] = true, [21] = true, [40] = true, [36] = true }
 
 -- ---- What it writes. ----
 
@@ -62,7 +67,7 @@ end
 
 -- Waits for the end of a process, its own or one that it has found.
 local function follow(service, found)
-  service.process, service.pid = found, found.pid
+  service.process, service.pid, service.leader = found, found.pid, found.pid
   note_outputs(service, found)
   hooks.run("service " .. service.name, function()
     local status, rusage = found:wait()
@@ -88,7 +93,7 @@ local function not_started(service, message, errno)
   log("error", message, { service = service.name })
   timers.after(0, function() -- whatever its state is then: it may be stopped before
     service.is_end_due = false
-    service:fire("died", { status = process.not_started(errno), reason = message })
+    service:fire("died", { status = process.not_started(errno), reason = message, is_missing = missing[errno] })
   end)
 end
 
@@ -101,19 +106,19 @@ local function try(f, ...)
   return nil, tostring(result)
 end
 
-local function request_of(service)
+local function request_of(service, name)
   local request = {}
   for key, value in pairs(service.spec.spawn) do
     request[key] = value
   end
-  request.name = service.name
+  request.name = name
   request.stdout, request.stderr = lines_of(service, "stdout"), lines_of(service, "stderr")
   return request
 end
 
 --- Starts a service.
 function child.start(service)
-  local readiness, request = service.readiness, request_of(service)
+  local readiness, request = service.readiness, request_of(service, service.name)
   local close, message, errno = try(readiness.prepare, readiness, request)
   if close == nil then
     return not_started(service, message, errno)
@@ -123,6 +128,40 @@ function child.start(service)
   if close then
     core.close(close)
   end
+  if not started then
+    return not_started(service, message, errno)
+  end
+  follow(service, started)
+end
+
+-- The same environment with further variables.
+local function with_variables(env, more)
+  local all = {}
+  for _, variables in ipairs { env or {}, more } do
+    for name, value in pairs(variables) do
+      all[name] = value
+    end
+  end
+  return all
+end
+
+--- The request for a command that stands beside the service: with its attributes, but other words.
+function child.request_beside(service, what, words, variables)
+  local request = request_of(service, service.name .. "/" .. what)
+  for i = #request, 1, -1 do
+    request[i] = nil
+  end
+  table.move(words, 1, #words, 1, request)
+  request.env = with_variables(service.spec.spawn.env, variables)
+  request.stdin, request.fds, request.terminal = "null", nil, nil
+  return request
+end
+
+--- Starts its command "pre_start" or "post_stop", which is its process until it ends.
+function child.start_command(service, what)
+  local variables = what == "post_stop" and ends.environment(service) or { SERVICE_NAME = service.name }
+  local request = child.request_beside(service, what, service.spec[what], variables)
+  local started, message, errno = try(process.spawn_service, request)
   if not started then
     return not_started(service, message, errno)
   end
@@ -146,16 +185,38 @@ function child.take_over(service, found)
   end
 end
 
+--- Another process of the service, { pid =, start = }, is the one whose end is its end. It may be no child of the
+-- engine yet. Its group and session need not be those of the service.
+function child.follow_other(service, member)
+  local found = process.watch_other(member.pid, member.start, service.name)
+  if found then
+    local leader = service.leader
+    follow(service, found)
+    service.other, service.leader = { pid = member.pid, start = member.start }, leader
+  end
+end
+
+-- ---- Signals. ----
+
+-- To its group, if that is wanted and there is one.
+local function send(service, signal, to_group)
+  if to_group and core.kill(nil, -service.leader, core.signal(signal)) then
+    return true
+  end
+  return service.process:kill(signal)
+end
+
 --- Signals the process of a service. Without the right to (another user's process, no CAP_KILL) it will not end for us:
 -- that is said, and nobody waits for it.
-function child.signal(service, signal)
-  local ok, message, errno = service.process:kill(signal)
+function child.signal(service, signal, to_group)
+  local ok, message, errno = send(service, signal, to_group)
   if not ok and (errno == EPERM or errno == EACCES) and service.state == "stopping" then
     local detail = ("process %d cannot be stopped: %s"):format(service.pid, message)
-    service:after(0, function()
+    table.insert(service.undo, timers.after(0, function()
       service:fire("refused", detail)
-    end)
+    end))
   end
+  return ok, message, errno
 end
 
 return child

@@ -51,8 +51,8 @@ local function announce_duration(group)
   for _, service in ipairs(group) do
     longest = math.max(longest, service:stop_takes())
   end
-  for _, known in pairs(group.removed) do
-    longest = math.max(longest, ending.removed_takes(known))
+  for _, remains in pairs(group.removed) do
+    longest = math.max(longest, ending.removed_takes(remains.known))
   end
   longest = longest + SLACK
   group.question.wait(longest < 0x7fffffff and math.ceil(longest) or NO_LIMIT)

@@ -5,7 +5,9 @@ local core = require "reaper.core"
 local ending = require "reaper.supervisor.ending"
 local log = require "reaper.runtime.log"
 local memory = require "reaper.supervisor.memory"
+local new_main = require "reaper.supervisor.main"
 local new_service = require "reaper.supervisor.service"
+local new_waiters = require "reaper.supervisor.waiters"
 local phase = require "reaper.supervisor.phase"
 local report = require "reaper.supervisor.report"
 local restart = require "reaper.restart"
@@ -15,22 +17,18 @@ Group.__index = Group
 
 -- ---- Who may start. ----
 
--- A service that has done its work and ended well is as good as one that runs.
-local function is_satisfied(other)
-  return other.state == "running" or (other.state == "finished" and other.is_done)
-end
-
-local function is_ready_to_start(self, service)
-  for _, name in ipairs(service.spec.after) do
-    if not is_satisfied(self.by_name[name]) then
+local function is_ready_to_start(self, spec)
+  for _, name in ipairs(spec.after) do
+    local other = self.by_name[name]
+    if not (other:is_satisfied() or (spec.is_default and other.state == "failed")) then
       return false
     end
   end
   return true
 end
 
-local function failed_need(self, service)
-  for _, name in ipairs(service.spec.after) do
+local function failed_need(self, spec)
+  for _, name in ipairs(spec.after) do
     local other = self.by_name[name]
     if other.state == "failed" then
       return other
@@ -59,6 +57,21 @@ local function has_restart_set_ended(self)
   return true
 end
 
+-- COMMAND comes last. Where the script does not say after whom, one that has failed is not waited for: had it been
+-- needed, the container would end.
+local function schedule_main(self)
+  local main = self.main
+  if not main or main.state ~= "waiting" then
+    return
+  end
+  local failed = failed_need(self, main.spec)
+  if failed and not main.spec.is_default then
+    ending.end_with(self, failed, "failed, and COMMAND needs it")
+  elseif is_ready_to_start(self, main.spec) then
+    main:start()
+  end
+end
+
 --- Starts those whose turn has come.
 function Group:schedule()
   if self.phase ~= "running" then
@@ -67,15 +80,18 @@ function Group:schedule()
   local have_all_ended = has_restart_set_ended(self)
   for _, service in ipairs(self) do
     if service.state == "waiting" and (have_all_ended or not self.restart_set[service]) then
-      local failed = failed_need(self, service)
+      local failed = failed_need(self, service.spec)
       if failed then
         service.code = failed.code
         service:fire("give_up", failed.name .. ", which it needs, has failed")
-      elseif is_ready_to_start(self, service) then
+      elseif is_ready_to_start(self, service.spec) then
         service:fire "start"
       end
+    elseif service.state == "scheduled" then
+      service.calendar:arm()
     end
   end
+  schedule_main(self)
 end
 
 -- ---- Restarts. ----
@@ -135,7 +151,11 @@ local function has_failed_for_good(service)
   return service.state == "failed" and service.spec.when_failed == "exit"
 end
 
+-- With COMMAND it is the end of that which counts.
 local function have_all_finished(self)
+  if self.main then
+    return false
+  end
   for _, service in ipairs(self) do
     if service:is_up() then
       return false
@@ -203,6 +223,7 @@ local function changed(self, service, detail)
   memory.save(self, service)
   self.report:deliver(service.name, service.state, detail)
   after_change(self, service)
+  self.waiters:look()
 end
 
 -- ---- A new group. ----
@@ -232,10 +253,13 @@ end
 --   has_begun     whether any service was started or stopped yet
 --   removed       what is known of services that the script does not have any more, while they are stopped: by name
 --   report        the calls of on_service
+--   waiters       the calls of supervisor.wait
+--   main          COMMAND, or nil
 return function(definitions)
   local self = setmetatable({
     strategy = definitions.strategy, intensity = definitions.intensity, period = definitions.period,
     phase = phase.first, by_name = {}, restart_set = {}, times = {}, removed = {}, report = report.new(),
+    waiters = new_waiters(),
   }, Group)
   local function on_change(service, detail)
     changed(self, service, detail)
@@ -244,9 +268,10 @@ return function(definitions)
     memory.save(self, service)
   end
   for i, definition in ipairs(definitions) do
-    self[i] = new_service(definition, on_change, save)
+    self[i] = new_service(self, definition, on_change, save)
     self.by_name[definition.name] = self[i]
   end
+  self.main = definitions.main and new_main(self, definitions.main)
   self.needed_by = needed_by(self)
   return self
 end

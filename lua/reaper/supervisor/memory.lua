@@ -41,9 +41,9 @@ function memory.save_all(group)
     names[#names + 1] = service.name
     values[key_of(service.name)] = service:memory()
   end
-  for name, known in pairs(group.removed) do
+  for name, remains in pairs(group.removed) do
     names[#names + 1] = name
-    values[key_of(name)] = known
+    values[key_of(name)] = remains.known
   end
   store.set(values)
 end

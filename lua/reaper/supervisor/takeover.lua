@@ -8,17 +8,29 @@ local memory = require "reaper.supervisor.memory"
 local phase = require "reaper.supervisor.phase"
 local probes = require "reaper.supervisor.probes"
 local process = require "reaper.process"
+local rest = require "reaper.supervisor.rest"
 local timers = require "reaper.runtime.timers"
+
+-- States in which the process of a service can be too new for its pid to be known, and what its name has then.
+local suffix_of = { starting = "", pre_start = "/pre_start", post_stop = "/post_stop" }
 
 -- The living process of each service. A script may give other children the same name, so the pid has the last word;
 -- but a start can be too new for its pid to be known: then it is the newest child of that name.
 local function living_services(saved)
-  local found = {}
+  local found, by_pid, by_name = {}, {}, {}
   for _, child in ipairs(process.children()) do
-    local known = saved.services[child.name]
-    if known and child ~= process.main
-      and (child.pid == known.pid or (known.state == "starting" and not known.pid)) then
-      found[child.name] = child
+    if child ~= process.main and child.name then
+      by_pid[child.pid], by_name[child.name] = child, child
+    end
+  end
+  for name, known in pairs(saved.services) do
+    local child = by_pid[known.pid]
+    if child and child.name:gsub("/%a+_%a+$", "") == name then
+      found[name] = child
+    elseif not known.pid and suffix_of[known.state] then
+      found[name] = by_name[name .. suffix_of[known.state]]
+    elseif known.other and known.other.pid == known.pid then
+      found[name] = process.watch_other(known.pid, known.other.start, name)
     end
   end
   return found
@@ -39,15 +51,43 @@ local function forget(group, name, how)
   report_removed(group, name, "finished", how)
 end
 
+-- What rest.lua wants to know of such a service.
+local function remains_of(group, name, known)
+  return {
+    group = group, name = name, members = known.members or {}, leader = known.leader, spec = { stop = known.stop },
+  }
+end
+
+-- Ends what is left of it, and forgets it.
+local function clear_removed(group, name, known, how)
+  local remains = remains_of(group, name, known)
+  group.removed[name] = remains
+  remains.known, remains.stopped_at = known, known.since
+  local function done()
+    forget(group, name, how)
+    ending.go_on(group)
+  end
+  if rest.left(remains)[1] then
+    remains.clear_by = rest.deadline(remains)
+    rest.clear(remains, done)
+  else
+    done()
+  end
+end
+
 -- Stops such a service; a later script may have it again.
 local function stop_removed(group, name, child, known)
   local is_stopping = known.state == "stopping" -- an earlier script process has signalled it already
   known.state, known.since = "stopping", is_stopping and known.since or core.now()
   known.after_stop, known.pid = "waiting", child.pid
-  group.removed[name] = known
+  local remains = remains_of(group, name, known)
+  remains.known, remains.process, remains.pid = known, child, child.pid
+  group.removed[name] = remains
   hooks.run("supervisor", function()
     if not is_stopping then
       report_removed(group, name, "stopping", REMOVED)
+      rest.look(remains)
+      known.members = remains.members
       child:kill(known.stop.signal)
       child:kill "CONT"
     end
@@ -56,8 +96,7 @@ local function stop_removed(group, name, child, known)
       child:kill "KILL"
       status, how = child:wait(), ("stopped by SIGKILL after %g s of grace"):format(known.stop.grace)
     end
-    forget(group, name, how or tostring(status))
-    ending.go_on(group)
+    clear_removed(group, name, known, how or tostring(status))
   end)
 end
 
@@ -70,7 +109,7 @@ local function remove_services(group, saved, found)
     if not group.by_name[name] and found[name] then
       stop_removed(group, name, found[name], known)
     elseif not group.by_name[name] and is_up(known) then
-      forget(group, name, REMOVED)
+      clear_removed(group, name, known, REMOVED)
     end
   end
 end
@@ -95,7 +134,7 @@ local function expect_ends(group, due)
   local stop = hooks.on("on_reap", function(pid, status, rusage, info)
     local service = by_pid[pid] or (info and by_name[info.name])
     if service then
-      by_pid[pid], by_name[service.name] = nil, nil
+      by_pid[pid], by_name[info and info.name or ""] = nil, nil
       service:ended(status, rusage)
     end
   end)
@@ -124,9 +163,9 @@ end
 local function note_due(due, service, known)
   if known.pid then
     due.by_pid[known.pid] = service
-  elseif service.state == "starting" then
-    due.by_name[service.name] = service
-  elseif service:is_alive() then
+  elseif suffix_of[service.state] then
+    due.by_name[service.name .. suffix_of[service.state]] = service
+  elseif service:has_process() then
     table.insert(due.not_seen, service)
   end
 end
@@ -181,6 +220,9 @@ return function(group, in_stop)
     resume(group, saved)
   else
     phase.advance(group, phase.is_ending(group) and "leaving" or "running")
+  end
+  if group.main then
+    group.main:begin()
   end
   if group.code then -- the order may have been lost with who was about to give it
     core.order(core.ORDER_EXIT, 0, 0, group.code)
