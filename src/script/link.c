@@ -60,6 +60,13 @@ int link_is_forked(const struct link *link)
     return link->fd >= 0 && link->pid != getpid();
 }
 
+int link_lost_engine(const struct link *link)
+{
+    struct pollfd entry = { .fd = link->fd, .events = 0 };
+
+    return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR));
+}
+
 /* An order that is lost could be waited for without end, and a lack of memory passes. */
 void link_send(struct link *link, const struct order *order)
 {

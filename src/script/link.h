@@ -39,6 +39,9 @@ void link_close(struct link *link);
 /* True when there is an engine to speak to: not with --check, not before reaper.start, not in a forked process. */
 int link_is_connected(const struct link *link);
 
+/* True when the engine of a connected process has gone, before the next wait notices it. */
+int link_lost_engine(const struct link *link);
+
 /* True in a process that was forked from the one that is connected. */
 int link_is_forked(const struct link *link);
 

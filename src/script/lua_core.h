@@ -43,6 +43,11 @@ int core_wait4(lua_State *L);
 int core_status(lua_State *L);
 int core_set_child_subreaper(lua_State *L);
 
+/* lua_members.c */
+int core_members(lua_State *L);
+int core_kill_member(lua_State *L);
+int core_pidfd(lua_State *L);
+
 /* lua_notify.c */
 int core_notify_open(lua_State *L);
 int core_notify_read(lua_State *L);

@@ -43,6 +43,102 @@ int core_kill(lua_State *L)
     return 1;
 }
 
+/* ---- By pid and start time. ---- */
+
+/*
+ * Whether it is the process with that pid and start time (0: any) that lives: 0, or an error. A pidfd that was opened
+ * before is that of the process then: one that begins later has a later start time.
+ */
+static int check_member(pid_t pid, uint64_t start, int pidfd)
+{
+    struct proc_stat stat;
+
+    if (pidfd >= 0 && has_ended(pidfd))
+        return ESRCH;
+    if (start == 0)
+        return 0;
+    if (proc_read(pid, &stat) == 0)
+        return stat.start_time == start && !proc_is_dead(&stat) ? 0 : ESRCH;
+    if (errno != ENOENT && errno != ESRCH)
+        return errno;
+    return kill(pid, 0) != 0 && errno == ESRCH ? ESRCH : EACCES; /* it is hidden */
+}
+
+/*
+ * Opens a pidfd of the process with that pid and start time. 0 or an error; *pidfd is -1 with 0 where there are none,
+ * and the process lives.
+ */
+static int open_member(pid_t pid, uint64_t start, int *pidfd)
+{
+    int error;
+
+    *pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (*pidfd < 0 && (errno == EINVAL || errno == ENOENT)) /* the number is that of a thread by now */
+        return ESRCH;
+    if (*pidfd < 0 && !is_refused(errno))
+        return errno;
+    error = check_member(pid, start, *pidfd);
+    if (error && *pidfd >= 0)
+        close(*pidfd);
+    return error;
+}
+
+static pid_t pid_argument(lua_State *L)
+{
+    const lua_Integer pid = luaL_checkinteger(L, 1);
+
+    luaL_argcheck(L, pid > 1 && pid <= INT32_MAX, 1, "a pid of a member expected");
+    return (pid_t)pid;
+}
+
+static int push_error(lua_State *L, int error)
+{
+    return error == ESRCH ? push_reason(L, error, "the process has ended") : push_failure(L, error, NULL);
+}
+
+/*
+ * core.kill_member(pid, start or nil, signal): true; or nil, message, errno: ESRCH when that process has ended, EACCES
+ * when /proc does not show any more whether it is the same.
+ */
+int core_kill_member(lua_State *L)
+{
+    const pid_t pid = pid_argument(L);
+    const uint64_t start = (uint64_t)luaL_optinteger(L, 2, 0);
+    const int number = (int)luaL_checkinteger(L, 3);
+    int pidfd;
+    int error = open_member(pid, start, &pidfd);
+
+    if (error)
+        return push_error(L, error);
+    if (pidfd >= 0 && syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) != 0)
+        error = errno;
+    if ((pidfd < 0 || is_refused(error)) && (error = check_member(pid, start, pidfd)) == 0)
+        error = kill(pid, number) == 0 ? 0 : errno;
+    if (pidfd >= 0)
+        close(pidfd);
+    if (error)
+        return push_error(L, error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/*
+ * core.pidfd(pid, start or nil): a descriptor that is readable when that process has ended, to be closed with
+ * core.close; or nil, message, errno: ESRCH when it has ended, ENOSYS where there are no such descriptors.
+ */
+int core_pidfd(lua_State *L)
+{
+    int pidfd;
+    const int error = open_member(pid_argument(L), (uint64_t)luaL_optinteger(L, 2, 0), &pidfd);
+
+    if (error || pidfd < 0)
+        return push_error(L, error ? error : ENOSYS);
+    lua_pushinteger(L, pidfd);
+    return 1;
+}
+
+/* ---- Looking and waiting. ---- */
+
 /* core.is_alive(pidfd or nil, pid): whether the process has not ended. */
 int core_is_alive(lua_State *L)
 {

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <lauxlib.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,18 +9,6 @@
 #include "script/lua_core.h"
 #include "script/lua_values.h"
 #include "script/script.h"
-
-/*
- * Gives zeroed memory for a part of a request. It is a userdata, so that it is freed even where reading the table
- * raises.
- */
-static void *scratch(lua_State *L, size_t count, size_t size)
-{
-    void *memory = lua_newuserdatauv(L, (count + 1) * size, 0);
-
-    memset(memory, 0, (count + 1) * size);
-    return memory;
-}
 
 /* The list of strings in field `key`, as execve takes it. The table on the stack keeps the strings alive. */
 static char **string_list(lua_State *L, int table, const char *key)
@@ -32,7 +19,7 @@ static char **string_list(lua_State *L, int table, const char *key)
     lua_getfield(L, table, key); // strings
     luaL_checktype(L, -1, LUA_TTABLE);
     count = (size_t)luaL_len(L, -1);
-    list = scratch(L, count, sizeof *list); // strings memory
+    list = push_memory(L, count, sizeof *list); // strings memory
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -2, (lua_Integer)i + 1);
         list[i] = (char *)luaL_checkstring(L, -1);
@@ -85,7 +72,7 @@ static void read_fds(lua_State *L, int table, struct spawn_request *request)
     lua_getfield(L, table, "fds");
     list = lua_gettop(L);
     request->fd_count = (size_t)luaL_len(L, list) / 2;
-    fds = scratch(L, request->fd_count, sizeof *fds);
+    fds = push_memory(L, request->fd_count, sizeof *fds);
     for (int i = 0; i < (int)request->fd_count; i++)
         fds[i] = (struct spawn_fd){ element(L, list, 2 * i + 1), element(L, list, 2 * i + 2) };
     request->fds = fds;
@@ -100,7 +87,7 @@ static void read_limits(lua_State *L, int table, struct spawn_request *request)
     lua_getfield(L, table, "limits");
     list = lua_gettop(L);
     request->limit_count = (size_t)luaL_len(L, list) / 3;
-    limits = scratch(L, request->limit_count, sizeof *limits);
+    limits = push_memory(L, request->limit_count, sizeof *limits);
     for (int i = 0; i < (int)request->limit_count; i++) {
         lua_rawgeti(L, list, 3 * i + 2);
         lua_rawgeti(L, list, 3 * i + 3); // soft hard
@@ -150,14 +137,6 @@ static int read_user(lua_State *L, int table, struct user *user, struct spawn_re
     return 0;
 }
 
-/* Without the engine, a sibling would be a child of the process that has adopted this one. */
-static int engine_has_gone(const struct script *script)
-{
-    struct pollfd entry = { .fd = script->link.fd, .events = 0 };
-
-    return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR));
-}
-
 /*
  * core.spawn(request): pid, pidfd or nil; or nil, message, errno. Fields of `request`: argv, env (lists of strings),
  * fds, limits (flat lists), name, cwd, user, group, umask, nice, oom_score_adj, session (0 or 1); tell_stdout,
@@ -173,7 +152,8 @@ int core_spawn(lua_State *L)
 
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checkstack(L, 32, NULL);
-    if (!link_is_connected(&script->link) || engine_has_gone(script))
+    /* Without the engine, a sibling would be a child of the process that has adopted this one. */
+    if (!link_is_connected(&script->link) || link_lost_engine(&script->link))
         return push_failure(L, ENOTCONN, "the engine");
     request.argv = string_list(L, 1, "argv");
     request.envp = string_list(L, 1, "env");

@@ -125,6 +125,13 @@ int push_failure(lua_State *L, int error, const char *what)
     return push_reason(L, error, what ? lua_pushfstring(L, "%s: %s", what, words) : words);
 }
 
+void *push_memory(lua_State *L, size_t count, size_t size)
+{
+    void *const memory = lua_newuserdatauv(L, (count + 1) * size, 0);
+
+    return memset(memory, 0, (count + 1) * size);
+}
+
 static int status_to_string(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);

@@ -32,6 +32,9 @@ int push_failure(lua_State *L, int error, const char *what);
 /* The same with a ready message. */
 int push_reason(lua_State *L, int error, const char *message);
 
+/* Pushes zeroed memory, which is freed even where something raises. */
+void *push_memory(lua_State *L, size_t count, size_t size);
+
 /* Makes the metatable of status tables. */
 void register_values(lua_State *L);
 

@@ -11,6 +11,7 @@
  *     lua_link.c      events and orders
  *     lua_poll.c      waiting
  *     lua_process.c   processes: spawn, kill, wait, look
+ *     lua_members.c   the processes of services
  *     lua_system.c    log, signals, settings, clock, descriptors
  *     lua_values.c    C value to Lua value
  *

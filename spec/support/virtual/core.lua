@@ -3,6 +3,7 @@
 
 local event_of = require "spec.support.virtual.event"
 local files = require "spec.support.virtual.files"
+local members = require "spec.support.virtual.members"
 
 package.cpath = "build/?.so;" .. package.cpath -- never the sanitized one: it cannot be loaded here
 local real = require "reaper.core"
@@ -227,6 +228,8 @@ function silent.processes(process)
   end
   return list
 end
+
+silent.members, visible.kill_member, silent.pidfd = members.members, members.kill_member, members.pidfd
 
 function silent.status(_, raw)
   return real.status(raw)
