@@ -62,6 +62,7 @@ build = {
       ["reaper.supervisor.child"] = "lua/reaper/supervisor/child.lua",
       ["reaper.supervisor.definitions"] = "lua/reaper/supervisor/definitions.lua",
       ["reaper.supervisor.ending"] = "lua/reaper/supervisor/ending.lua",
+      ["reaper.supervisor.env_file"] = "lua/reaper/supervisor/env_file.lua",
       ["reaper.supervisor.group"] = "lua/reaper/supervisor/group.lua",
       ["reaper.supervisor"] = "lua/reaper/supervisor/init.lua",
       ["reaper.supervisor.memory"] = "lua/reaper/supervisor/memory.lua",
