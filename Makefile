@@ -17,7 +17,7 @@ LINK = $(LUA_LIBRARY) $(EXPORT) -lm -ldl
 COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
 
 SOURCES = $(wildcard src/*.c src/*/*.c)
-TYPES = $(patsubst %,lua/reaper/types/%.lua,reaper process settings restart supervisor)
+TYPES = $(patsubst %,lua/reaper/types/%.lua,reaper process settings schedule restart supervisor)
 OF_PROGRAMS = lua/reaper/runtime/program.lua lua/reaper/runtime/statuses.lua
 EMBEDDED = $(filter-out $(OF_PROGRAMS) $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua lua/reaper/*/*/*.lua)))
 LIBRARY_ONLY = src/library.c
@@ -175,8 +175,8 @@ test:
 # What is Lua, the library or a tool is the same for every binary, and the faults have a run of their own (make nightly).
 STATIC_SPECS = bad_input bad_script command conventions faults hooks hooks_errors hooks_reap hostile install log \
 	messages on_signal options options_precedence process process_main process_streams promises readme real reload \
-	reload_race remains restart_option sandbox script senders settings signals signals_rewrite spawn spawn_errors \
-	spawn_streams start stop stop_exit storm supervisor_adopt supervisor_real supervisor_stop terminal terminal_cases \
+	reload_race remains restart_option sandbox schedule script senders settings signals signals_rewrite spawn \
+	spawn_errors spawn_streams start stop stop_exit storm supervisor_adopt supervisor_real supervisor_stop terminal terminal_cases \
 	terminal_stop time
 
 test-static: static

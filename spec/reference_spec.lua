@@ -6,7 +6,8 @@ local program = require "spec.support.program"
 local script = require "spec.support.script"
 
 -- The files on the table `reaper`.
-local TYPES = { "lua/reaper/types/reaper.lua", "lua/reaper/types/process.lua", "lua/reaper/types/settings.lua" }
+local TYPES = { "lua/reaper/types/reaper.lua", "lua/reaper/types/process.lua", "lua/reaper/types/settings.lua",
+  "lua/reaper/types/schedule.lua" }
 
 local function read(path)
   return assert(container.read_file(path), path)
@@ -68,7 +69,7 @@ for _, section in ipairs(page.sections) do
     local name = item.name:match("^reaper%.(.+)$")
     if name and (item.kind == "function" or item.kind == "constant") then
       public[name] = { item = item, programs_only = section.title == "In a program" }
-    elseif item.kind == "function" and not item.name:find(":", 1, true) then
+    elseif item.kind == "function" and not item.name:find "[:.]" then
       hooks[item.name] = item
     end
   end
@@ -343,12 +344,12 @@ local internal = {
   },
 }
 
-for _, name in ipairs { "restart", "supervisor" } do
+for _, name in ipairs { "schedule", "restart", "supervisor" } do
   describe("the module reaper." .. name, function()
     it("holds the functions that are documented, with as many parameters", function()
       local documented = {}
       local types = read(("lua/reaper/types/%s.lua"):format(name))
-      for words, parameters in types:gmatch("\nfunction (%S-)%(([^)]*)%) end") do
+      for words, parameters in types:gmatch("\nfunction ([%w_.]+)%(([^)]*)%) end") do
         documented[words:match("%.(.+)$")] = select(2, parameters:gsub("[%w_.]+", ""))
       end
       local out = script.printed(([[

@@ -124,14 +124,16 @@ function reaper.set_child_subreaper(on)
   return core.set_child_subreaper(check.type("reaper.set_child_subreaper", "on", on, "boolean"))
 end
 
--- In a program there is more, and no main child; in a script reaper.main is there when there is a COMMAND.
-if core.start then
-  return require "reaper.runtime.program"(reaper)
-end
-return setmetatable(reaper, {
+-- What few use is loaded when it is asked for. In a script reaper.main is there when there is a COMMAND.
+setmetatable(reaper, {
   __index = function(_, key)
-    if key == "main" then
+    if key == "schedule" then
+      return require "reaper.schedule"
+    elseif key == "main" and not core.start then
       return process.main
     end
   end,
 })
+
+-- In a program there is more, and no main child.
+return core.start and require "reaper.runtime.program"(reaper) or reaper

@@ -78,6 +78,7 @@ function on_reload() end
 ---The module. It is the same table everywhere in one process.
 ---@class reaper
 ---@field version string the version, such as "0.1.0"
+---@field schedule reaper.schedule at which times a line of crontab(5) fires; the same as `require "reaper.schedule"`
 ---@field main? reaper.main_child the main child, whether it lives or not; nil without COMMAND. Scripts only.
 reaper = {}
 
