@@ -53,8 +53,11 @@ local function signal(name)
   end
 end
 
--- "command": COMMAND, which prints "command got TERM" and ends with 9 for TERM.
-local COMMAND = { "sh", "-c", "trap 'echo command got TERM; sleep 0.1; exit 9' TERM; echo command up" .. LOOP }
+-- A COMMAND that says which of the three it gets, and ends with 9.
+local function trap(name)
+  return ("trap 'echo command got %s; sleep 0.1; exit 9' %s; "):format(name, name)
+end
+local COMMAND = { "sh", "-c", trap "TERM" .. trap "INT" .. trap "QUIT" .. "echo command up" .. LOOP }
 
 local WAYS = {
   { "TERM", more = "", drive = signal "TERM", code = 0 },
@@ -67,7 +70,7 @@ local WAYS = {
   { "supervisor.shutdown", more = "function go() supervisor.shutdown(5) end", code = 5 },
   { "reaper.exit in on_service",
     more = 'reaper.on("on_service", function(n, s) if n == "web" and s == "running" then reaper.exit(6) end end)',
-    code = 6 },
+    code = 6, at_once = true },
   { "on_signal that gives the signal itself", more = "function on_signal(name) return name end",
     drive = signal "TERM", code = 0 },
   { "on_signal that gives another one", more = 'function on_signal(name) return "INT" end', drive = signal "USR1",
@@ -78,9 +81,29 @@ local WAYS = {
     "while ! test -e {folder}/go; do sleep 0.02; done; exit 8" }, drive = function(c)
     script.touch(c, "go")
   end },
-  { "TERM, which COMMAND gets first", more = "", drive = signal "TERM", code = 9, command = COMMAND },
-  { "reaper.exit, with COMMAND", more = "function go() reaper.exit(3) end", code = 3, command = COMMAND },
+  { "the end of COMMAND by a signal that is forwarded", more = "", drive = signal "HUP", code = 129, command = COMMAND,
+    got = "nothing" },
+  { "the end of COMMAND by a signal", more = "", code = 137, command = COMMAND, got = "nothing", is_real = true, drive = function(c)
+    for _, process in ipairs(select(2, c:find "sh")) do
+      if process.ppid == c.nspid and process.args:find("command got", 1, true) then
+        c:kill("KILL", process.pid)
+      end
+    end
+  end },
 }
+
+-- Each that has nothing to do with COMMAND also where there is one. What is not forwarded ends COMMAND by TERM.
+for i = 1, #WAYS do
+  local way = WAYS[i]
+  if not way.command and not way.args and not way.at_once then
+    local sent = ({ TERM = "TERM", INT = "INT", QUIT = "QUIT", ["on_signal that gives the signal itself"] = "TERM",
+      ["on_signal that gives another one"] = "INT" })[way[1]]
+    WAYS[#WAYS + 1] = { way[1] .. ", with COMMAND", more = way.more, drive = way.drive, command = COMMAND,
+      got = sent or "TERM", code = sent and 9 or way.code }
+  end
+end
+WAYS[#WAYS + 1] = { "TERM with --hook-timeout 0, with COMMAND", more = "", drive = signal "TERM", code = 9,
+  args = { "--hook-timeout", "0" }, command = COMMAND, got = "TERM" }
 
 -- go() is called once all is up.
 local GO = [[
@@ -109,8 +132,11 @@ local function stops(way, mode)
     way.drive(c)
   end
   ends_in_order(c, way.code)
-  if way.command == COMMAND then
-    assert.matches("command got TERM\n.*web stopping", c:out())
+  if way.got == "nothing" then
+    assert.not_matches("command got", c:out())
+  elseif way.got then
+    assert.matches("command got " .. way.got .. "\n.*web stopping", c:out())
+    assert.equal(1, select(2, c:out():gsub("command got", "")))
   end
 end
 
@@ -118,23 +144,26 @@ describe("services are stopped in order by", function()
   after_each(container.close_all)
 
   for _, way in ipairs(WAYS) do
-    it(way[1], function()
-      stops(way)
-    end)
+    if not way.is_real then
+      it(way[1], function()
+        stops(way)
+      end)
+    end
   end
 
   container.each_mode(function(mode)
-    it("TERM, reaper.exit, and the end of COMMAND", function()
-      for _, way in ipairs(WAYS) do
-        if way[1] == "TERM" or way[1] == "reaper.exit" or way[1] == "the end of COMMAND" or way.command == COMMAND then
+    for _, way in ipairs(WAYS) do
+      if way[1] == "TERM" or way[1] == "reaper.exit" or way.command then
+        it(way[1], function()
           stops(way, mode)
-        end
+        end)
       end
-    end)
+    end
   end)
 
   it("TERM, also with --leave-orphans", function()
-    stops({ more = "", drive = signal "TERM", code = 9, command = COMMAND, args = { "--leave-orphans" } }, "init")
+    stops({ more = "", drive = signal "TERM", code = 9, command = COMMAND, got = "TERM",
+      args = { "--leave-orphans" } }, "init")
   end)
 end)
 
@@ -225,6 +254,34 @@ describe("in the stop of services", function()
       assert.matches("on_stop SIGTERM\n.*on_exit 0\n", c:out())
     end)
   end
+
+  container.each_mode(function(mode)
+    it("a second TERM kills, also a COMMAND that goes on", function()
+      local c = start(shell("db", "trap 'echo db got TERM' TERM; echo db up" .. LOOP, "stop = { grace = 1000 }"),
+        { mode = mode, args = { "--grace", "1000" },
+          command = { "sh", "-c", "trap 'echo command got TERM' TERM; echo command up" .. LOOP } },
+        "function on_stop(reason) print('on_stop ' .. reason) end function on_exit(code) print('on_exit ' .. code) end")
+      c:expect "db up\n"
+      c:expect "command up\n"
+      c:kill "TERM"
+      c:expect "command got TERM\n"
+      c:kill "TERM"
+      assert.equal(137, c:wait())
+      assert.not_matches("db got TERM", c:out())
+      assert.matches("on_stop SIGTERM\n.*on_exit 137\n", c:out())
+    end)
+
+    it("a second INT kills what COMMAND has left behind, and the services", function()
+      local c = start(shell("db", "trap 'echo db got TERM' TERM; echo db up" .. LOOP, "stop = { grace = 1000 }"),
+        { mode = mode, args = { "--grace", "1000" }, command = COMMAND })
+      c:expect "db up\n"
+      c:expect "command up\n"
+      c:kill "INT"
+      c:expect "db got TERM\n"
+      c:kill "INT"
+      assert.equal(9, c:wait())
+    end)
+  end)
 
   it("on_stop comes when the services are down, and on_exit after it", function()
     local c = start(PAIR, nil, GO .. "function on_stop(reason) print('on_stop ' .. reason) end "

@@ -22,7 +22,7 @@ enum {
 enum event_kind {
     EVENT_NONE,
     EVENT_CHILD,    /* a child of an earlier script process: pid, name; pidfd and what is held beside it */
-    EVENT_START,    /* all children are told; pid = main child or 0; number = enum start_reason */
+    EVENT_START,    /* all children are told; pid = main child or 0; number = enum start_reason; flags */
     EVENT_REAP,     /* pid, status, usage, flags; ask when the main child's restart is to be decided */
     EVENT_OVERFLOW, /* number = deaths that were dropped here */
     EVENT_SIGNAL,   /* number = signal; ask */
@@ -35,7 +35,7 @@ enum event_kind {
 };
 
 enum event_flag {
-    EVENT_MAIN = 1 << 0,    /* the main child */
+    EVENT_MAIN = 1 << 0,    /* the main child; with EVENT_START: it has been started, though it may have ended */
     EVENT_ORPHAN = 1 << 1,  /* adopted: neither the main child nor spawned */
     EVENT_SPAWNED = 1 << 2, /* by a script process */
     EVENT_OOM = 1 << 3,     /* the out-of-memory killer was at work */
@@ -98,7 +98,7 @@ enum order_kind {
     ORDER_EXIT,          /* begin the stop; number = exit code or -1 */
     ORDER_RELOAD,        /* load the script anew */
     ORDER_CONFIGURE,     /* text = key, zero, value */
-    ORDER_MAIN_START,    /* run COMMAND again; replied to */
+    ORDER_MAIN_START,    /* run COMMAND, for the first time or again; replied to */
     ORDER_STATS,         /* replied to */
     ORDER_LOOK,          /* much of the journal has been read: its memory can be given back */
     ORDER_COUNT,
@@ -114,7 +114,8 @@ enum hook_bit {
     HOOK_STOP = 1 << 3,
     HOOK_EXIT = 1 << 4,
     HOOK_RELOAD = 1 << 5,
-    HOOK_SERVICES = 1 << 6, /* there are services, which are stopped before anything else is */
+    HOOK_SERVICES = 1 << 6,    /* there are services, which are stopped before anything else is */
+    HOOK_STARTS_MAIN = 1 << 7, /* COMMAND is started by the script's order, the first time too */
 };
 
 struct order {

@@ -39,9 +39,19 @@
 #include "engine/origin.h"
 #include "engine/sweep.h"
 
+/*
+ * COMMAND is started by the engine, or beside services by the script, which says so with HOOK_STARTS_MAIN:
+ *
+ *     LOADING ──▶ STARTING ──▶ RUNNING ──▶ the stop            the script is told its start in RUNNING
+ *        └─────── by the script ──▲                            and COMMAND is started then, by ORDER_MAIN_START
+ *
+ * Until it is, COMMAND is not there: a signal has nobody to go to, and one that begins the stop gives the exit code. A
+ * script that does not start COMMAND itself may take the place of one that was to do so: then the engine starts COMMAND
+ * at once, in RUNNING, before that script is told its start (main_child_comes_first).
+ */
 enum engine_state {
     ENGINE_LOADING,     /* the script is being loaded; COMMAND is not started */
-    ENGINE_STARTING,    /* COMMAND is being started for the first time, or waits until a process is to be had */
+    ENGINE_STARTING,    /* the engine starts COMMAND, or waits until a process is to be had */
     ENGINE_RUNNING,     /* the long time in between */
     ENGINE_ORDERLY,     /* COMMAND is stopped, then the script stops its services; nothing else is signalled */
     ENGINE_STOPPING,    /* everything got TERM; the grace period runs */
@@ -121,7 +131,7 @@ struct settled {
     int number;
 };
 
-/* The script's order to start COMMAND again, while that is under way. */
+/* The script's order to start COMMAND, while that is under way. */
 struct main_order {
     pid_t by; /* the script process; 0: there is none */
     uint32_t serial;
@@ -143,7 +153,7 @@ struct life {
     int interrupts;                     /* TERM and INT received; since the stop began only those of this stop */
     int64_t interrupted_at;             /* when the last of them came */
     int something_died;                 /* see what is left */
-    char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal */
+    char stop_reason[SIGNAL_NAME_SIZE]; /* "main", "exit" or the name of a signal; empty before the stop */
     int stop_told;                      /* the script has been told that the stop has begun */
     int requested_code;                 /* asked for by the script, or -1 */
     int final_code;                     /* what reaper-lua ends with */
@@ -154,7 +164,7 @@ struct main_child {
     pid_t pid; /* 0 when it is not alive */
     int pidfd;
     int status;                /* wait status of the last one; -1: there was none */
-    int code;                  /* exit code when it could not be run: 126, 127; otherwise -1 */
+    int code;                  /* exit code when its first start failed: 125, 126, 127; otherwise -1 */
     struct spawn_result start; /* the one that is under way, or the last one */
     struct main_order order;
     int64_t retry_at, retry_delay;

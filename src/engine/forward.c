@@ -50,12 +50,19 @@ static void send_to_main(struct engine *engine, int number, const siginfo_t *rec
                  (int)engine->main_child.pid, strerror(errno));
 }
 
-/* Nobody to forward to: a script without COMMAND, a pause container, or a main child that has ended. */
+/*
+ * Nobody to forward to: a script without COMMAND, a pause container, a COMMAND that has ended or that its script has
+ * not started yet. What is not acted on is not kept for COMMAND: that would be killed by it before it can have a
+ * handler.
+ */
 static void act_alone(struct engine *engine, int number)
 {
     char name[SIGNAL_NAME_SIZE];
 
-    if (begins_stop(number) && engine->life.state == ENGINE_RUNNING)
+    if (begins_stop(number) && engine->life.state == ENGINE_RUNNING && !main_child_has_run(engine)
+        && engine->origin.base.command)
+        life_end_before_start(engine, number);
+    else if (begins_stop(number) && engine->life.state == ENGINE_RUNNING)
         life_stop(engine, signal_name(number, name));
     else if (number == SIGHUP && engine_has_script(engine) && engine->life.state == ENGINE_RUNNING)
         reload_want(engine);

@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/main_child.h"
+
 /* The message is counted, so that it is read before the events that follow. 0, or -1: there is no room. */
 static int post(struct engine *engine, struct slot *slot, const struct event *event, const int *fds, int count)
 {
@@ -167,6 +169,8 @@ static void send_start(struct engine *engine, struct slot *slot)
     event.number = slot->reason;
     if (engine->life.state > ENGINE_RUNNING)
         event.flags |= EVENT_IN_STOP;
+    if (main_child_has_run(engine))
+        event.flags |= EVENT_MAIN;
     if (pidfd >= 0)
         event.flags |= EVENT_HAS_PIDFD;
     slot->owes_start = post(engine, slot, &event, &pidfd, pidfd >= 0) != 0;

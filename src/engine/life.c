@@ -78,12 +78,12 @@ void life_begin(struct engine *engine)
 {
     if (engine->life.state != ENGINE_LOADING)
         return;
-    if (engine->origin.base.command) {
-        move_on(engine, ENGINE_STARTING);
-    } else {
+    if (!engine->origin.base.command)
         main_child_close_inherited();
+    if (engine->origin.base.command && !(engine->scripts.current->hooks & HOOK_STARTS_MAIN))
+        move_on(engine, ENGINE_STARTING);
+    else
         move_on(engine, ENGINE_RUNNING);
-    }
 }
 
 /* What the script's main chunk may have spawned is stopped; there is nobody who could be asked. */
@@ -105,7 +105,7 @@ void life_end_before_start(struct engine *engine, int number)
     if (engine->life.state == ENGINE_LOADING) {
         log_line(&engine->log, LOG_LEVEL_INFO, "%s while the script was loading", signal_name(number, name));
         life_load_failed(engine, 128 + number);
-    } else if (engine->life.state == ENGINE_STARTING) {
+    } else if (engine->life.state == ENGINE_STARTING || engine->life.state == ENGINE_RUNNING) {
         log_line(&engine->log, LOG_LEVEL_INFO, "%s before COMMAND could be started", signal_name(number, name));
         engine->life.requested_code = 128 + number;
         life_stop(engine, signal_name(number, name));
@@ -125,7 +125,7 @@ static void forget_main(struct engine *engine)
 static void first_failed(struct engine *engine, const struct main_outcome *outcome)
 {
     forget_main(engine);
-    if (outcome->start == MAIN_SHORTAGE && engine->life.state == ENGINE_STARTING) {
+    if (outcome->start == MAIN_SHORTAGE && engine->life.state <= ENGINE_RUNNING) {
         main_child_retry_later(engine, outcome->why);
         return;
     }
@@ -133,44 +133,62 @@ static void first_failed(struct engine *engine, const struct main_outcome *outco
     life_stop(engine, "main");
 }
 
-/*
- * The script is told why. When it has been lost meanwhile its successor takes the process for COMMAND, so that
- * process's end is told as COMMAND's.
- */
-static void restart_failed(struct engine *engine, const struct main_outcome *outcome)
+/* A successor has been told of the process, or of the end of a COMMAND before it, so that it waits for another end. */
+static int successor_knows_main(const struct engine *engine)
 {
-    if (handover_main_failed(engine, &outcome->order, engine->main_child.start.error, outcome->why) != 0)
+    return engine->main_child.status >= 0 || engine->scripts.current->state == SLOT_READY;
+}
+
+/*
+ * The script is told why, and decides what follows; but a COMMAND that has run and does not come back is the stop, and
+ * so is what begins a stop while it is being started. When the script has been lost meanwhile its successor may take
+ * the process for COMMAND: then that process's end is told as COMMAND's.
+ */
+static void ordered_failed(struct engine *engine, const struct main_outcome *outcome)
+{
+    if (handover_main_failed(engine, &outcome->order, engine->main_child.start.error, outcome->why) != 0
+        && successor_knows_main(engine))
         return;
     forget_main(engine);
-    if (engine->life.state == ENGINE_RUNNING && !questions_is_open(engine, QUESTION_MAIN_END))
+    if (engine->life.state == ENGINE_RUNNING && !questions_is_open(engine, QUESTION_MAIN_END)
+        && (engine->main_child.status >= 0 || engine->main_child.asked))
         life_stop(engine, "main");
 }
 
-static void restarted(struct engine *engine, const struct main_outcome *outcome)
+static void ordered_started(struct engine *engine, const struct main_outcome *outcome)
 {
     questions_forget(engine, QUESTION_MAIN_END);
     handover_main_started(engine, &outcome->order);
 }
 
+/* The script is told its start, with COMMAND's pid. */
+static void first_started(struct engine *engine)
+{
+    if (engine->life.state == ENGINE_STARTING)
+        move_on(engine, ENGINE_RUNNING);
+    else
+        scripts_take_up(engine);
+}
+
 static void follow(struct engine *engine, const struct main_outcome *outcome)
 {
-    const int is_first = outcome->order.by == 0;
+    const int is_ordered = outcome->order.by > 0;
 
     switch (outcome->start) {
     case MAIN_UNCHANGED:
         break;
     case MAIN_STARTED:
-        if (!is_first)
-            restarted(engine, outcome);
-        else if (engine->life.state == ENGINE_STARTING)
-            move_on(engine, ENGINE_RUNNING);
+        if (is_ordered)
+            ordered_started(engine, outcome);
+        else
+            first_started(engine);
         break;
     case MAIN_SHORTAGE:
     case MAIN_FAILED:
-        if (is_first)
-            first_failed(engine, outcome);
+        if (is_ordered)
+            ordered_failed(engine, outcome);
         else
-            restart_failed(engine, outcome);
+            first_failed(engine, outcome);
         break;
     }
 }
@@ -180,10 +198,19 @@ void life_start_main(struct engine *engine)
     struct main_outcome outcome;
 
     engine->main_child.retry_at = NEVER;
-    if (engine->life.state != ENGINE_STARTING)
+    if (engine->life.state != ENGINE_STARTING && !main_child_comes_first(engine))
         return;
     main_child_start(engine, &outcome);
     follow(engine, &outcome);
+}
+
+void life_start_main_first(struct engine *engine)
+{
+    const struct slot *const slot = engine->scripts.current;
+
+    if (slot->state == SLOT_LOADING && slot->ready_at && engine->main_child.pid == 0
+        && engine->main_child.retry_at == NEVER && main_child_comes_first(engine))
+        life_start_main(engine);
 }
 
 static enum engine_state start(struct engine *engine)

@@ -18,10 +18,13 @@ void life_load_failed(struct engine *engine, int code);
 /* Starts COMMAND for the first time, or tries again; does nothing when that is not wanted any more. */
 void life_start_main(struct engine *engine);
 
+/* Starts COMMAND when the script that has been loaded waits for that (main_child_comes_first). */
+void life_start_main_first(struct engine *engine);
+
 /* Looks how the start of COMMAND comes out that is under way, and does what follows. */
 void life_look_at_start(struct engine *engine);
 
-/* TERM, INT or QUIT while the script is being loaded, or COMMAND waits until a process is to be had. */
+/* TERM, INT or QUIT while the script is being loaded, or before COMMAND was started. */
 void life_end_before_start(struct engine *engine, int number);
 
 /* The main child ended; `event` is its death. The script is asked, or the stop begins: also for the user's Ctrl-C. */

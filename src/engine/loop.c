@@ -166,6 +166,7 @@ static void turn(struct engine *engine)
     deadlines_expire(engine);
     check_shut(engine);
     forward_early(engine);
+    life_start_main_first(engine);
     reload_step(engine);
     journal_look(&engine->journal);
     plan_look(engine);

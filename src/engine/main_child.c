@@ -149,13 +149,17 @@ void main_child_retry_later(struct engine *engine, const char *why)
 void main_child_give_up(struct engine *engine, const char *why)
 {
     log_line(&engine->log, LOG_LEVEL_ERROR, "%s", why);
-    engine->main_child.code = spawn_exit_code(&engine->main_child.start);
     release(engine);
 }
 
-static enum main_start failure(const struct main_child *main_child)
+/* A COMMAND that has never run leaves a code of its own. */
+static enum main_start failure(struct main_child *main_child)
 {
-    return spawn_was_shortage(&main_child->start) ? MAIN_SHORTAGE : MAIN_FAILED;
+    if (spawn_was_shortage(&main_child->start))
+        return MAIN_SHORTAGE;
+    if (main_child->status < 0)
+        main_child->code = spawn_exit_code(&main_child->start);
+    return MAIN_FAILED;
 }
 
 static void started(struct engine *engine)
@@ -186,8 +190,22 @@ void main_child_look(struct engine *engine, struct main_outcome *outcome)
     }
     outcome->start = MAIN_STARTED;
     started(engine);
-    if (outcome->order.by == 0)
+    if (main_child->status < 0)
         release(engine);
+}
+
+int main_child_has_run(const struct engine *engine)
+{
+    return engine->main_child.pid > 0 || engine->main_child.status >= 0;
+}
+
+int main_child_comes_first(const struct engine *engine)
+{
+    const struct main_child *const main_child = &engine->main_child;
+
+    return engine->life.state == ENGINE_RUNNING && !engine->life.stop_reason[0] && engine->origin.base.command
+           && main_child->status < 0 && !(engine->scripts.current->hooks & HOOK_STARTS_MAIN)
+           && (main_child->pid == 0 || main_child->start.report_fd >= 0);
 }
 
 /* ---- Signals. ---- */
@@ -234,7 +252,7 @@ static const char *obstacle(const struct engine *engine)
     return engine->life.state != ENGINE_RUNNING ? "reaper-lua is stopping" : NULL;
 }
 
-int main_child_start_again(struct engine *engine, const struct main_order *order, char *why, size_t size)
+int main_child_start_ordered(struct engine *engine, const struct main_order *order, char *why, size_t size)
 {
     const char *const why_not = obstacle(engine);
 
@@ -244,6 +262,7 @@ int main_child_start_again(struct engine *engine, const struct main_order *order
         return -1;
     }
     if (begin(engine, why, size) != 0) {
+        failure(&engine->main_child);
         errno = engine->main_child.start.error;
         return -1;
     }

@@ -17,19 +17,29 @@ enum main_start {
 /* How a start has come out. Nothing but `start` is set where that is MAIN_UNCHANGED. */
 struct main_outcome {
     enum main_start start;
-    struct main_order order; /* the script's, if it was not the first start */
+    struct main_order order; /* the script's, if it was not the engine that began it */
     char why[WHY_SIZE];      /* it has failed */
 };
 
-/* Begins to start COMMAND for the first time. Nothing waits for the new process: main_child_look() learns that it runs.
+/* Begins to start COMMAND for the first time, without an order. Nothing waits for the new process: main_child_look()
+ * learns that it runs.
  */
 void main_child_start(struct engine *engine, struct main_outcome *outcome);
 
 /*
- * Starts it again on the script's order, which is answered when it runs or has failed. 0, or -1 with errno and the
- * reason in `why`: then it is for the caller to answer.
+ * Starts it on the script's order, for the first time or again, which is answered when it runs or has failed. 0, or -1
+ * with errno and the reason in `why`: then it is for the caller to answer.
  */
-int main_child_start_again(struct engine *engine, const struct main_order *order, char *why, size_t size);
+int main_child_start_ordered(struct engine *engine, const struct main_order *order, char *why, size_t size);
+
+/* True when COMMAND has been started, whether it lives or has ended. */
+int main_child_has_run(const struct engine *engine);
+
+/*
+ * True while the engine runs and COMMAND has to be started by it before the script goes on: COMMAND has been left to an
+ * earlier script, which has not started it, and the present one does not do so.
+ */
+int main_child_comes_first(const struct engine *engine);
 
 /* How is the start coming out? */
 void main_child_look(struct engine *engine, struct main_outcome *outcome);
@@ -37,8 +47,7 @@ void main_child_look(struct engine *engine, struct main_outcome *outcome);
 /* A process whose exec has failed was never COMMAND: its death is not told. */
 void main_child_forget(struct engine *engine);
 
-/* The first start has failed: it is tried again later, without end; or given up, with the code for a missing or
- * unusable file. */
+/* The first start has failed: it is tried again later, without end; or given up. */
 void main_child_retry_later(struct engine *engine, const char *why);
 void main_child_give_up(struct engine *engine, const char *why);
 

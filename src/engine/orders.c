@@ -173,7 +173,9 @@ static void main_start(struct engine *engine, struct delivery *delivery)
     const struct main_order order = { delivery->pid, delivery->order->question };
     char why[WHY_SIZE];
 
-    if (main_child_start_again(engine, &order, why, sizeof why) != 0)
+    if (!delivery->slot && !main_child_has_run(engine))
+        return; /* the next script process starts it */
+    if (main_child_start_ordered(engine, &order, why, sizeof why) != 0)
         handover_main_failed(engine, &order, errno, why);
 }
 

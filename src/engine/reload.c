@@ -6,6 +6,7 @@
 
 #include "engine/dismissed.h"
 #include "engine/handover.h"
+#include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/slot.h"
 
@@ -127,6 +128,8 @@ static enum reload_state take_over(struct engine *engine)
 {
     if (dismissed_any(&engine->dismissed) && engine->scripts.take_up_at != NEVER)
         return RELOAD_PARTING;
+    if (engine->scripts.current->state == SLOT_LOADING && main_child_comes_first(engine))
+        return RELOAD_PARTING;
     engine->scripts.take_up_at = NEVER;
     if (engine->scripts.current->state == SLOT_LOADING) {
         handover_children(engine, engine->scripts.current, 1);
@@ -134,6 +137,12 @@ static enum reload_state take_over(struct engine *engine)
         log_line(&engine->log, LOG_LEVEL_INFO, "the script was reloaded");
     }
     return RELOAD_IDLE;
+}
+
+void reload_take_over(struct engine *engine)
+{
+    if (engine->scripts.reload == RELOAD_PARTING)
+        engine->scripts.reload = take_over(engine);
 }
 
 static enum reload_state next(struct engine *engine)

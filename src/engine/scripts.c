@@ -11,6 +11,7 @@
 #include "common/status.h"
 #include "engine/dismissed.h"
 #include "engine/handover.h"
+#include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/reload.h"
 #include "engine/slot.h"
@@ -97,7 +98,9 @@ void scripts_take_up(struct engine *engine)
 {
     const struct slot *const slot = engine->scripts.current;
 
-    if (slot->state == SLOT_LOADING && slot->ready_at && engine->scripts.reload != RELOAD_PARTING)
+    reload_take_over(engine);
+    if (slot->state == SLOT_LOADING && slot->ready_at && engine->scripts.reload != RELOAD_PARTING
+        && !main_child_comes_first(engine))
         slot_begin(engine, engine->scripts.current);
 }
 

@@ -97,6 +97,7 @@ static const struct constant constants[] = {
     { "HOOK_EXIT", HOOK_EXIT },
     { "HOOK_RELOAD", HOOK_RELOAD },
     { "HOOK_SERVICES", HOOK_SERVICES },
+    { "HOOK_STARTS_MAIN", HOOK_STARTS_MAIN },
     { "NAME_SIZE", NAME_SIZE },
     { NULL, 0 },
 };

@@ -49,7 +49,7 @@ static int push_child(lua_State *L, struct link *link, const struct event *event
     return 7;
 }
 
-/* pid or nil, pidfd, nil or "crash" or "reload", whether the stop has begun */
+/* pid or nil, pidfd, nil or "crash" or "reload", whether the stop has begun, whether COMMAND has been started */
 static int push_start(lua_State *L, struct link *link, const struct event *event)
 {
     static const char *const reasons[] = { NULL, "crash", "reload" };
@@ -60,7 +60,8 @@ static int push_start(lua_State *L, struct link *link, const struct event *event
     push_fd(L, link, EVENT_HAS_PIDFD);
     lua_pushstring(L, reasons[event->number]);
     lua_pushboolean(L, event->flags & EVENT_IN_STOP);
-    return 4;
+    lua_pushboolean(L, event->flags & EVENT_MAIN);
+    return 5;
 }
 
 /* ask, code, status or nil */

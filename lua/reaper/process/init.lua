@@ -24,6 +24,9 @@ local process = {
 
   main = nil, -- reaper.main, once there is a COMMAND
   main_started = main.started,
+  main_has_run = function()
+    return main.has_run
+  end,
   -- Of the last end of COMMAND: whether it was sent TERM, INT or QUIT before, and whether the stop had begun.
   main_was_asked = false,
   main_ended_in_stop = false,

@@ -32,8 +32,8 @@ loop.handle(core.EVENT_SERVICES, function(ask, reason, is_their_turn)
 end)
 
 -- Until then the journal is only looked at ahead: all that follows comes after on_start has been called.
-loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop)
-  if pid then
+loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop, main_has_run)
+  if main_has_run then
     process.main_started(pid, pidfd)
   end
   hooks.started(in_stop)

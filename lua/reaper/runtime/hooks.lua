@@ -28,6 +28,7 @@ for _, name in ipairs(hooks.names) do
 end
 
 local announced = false -- the engine knows the set, so it has to learn each change
+local starts_main = false -- COMMAND is started by the script
 
 -- on_reap with a fourth parameter, or with "...", wants to know more of each death.
 local function wants_info(f)
@@ -45,6 +46,9 @@ function hooks.mask()
   end
   if hooks.stop_services then
     mask = mask | core.HOOK_SERVICES
+  end
+  if starts_main then
+    mask = mask | core.HOOK_STARTS_MAIN
   end
   local info = false
   for _, f in ipairs(listeners.on_reap) do
@@ -66,6 +70,13 @@ end
 -- no limit), with done() that it is over.
 function hooks.on_stop_of_services(f)
   hooks.stop_services = f
+  announce()
+end
+
+--- The engine leaves the first start of COMMAND to the script: on_start gets no pid, and COMMAND is started by
+-- reaper.main:start(). To be called while the script is being loaded.
+function hooks.start_main_by_hand()
+  starts_main = true
   announce()
 end
 

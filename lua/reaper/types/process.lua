@@ -52,8 +52,9 @@ function process:stop(options) end
 ---@field name string "main"
 local main_child = {}
 
----Runs COMMAND again. Gives nil, message, errno when it cannot be started, with errno 16 (EBUSY) while it lives, before
----its first start and during the stop.
+---Runs COMMAND again; or for the first time, where the script does that (beside services). Gives nil, message, errno when
+---it cannot be started, with errno 16 (EBUSY) while it lives, while the engine is about to start it and during the stop.
+---The first start of a script waits, with warnings, until there is a process to be had.
 ---@return true? ok
 ---@return string? message
 ---@return integer? errno

@@ -58,6 +58,10 @@ function Engine:deliver(number)
       self:main_was_asked(number)
     end
   elseif STOPS[number] and self.state == "running" then
+    if self.options.command and not self:main_has_run() then
+      self:log("info", ("%s before COMMAND could be started"):format(select(2, real.signal(number))))
+      self.exit_code = 128 + number
+    end
     self:begin_stop(select(2, real.signal(number)))
   elseif number == HUP and self.state == "running" then
     self:reload()
@@ -186,8 +190,10 @@ function Engine:start_main()
   local message, errno
   self.main, message, errno = self.machine:spawn { argv = self.options.command }
   if not self.main then
+    self.main_code = self:main_has_run() and self.main_code or errno == 2 and 127 or 126
     return { nil, message, errno }
   end
+  self.main_code = nil
   self:forget_kind("main")
   return { self.main.pid, pidfd = files.pidfd(self.main) }
 end

@@ -110,10 +110,14 @@ end
 
 -- ---- The script is loaded. ----
 
-function scripts:begin()
-  self.state = "running"
+function scripts:main_has_run()
+  return self.main ~= nil or self.main_status ~= nil
+end
+
+-- COMMAND's first start, unless the script does that.
+function scripts:start_main_first()
   local command = self.options.command
-  if not command then
+  if self.state ~= "running" or not command or self:main_has_run() or self:has(real.HOOK_STARTS_MAIN) then
     return
   end
   local message
@@ -125,10 +129,15 @@ function scripts:begin()
   end
 end
 
--- pid or nil, pidfd, nil or "crash" or "reload", whether the stop has begun
+function scripts:begin()
+  self.state = "running"
+  self:start_main_first()
+end
+
+-- pid or nil, pidfd, nil or "crash" or "reload", whether the stop has begun, whether COMMAND has been started
 function scripts:hand_over_start(process)
   local told = event.new(real.EVENT_START, self.main and self.main.pid, nil, process.reason,
-    self.state ~= "running")
+    self.state ~= "running", self:main_has_run())
   told.open = { [3] = self.main and files.pidfd(self.main) }
   event.put(process, told)
 end
@@ -136,6 +145,7 @@ end
 function scripts:take_up(process)
   process.state, process.ready_at = "ready", self.machine.now
   self.settings = process.settings
+  self:start_main_first()
   self:hand_over_start(process)
   self.reader = process
   self:ask_again()
