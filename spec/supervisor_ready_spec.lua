@@ -204,7 +204,7 @@ describe("readiness", function()
     it("is a failure even if the service ends well for the stop signal", function()
       local lines, _, code = run(shell("db", "trap 'exit 0' TERM; while :; do sleep 0.02; done",
         "restart = false, ready = { fd = 3, timeout = 0.3 }"))
-      assert.same({ "db starting", "db stopping", "db failed" }, lines)
+      assert.matches("^db starting\ndb stopping\n.*db failed$", table.concat(lines, "\n")) -- "clearing", if it slept
       assert.equal(1, code)
     end)
 
@@ -212,7 +212,7 @@ describe("readiness", function()
       local lines, _, code = run(shell("db", "exec sleep 100",
         'restart = require "reaper.restart".on_failure { max = 0, ok = { 0, 143 } }, '
         .. "ready = { fd = 3, timeout = 0.3 }"))
-      assert.same({ "db starting", "db stopping", "db failed" }, lines)
+      assert.matches("^db starting\ndb stopping\n.*db failed$", table.concat(lines, "\n")) -- "clearing", if it slept
       assert.equal(1, code)
     end)
 
@@ -226,7 +226,7 @@ describe("readiness", function()
     it("is ended with KILL after the grace", function()
       local lines, _, code = run(shell("db", "trap '' TERM; while :; do sleep 0.02; done",
         "restart = false, stop = { grace = 0.2 }, ready = { fd = 3, timeout = 0.3 }"))
-      assert.same({ "db starting", "db stopping", "db failed" }, lines)
+      assert.matches("^db starting\ndb stopping\n.*db failed$", table.concat(lines, "\n")) -- "clearing", if it slept
       assert.equal(1, code)
     end)
 

@@ -88,7 +88,7 @@ describe("supervisor.run", function()
       c:expect "deaf running\n" -- in either order
       c:kill "TERM"
       assert.equal(0, c:wait(5))
-      assert.same({ "deaf stopping", "deaf finished" }, table.move(of(script.lines(c:out()), "deaf"), 3, 4, 1, {}))
+      assert.matches("deaf running\n.*deaf stopping\n.*deaf finished\n", c:out()) -- and "clearing", if it slept
     end)
 
     it("kills at once on a second TERM", function()

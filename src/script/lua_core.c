@@ -30,6 +30,7 @@ static const luaL_Reg functions[] = {
     { "members", core_members },
     { "kill_member", core_kill_member },
     { "pidfd", core_pidfd },
+    { "wall_clock", core_wall_clock },
     { "wait4", core_wait4 },
     { "status", core_status },
     { "set_child_subreaper", core_set_child_subreaper },

@@ -75,6 +75,7 @@ int core_log(lua_State *L);
 int core_signal(lua_State *L);
 int core_now(lua_State *L);
 int core_time(lua_State *L);
+int core_wall_clock(lua_State *L);
 int core_nearest(lua_State *L);
 int core_environment(lua_State *L);
 int core_find_user(lua_State *L);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <lauxlib.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,6 +62,27 @@ int core_signal(lua_State *L)
 int core_now(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)clock_now() / (lua_Number)NANOSECONDS);
+    return 1;
+}
+
+/*
+ * core.wall_clock(time): a descriptor that is readable at that time (whole seconds since 1970), or when the clock is set
+ * (timerfd_settime(2), TFD_TIMER_CANCEL_ON_SET); or nil, message, errno. It goes on while the machine sleeps.
+ */
+int core_wall_clock(lua_State *L)
+{
+    const struct itimerspec time = { .it_value.tv_sec = (time_t)luaL_checkinteger(L, 1) };
+    const int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+    if (fd < 0)
+        return push_failure(L, errno, "timerfd_create");
+    if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &time, NULL) != 0) {
+        const int saved = errno;
+
+        close(fd);
+        return push_failure(L, saved, "timerfd_settime");
+    }
+    lua_pushinteger(L, fd);
     return 1;
 }
 

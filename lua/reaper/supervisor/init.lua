@@ -25,7 +25,7 @@ function supervisor.run(given)
   end
   group = new_group(definitions.read(given))
   if group.main then
-    if hooks.start_main_by_hand then hooks.start_main_by_hand() end -- XXX
+    hooks.start_main_by_hand()
   end
   hooks.on_stop_of_services(function(_, is_their_turn, wait, done)
     ending.stop_services(group, is_their_turn, wait, done)
@@ -120,7 +120,7 @@ function supervisor.reload(name)
   local service = find("supervisor.reload", name)
   local reload = service.spec.reload
   if not reload then
-    return nil, ("%s has no key 'reload'; { signal = \"HUP\" } or { exec = { \"command\" } } expected"):format(name)
+    return nil, name .. " has no key 'reload', such as { signal = \"HUP\" }"
   elseif service.state ~= "running" or not service.process then
     return nil, ("%s is %s"):format(name, service.state)
   elseif reload.signal then
@@ -155,8 +155,8 @@ local answers = {
   end,
 }
 
---- Waits until a service (or "main", COMMAND) is "ready" (default), "finished" or "down", at most so many seconds. True;
--- nil, "timeout"; or nil, message when it will never be.
+--- Waits until a service (or "main", COMMAND) is "ready" (default), "finished" or "down", at most so many seconds.
+-- True; nil, "timeout"; or nil, message when it will never be.
 function supervisor.wait(name, what, timeout)
   local service = find("supervisor.wait", name, true)
   local answer = check.choose("supervisor.wait", "what", what == nil and "ready" or what, answers)

@@ -29,26 +29,36 @@ local function add_subject(list, service)
   end
 end
 
+-- What the script has started by itself, and COMMAND, are no part of a service, whatever their names and groups.
+local function add_others(list, is_of_service)
+  for _, child in ipairs(process.children()) do
+    if not is_of_service[child] then
+      list[#list + 1] = { name = ("child %d"):format(child.pid), leader = child.pid, alive = true }
+    end
+  end
+end
+
 local function subjects(group)
-  local list, known = {}, {}
-  for _, service in ipairs(group) do
+  local list, known, is_of_service = {}, {}, {}
+  local function add(service)
     add_subject(list, service)
     table.move(service.members, 1, #service.members, #known + 1, known)
+    is_of_service[service.process or false] = true
+  end
+  for _, service in ipairs(group) do
+    add(service)
   end
   for _, service in pairs(group.removed) do
-    add_subject(list, service)
-    table.move(service.members, 1, #service.members, #known + 1, known)
+    add(service)
   end
-  if process.main and process.main.pid then
-    list[#list + 1] = { name = "main", leader = process.main.pid, alive = process.main:alive() }
-  end
+  add_others(list, is_of_service)
   return list, known
 end
 
 --- Looks which processes belong to the service now: a list of { pid =, start =, comm = }, without its first process.
 -- Those are remembered, since a process is known by its descent only as long as its parents live.
 function rest.look(service)
-  local found = core.members and core.members(subjects(service.group)) -- XXX
+  local found = core.members(subjects(service.group))
   local list = {}
   for _, key in ipairs { "", "/pre_start", "/post_stop" } do
     for _, member in ipairs(found and found[service.name .. key] or {}) do
@@ -58,6 +68,7 @@ function rest.look(service)
       end
     end
   end
+  list.group = found and found[service.name] and found[service.name].group
   service.members = table.move(list, 1, math.min(#list, KEPT_MOST), 1, {})
   return list
 end
@@ -68,7 +79,7 @@ function rest.left(service)
     return {}
   end
   local list = rest.look(service)
-  if not list[1] then
+  if not list[1] and not list.group then
     service.leader = nil -- from now on its number can be that of another process, or of another group
   end
   return list
@@ -95,6 +106,7 @@ end
 
 -- ---- Ending it. ----
 
+-- Also to the group of the leader, where /proc hides members of it.
 local function signal(list, names, done)
   for _, member in ipairs(list) do
     local key = member.pid .. "/" .. member.start
@@ -103,11 +115,15 @@ local function signal(list, names, done)
     end
     done[key] = true
   end
+  for _, name in ipairs(list.group and not done[list.group] and names or {}) do
+    core.kill(nil, -list.group, core.signal(name))
+  end
+  done[list.group or ""] = true
 end
 
 -- Calls f when the process has ended, or after a moment where that cannot be seen. Gives a function that ends that.
 local function when_ended(member, f)
-  local fd = core.pidfd(member.pid, member.start)
+  local fd = member and core.pidfd(member.pid, member.start)
   if not fd then
     return timers.after(AGAIN, f)
   end
@@ -153,7 +169,7 @@ end
 function Clearing:go_on()
   self:stop()
   local list, now = rest.left(self.service), core.now()
-  if not list[1] then
+  if not list[1] and not list.group then
     return self:finish()
   elseif now < self.deadline then
     signal(list, { "TERM", "HUP", "CONT" }, self.terminated)

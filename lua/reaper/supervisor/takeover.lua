@@ -67,7 +67,8 @@ local function clear_removed(group, name, known, how)
     forget(group, name, how)
     ending.go_on(group)
   end
-  if rest.left(remains)[1] then
+  local left = rest.left(remains)
+  if left[1] or left.group then
     remains.clear_by = rest.deadline(remains)
     rest.clear(remains, done)
   else

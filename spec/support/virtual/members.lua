@@ -27,7 +27,7 @@ local function owner_of(process, services, known)
   end
   name = name or process.parent and owner_of(process.parent, services, known)
   for _, service in ipairs((name or process.parent or not process.argv) and {} or services) do
-    if process.environment.REAPER_NAME == service.name then
+    if (process.environment or {}).REAPER_NAME == service.name then
       return service.name
     end
   end

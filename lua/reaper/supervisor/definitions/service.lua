@@ -204,7 +204,6 @@ function service.read(index, given, defaults)
   local terminal = read_terminal(name, spec)
   local spawn = start.read(name, spec)
   local found = timing.read(name, spec)
-  local is_repeated = found.schedule ~= nil
   found.name, found.spawn, found.text = name, spawn, start.text(spawn)
   found.after = read_after(name .. ".after", spec.after)
   found.terminal = terminal
@@ -217,7 +216,7 @@ function service.read(index, given, defaults)
   found.post_stop = read_hook(name .. ".post_stop", spec.post_stop, 10)
   found.reload = read_reload(name .. ".reload", spec.reload)
   found.when_failed = check.choose(WHERE, name .. ".when_failed",
-    spec.when_failed == nil and (is_repeated and "ignore" or "exit") or spec.when_failed,
+    spec.when_failed == nil and (spec.schedule ~= nil and "ignore" or "exit") or spec.when_failed,
     { exit = "exit", ignore = "ignore" })
   found.autostart = flag(name, spec, "autostart", true)
   check_contradictions(name, found)

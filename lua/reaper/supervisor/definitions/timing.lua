@@ -1,5 +1,6 @@
 --- When a service runs: always, once, or by a schedule.
 
+local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 local values = require "reaper.supervisor.definitions.values"
 
@@ -16,7 +17,8 @@ local function check_without_schedule(name, spec)
   end
 end
 
-local function read_schedule(name, spec)
+-- { every = seconds }, or what reaper.schedule makes of a text. A text that never fires is an error.
+local function read_schedule(name, spec, timezone)
   local value = spec.schedule
   if type(value) == "number" then
     if seconds(name .. ".schedule", value) == 0 then
@@ -24,16 +26,18 @@ local function read_schedule(name, spec)
     end
     return { every = value }
   end
-  local schedule = require "reaper.schedule"
-  local fine, found = pcall(schedule.parse, check.type(WHERE, name .. ".schedule", value, "string"))
-  if not fine then
-    check.refuse(WHERE, name .. ".schedule", tostring(found):gsub("^[^:]*:%d+: ", ""))
+  local schedule = require "reaper.schedule" -- which most scripts do not need
+  local found, why = schedule.parse(check.type(WHERE, name .. ".schedule", value, "string"))
+  if found and not found.at_start then
+    local next_time
+    next_time, why = found:next(core.time() // 1 | 0, timezone)
+    found = next_time and found
   end
-  return found
+  return found or check.refuse(WHERE, name .. ".schedule", why)
 end
 
 --- The keys oneshot, timeout, schedule, timezone and overlap, as far as they are given. A service with a schedule is a
--- one-shot each time.
+-- one-shot each time, and "@reboot" is a one-shot of each start of the container.
 function timing.read(name, spec)
   local oneshot = spec.oneshot ~= nil and check.type(WHERE, name .. ".oneshot", spec.oneshot, "boolean") or false
   local timeout = spec.timeout ~= nil and seconds(name .. ".timeout", spec.timeout) or nil
@@ -44,10 +48,11 @@ function timing.read(name, spec)
   if spec.oneshot ~= nil then
     check.refuse(WHERE, name .. ".oneshot", "a service with schedule is a one-shot each time; one of both expected")
   end
+  local timezone = check.choose(WHERE, name .. ".timezone", spec.timezone == nil and "local" or spec.timezone,
+    { ["local"] = "local", UTC = "UTC" })
+  local schedule = read_schedule(name, spec, timezone)
   return {
-    oneshot = true, timeout = timeout, schedule = read_schedule(name, spec),
-    timezone = check.choose(WHERE, name .. ".timezone", spec.timezone == nil and "local" or spec.timezone,
-      { ["local"] = "local", UTC = "UTC" }),
+    oneshot = true, timeout = timeout, schedule = not schedule.at_start and schedule or nil, timezone = timezone,
     overlap = check.choose(WHERE, name .. ".overlap", spec.overlap == nil and "skip" or spec.overlap,
       { skip = "skip", queue = "queue", kill = "kill" }),
   }
