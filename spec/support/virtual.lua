@@ -176,6 +176,13 @@ function Container:advance(seconds)
   self:settle()
 end
 
+-- Sets the clock on the wall so many seconds forward, or back.
+function Container:set_clock(seconds)
+  self:settle()
+  self.machine.wall, self.machine.clock_sets = self.machine.wall + seconds, self.machine.clock_sets + 1
+  self:settle()
+end
+
 -- The seconds since the start.
 function Container:now()
   return self.machine:seconds() - 1000

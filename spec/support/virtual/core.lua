@@ -73,9 +73,19 @@ end
 
 local visible, silent = {}, {} -- functions(process, …), by name: only the visible ones are moments of their own
 
+-- When the first of the watched clocks comes to its time.
+local function next_alarm(process)
+  local nearest = math.maxinteger
+  for fd in pairs(process.watched) do
+    local open = process.descriptors:get(fd)
+    nearest = open and open.moment and math.min(nearest, open.moment()) or nearest
+  end
+  return nearest
+end
+
 function visible.poll(process, timeout)
   process.has_read, process.busy = nil, nil
-  process:wait(timeout and process.machine:after(timeout) or math.maxinteger)
+  process:wait(math.min(timeout and process.machine:after(timeout) or math.maxinteger, next_alarm(process)))
   receive(process)
   if process.is_closed and not process.is_closed_told and not process.inbox[1]
     and not core.has_event(process) then
@@ -272,6 +282,10 @@ end
 
 function silent.now(process)
   return process.machine:seconds()
+end
+
+function silent.wall_clock(process, time)
+  return process:add(files.wall_clock(process.machine, time))
 end
 
 function silent.time(process)

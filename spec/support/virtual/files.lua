@@ -108,6 +108,19 @@ function files.pidfd(process)
   return new { process = process, readable = function() return process.gone end }
 end
 
+-- The clock on the wall has come to a time, or was set. `moment`: when it will, in nanoseconds of the machine.
+function files.wall_clock(machine, time)
+  local sets = machine.clock_sets
+  return new {
+    readable = function()
+      return machine.clock_sets ~= sets or machine.wall + machine:seconds() >= time
+    end,
+    moment = function()
+      return math.ceil((time - machine.wall) * 1e9)
+    end,
+  }
+end
+
 -- ---- Tables of descriptors. ----
 
 local Table = {}

@@ -15,6 +15,7 @@ local SPINS = 200000 -- turns at one moment that nobody needs
 function machine.new(options)
   local self = setmetatable({
     now = 1000 * 1000000000, -- nanoseconds
+    clock_sets = 0, -- how often the clock on the wall was set
     last_pid = 1, processes = {}, order = {}, texts = {}, sockets = {}, dying = {}, spins = 0,
     programs = options.programs, environment = options.environment, folder = options.folder,
     stdout = "", stderr = "",
