@@ -27,7 +27,7 @@ OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
 HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/launch.so build/luaposix/posix/unistd.so \
-	$(addprefix build/journal-,cases kill lies race room)
+	$(addprefix build/journal-,cases kill lies race room) build/members-cases
 SPECS ?= spec
 FILTER ?=
 JOBS ?= $(shell echo $$((4 * $$(nproc))))
@@ -134,6 +134,9 @@ build/journal-race: JOURNAL_FLAGS = -O1 -g -fsanitize=thread -Wno-tsan
 
 build/journal-%: spec/support/journal_%.c $(JOURNAL_FILES) Makefile | build
 	$(CC) -std=gnu11 $(WARNINGS) -Isrc $(JOURNAL_FLAGS) -o $@ $< $(JOURNAL)
+
+build/members-cases: spec/support/members_cases.c src/common/members.c src/common/members.h Makefile | build
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -Isrc -static -o $@ $< src/common/members.c
 
 build/%.so: spec/support/%.c Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -isystem $(LUA_INCLUDE) -fPIC -shared -o $@ $<
