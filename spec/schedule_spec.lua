@@ -170,6 +170,7 @@ describe("a text is refused", function()
     { "* * L * *", 'day-of-month: "L" is not a number from 1 to 31' },
     { "* * * * 5#3", 'day-of-week: "5#3" is not a number from 0 to 7 or a name from sun to sat' },
     { "5/15 * * * *", 'minute: "5/15" has a step but no range; "5-59/15" would be right' },
+    { "5~15 * * * *", 'minute: "5~15" is not a number from 0 to 59' },
     { "*/0 * * * *", 'minute: "*/0" has a step that is not a number from 1 to 59' },
     { "*/60 * * * *", 'minute: "*/60" has a step that is not a number from 1 to 59' },
     { "* */24 * * *", 'hour: "*/24" has a step that is not a number from 1 to 23' },

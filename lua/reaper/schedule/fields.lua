@@ -3,9 +3,11 @@
 -- What is taken is what cronie takes, but for what crons read in different ways, or take without doing what it seems to
 -- say:
 --
---   5/15     is refused, as cronie does; others take it for 5, or for 5-59/15
---   fri-mon  is refused, as cronie does; but a range may end with Sunday (fri-sun, 5-0), and begin with it as 7
---   */90     is refused: a step is at most the field's greatest value
+--   5/15     is refused, as in cronie; other crons take it for 5, or for 5-59/15
+--   fri-mon  is refused; other crons refuse it, or never fire. But a range may end with Sunday (fri-sun, 5-0), and
+--            begin with it as 7
+--   */90     is refused: a step is at most the field's greatest value. cronie warns
+--   5~15     is refused; in cronie it is a random number
 --   @every   is refused: a number of seconds says that
 
 local check = require "reaper.runtime.check"

@@ -27,8 +27,9 @@ local LAST_TIME = 253402300799 -- the last second of the year 9999
 -- Each date falls on each day of the week again within 40 years, about a year such as 2100 too.
 local LONGEST = 41 * 366 * 86400
 
+-- While an hour is there a second time, its times are passed over: they have fired.
 local function next_of_fixed(parsed, offset, time)
-  local wall = zone.reached(offset, time)
+  local wall = time + offset(time)
   local last = (wall + LONGEST) // 60
   local found
   repeat

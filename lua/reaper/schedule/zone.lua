@@ -40,12 +40,6 @@ function zone.change(offset, low, high)
   return before ~= after and change_between(offset, low, high) or nil, before, after
 end
 
---- The most that the wall has shown up to a time. It is more than it shows then while an hour is there a second time.
-function zone.reached(offset, time)
-  local change, before, now = zone.change(offset, time - zone.SPAN, time)
-  return change and before > now and math.max(time + now, change - 1 + before) or time + now
-end
-
 --- The first time at which the wall shows that much, or more.
 function zone.first_time(offset, wall)
   local change, before, after = zone.change(offset, wall - zone.SPAN, wall + zone.SPAN)

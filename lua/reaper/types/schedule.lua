@@ -16,8 +16,8 @@
 -- Instead of it: `@hourly`, `@daily` or `@midnight`, `@weekly` (Sunday), `@monthly`, `@yearly` or `@annually`, all at
 -- the first minute, and `@reboot`: when the container starts.
 --
--- A step without a range (`5/15`) and a range that goes backwards (`22-6`, `fri-mon`) are refused, as cronie does, with
--- what would be right; but a range may end with Sunday (`fri-sun`, `5-0`).
+-- A step without a range (`5/15`) and a range that goes backwards (`22-6`, `fri-mon`), which crons read in different
+-- ways, are refused with what would be right; but a range may end with Sunday (`fri-sun`, `5-0`).
 --
 -- Where the clocks of the time zone are changed, as Vixie cron and cronie do:
 --
