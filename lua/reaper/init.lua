@@ -12,7 +12,7 @@ local timers = require "reaper.runtime.timers"
 local reaper = {
   version = core.version,
   configure = settings.configure,
-  log = log.public,
+  log = setmetatable({ lines = log.lines }, getmetatable(log)),
   on = hooks.on,
   spawn = process.spawn,
   run = process.run,
