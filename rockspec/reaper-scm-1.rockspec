@@ -53,6 +53,7 @@ build = {
       ["reaper.runtime.hooks"] = "lua/reaper/runtime/hooks.lua",
       ["reaper.runtime.log"] = "lua/reaper/runtime/log.lua",
       ["reaper.runtime.log_fields"] = "lua/reaper/runtime/log_fields.lua",
+      ["reaper.runtime.log_file"] = "lua/reaper/runtime/log_file.lua",
       ["reaper.runtime.log_lines"] = "lua/reaper/runtime/log_lines.lua",
       ["reaper.runtime.loop"] = "lua/reaper/runtime/loop.lua",
       ["reaper.runtime.output"] = "lua/reaper/runtime/output.lua",

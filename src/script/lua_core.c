@@ -53,6 +53,9 @@ static const luaL_Reg functions[] = {
     { "close", core_close },
     { "fileno", core_fileno },
     { "identity", core_identity },
+    { "log_path", core_log_path },
+    { "log_open", core_log_open },
+    { "log_size", core_log_size },
     { NULL, NULL },
 };
 
