@@ -11,7 +11,6 @@ local function run(sink, command, options)
   return script.body(([[
     local sink = reaper.log.file(%s)
     assert(reaper.spawn { "sh", "-c", %q, stdout = sink }):wait()
-    reaper.sleep(0)
   ]]):format(sink, command), options)
 end
 
@@ -118,9 +117,9 @@ describe("reaper.log.file", function()
   it("gives a new file the owner and the mode of the one before it", function()
     local _, _, code = script.run(script.on_start([[
       reaper.run { "sh", "-c", "echo old >{folder}/log; chown 1:2 {folder}/log; chmod 604 {folder}/log" }
-      reaper.run { "sh", "-c", "echo; head -c 100 /dev/zero | tr '\\0' x",
-        stdout = reaper.log.file("{folder}/log", { max = 100 }) }
-      reaper.sleep(0)
+      local sink = reaper.log.file("{folder}/log", { max = 100 })
+      sink "new" sink(("x"):rep(100))
+      reaper.sleep(0.01)
       local _, _, output = reaper.run { "stat", "-c", "%u:%g %a", "{folder}/log", "{folder}/log.1", capture = true }
       assert(output == "1:2 604\n1:2 604\n", output)
     ]]))
