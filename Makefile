@@ -279,7 +279,7 @@ FUZZ_SECONDS ?= 60
 # With 64-bit offsets open would be called open64, and not be wrapped.
 FUZZ_CFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-U_FILE_OFFSET_BITS
-HARMLESS = channel_open chdir clock_gettime clone execve fcntl fopen fork getpid kill madvise open ppoll prctl \
+HARMLESS = channel_open chdir clock_gettime clone execve fchown fcntl fopen fork getpid kill madvise open ppoll prctl \
 	proc_each proc_highest_pid proc_numbers proc_read receive_packet send send_packet setpgid setpriority setsid \
 	syscall tcgetpgrp tcsetpgrp timerfd_settime vfork wait4 waitid waitpid
 

@@ -114,6 +114,14 @@ WRAP(int, chdir, const char *path)
     return 0;
 }
 
+WRAP(int, fchown, int fd, uid_t user, gid_t group)
+{
+    (void)fd;
+    (void)user;
+    (void)group;
+    return 0;
+}
+
 /* ---- /proc. ---- */
 
 static struct proc_stat stat_of(const struct process *process)

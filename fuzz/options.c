@@ -79,8 +79,10 @@ static void parse(const struct lines *words)
     struct options again;
     char why[WHY_SIZE] = "";
     enum options_result result;
+    int failed;
 
-    if (options_from_environment(&options, why) != 0)
+    failed = options_from_environment(&options, why);
+    if (failed)
         check_refusal(why);
     check(&options);
     result = options_from_arguments(&options, words->count, (char **)words->list, why);
@@ -90,6 +92,10 @@ static void parse(const struct lines *words)
     if (result != OPTIONS_RUN)
         return;
     EXPECT(options.command || options.pause || options.script || options.eval);
+    again = options_of_log(words->count, (char **)words->list);
+    check(&again);
+    if (!failed)
+        EXPECT(again.json == options.json && again.log_time == options.log_time);
     again = options;
     options_reapply_arguments(&again, words->count, (char **)words->list);
     check(&again);

@@ -30,9 +30,9 @@ describe("a script that cannot be loaded", function()
   local texts = {
     { "has a syntax error", "local a = 1\nif a then", "hooks%.lua:2: 'end' expected near <eof>" },
     { "raises a string", "local function f()\n  error('boom')\nend\nf()",
-      "hooks%.lua:2: boom\nstack traceback:\n.*hooks%.lua:2: .*hooks%.lua:4: " },
+      "hooks%.lua:2: boom\n  stack traceback:\n.*hooks%.lua:2: .*hooks%.lua:4: " },
     { "raises an object", "error(setmetatable({}, { __tostring = function() return 'an object' end }))", "an object" },
-    { "raises nothing", "error()", "nil\nstack traceback:" },
+    { "raises nothing", "error()", "nil\n  stack traceback:" },
     { "calls what is not there", "reaper.spwan{ 'true' }", "hooks%.lua:1: .*'spwan'.*stack traceback" },
     { "requires what is not there", "require 'no.such.module'",
       "module 'no%.such%.module' not found.*stack traceback" },

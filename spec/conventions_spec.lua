@@ -178,6 +178,9 @@ describe("--log-format json", function()
     ["a variable, asked for by the option"] = { env = { REAPER_GRACE = "x" }, args = { "--log-format=json" } },
     ["an option before it"] = { args = { "-t", "x", "--log-format", "json" } },
     ["an unknown option before it"] = { args = { "--bogus", "--log-format=json" } },
+    ["an unknown option with an argument before it"] = { args = { "--bogus", "5", "--log-format=json" } },
+    ["an unknown letter with an argument before it"] = { args = { "-vZ", "5", "--log-format=json" } },
+    ["the form in the environment"] = { args = { "--bogus" }, env = { REAPER_LOG_FORMAT = "json" } },
     ["an argument that is missing behind it"] = { args = { "--log-format=json", "-t" }, command = false },
   }
   for what, options in pairs(rows) do

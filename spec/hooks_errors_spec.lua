@@ -170,7 +170,7 @@ describe("an error in a hook", function()
       c:expect("ready\n")
       c:kill("USR1")
       assert.are.equal(7, c:wait())
-      assert.matches("reaper%-lua: " .. hook .. ": [^\n]*hooks.lua:1: oops\nstack traceback:\n.*in .*'deep'",
+      assert.matches("reaper%-lua: " .. hook .. ": [^\n]*hooks.lua:1: oops\n  stack traceback:\n.*in .*'deep'",
         c:err())
     end)
   end

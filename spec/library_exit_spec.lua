@@ -234,8 +234,8 @@ describe("reaper.with_reaper", function()
     it("ends with 70 after an error, which is printed with its traceback", function()
       local code, out, err = with_reaper(mode, "local function deep() error('oops') end\ndeep()\nreturn 3")
       assert.same({ 70, "" }, { code, out })
-      assert.matches("^reaper%-lua: reaper.with_reaper: [^\n]*hooks.lua:5: oops\nstack traceback:\n", err)
-      assert.matches("\n\t[^\n]*hooks.lua:5: in [^\n]*'deep'\n\t[^\n]*hooks.lua:6: in ", err)
+      assert.matches("^reaper%-lua: reaper.with_reaper: [^\n]*hooks.lua:5: oops\n  stack traceback:\n", err)
+      assert.matches("\n    [^\n]*hooks.lua:5: in [^\n]*'deep'\n    [^\n]*hooks.lua:6: in ", err)
     end)
 
     for value, message in pairs {

@@ -440,8 +440,8 @@ describe("an error in a hook or timer of a program", function()
     it("is printed with the program's own frames, and the program goes on", function()
       local code, out, err = program.run(started() .. FAILS, { mode = mode })
       assert.same({ 0, "goes on\t0\n" }, { code, out })
-      assert.matches("^reaper%-lua: after: [^\n]*hooks.lua:4: oops\nstack traceback:\n"
-        .. "\t%[C%]: in function 'error'\n\t[^\n]*hooks.lua:4: in [^\n]*\n\t[^\n]*hooks.lua:5: in [^\n]*\n$", err)
+      assert.matches("^reaper%-lua: after: [^\n]*hooks.lua:4: oops\n  stack traceback:\n"
+        .. "    %[C%]: in function 'error'\n    [^\n]*hooks.lua:4: in [^\n]*\n    [^\n]*hooks.lua:5: in [^\n]*\n$", err)
     end)
 
     it("goes to on_error instead", function()
@@ -460,7 +460,7 @@ describe("an error in a hook or timer of a program", function()
         local key = hook:match("^on_") and hook .. " = function() error('oops') end" or ""
         local code, out, err = program.run(started(key) .. body, { mode = mode })
         assert.same({ 0, "" }, { code, out })
-        assert.matches("^reaper%-lua: " .. hook .. ": [^\n]*hooks.lua:%d+: oops\nstack traceback:\n", err)
+        assert.matches("^reaper%-lua: " .. hook .. ": [^\n]*hooks.lua:%d+: oops\n  stack traceback:\n", err)
       end)
     end
   end)

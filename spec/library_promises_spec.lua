@@ -60,7 +60,7 @@ describe("the exit code of the container", function()
       "on_reap = function() reaper.sleep(0.01) os.exit(9) end" },
     { "9 after os.exit(9) in a timer", "reaper.after(0.01, function() os.exit(9) end) reaper.sleep(100)", 9 },
     { "0 after an error in a hook, which is reported", "os.execute '(exit 3) &' while not seen do reaper.poll(1) end",
-      0, "on_reap: [^\n]*a bad hook\nstack traceback", "on_reap = function() seen = true error 'a bad hook' end" },
+      0, "on_reap: [^\n]*a bad hook\n  stack traceback", "on_reap = function() seen = true error 'a bad hook' end" },
     { "7 after reaper.exit(7), when the program goes along", "reaper.exit(7) reaper.loop()", 7 },
     { "7 after reaper.exit(7), whatever the program ends with", "reaper.exit(7) reaper.loop() os.exit(3)", 7 },
     { "mapped by map_exit", "os.exit(42)", 5, nil, "map_exit = { [42] = 5 }" },
@@ -266,7 +266,7 @@ describe("on_signal in a program", function()
       keys = "hook_timeout = 0.2" },
     { "nonsense: that is reported, and the default follows", "return {}", 143, "on_signal returned" },
     { "with an error: that is reported, and the default follows", "error 'no idea'", 143,
-      "on_signal: [^\n]*no idea\nstack traceback" },
+      "on_signal: [^\n]*no idea\n  stack traceback" },
   }
 
   local function keys(row)

@@ -70,7 +70,7 @@ describe("on_signal", function()
     it("raises: that is reported with a traceback, and the default follows", function()
       local c = received.start(mode, { args = rewrite, script = script_for("error 'no idea'") })
       assert.are.same({ 12 }, received.of(c, { "USR1" }))
-      c:err_expect("on_signal: [^\n]*no idea\nstack traceback:")
+      c:err_expect("on_signal: [^\n]*no idea\n  stack traceback:")
     end)
 
     it("raises after it has waited: reported, and the default follows", function()

@@ -63,10 +63,10 @@ local worst = {
   { "that loops in a coroutine of its own",
     "while true do coroutine.wrap(function() while true do end end)() end", { "--hook-timeout", "0.2" },
     "computed for too long without yielding" },
-  { "that raises", "error('so there')", {}, "hooks.lua:14: so there\nstack traceback" },
+  { "that raises", "error('so there')", {}, "hooks.lua:14: so there\n  stack traceback" },
   { "that raises a table", "error({})", {}, "on_reap: table: " },
   { "that eats memory", "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", { "--hook-memory", "16M" },
-    "not enough memory\nstack traceback" },
+    "not enough memory\n  stack traceback" },
 }
 
 describe("a hook", function()

@@ -83,7 +83,7 @@ describe("the exit code", function()
     it("is not changed by an on_exit that raises, which is reported", function()
       local code, _, err = run(mode, { command = exit_with(7), script = "function on_exit() error 'oops' end" })
       assert.are.equal(7, code)
-      assert.matches("on_exit: [^\n]*oops\nstack traceback:", err)
+      assert.matches("on_exit: [^\n]*oops\n  stack traceback:", err)
     end)
 
     for name, body in pairs{

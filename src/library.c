@@ -170,9 +170,8 @@ static int refuse(lua_State *L, const char *why)
 }
 
 /*
- * core.start(settings, hooks, told, subreaper): true and whether the log is JSON, in the program; or nil, message[,
- * errno]. `settings` is a list of keys and texts, `hooks` a set of enum hook_bit, the others are those of struct
- * engine_program.
+ * core.start(settings, hooks, told, subreaper): true, in the program; or nil, message[, errno]. `settings` is a list of
+ * keys and texts, `hooks` a set of enum hook_bit, the others are those of struct engine_program.
  */
 static int core_start(lua_State *L)
 {
@@ -192,8 +191,7 @@ static int core_start(lua_State *L)
     if (split_in_two(script, &split) != 0)
         return push_failure(L, errno, "cannot start the engine");
     lua_pushboolean(L, 1);
-    lua_pushboolean(L, script->options.json);
-    return 2;
+    return 1;
 }
 
 /* core.getpid() */

@@ -58,20 +58,22 @@ static int check(int argc, char **argv, const struct options *options, const str
     return script_run(&start);
 }
 
-static int complain(int json, const char *why)
+static int complain(const struct options *form, const char *why)
 {
-    struct log log = { .threshold = LOG_LEVEL_ERROR, .json = json };
+    struct log log = { .threshold = LOG_LEVEL_ERROR };
 
+    options_set_log(form, &log);
     log_line(&log, LOG_LEVEL_ERROR, "%s", why);
     return FAILED;
 }
 
 static void warn_of_idle_options(const struct options *options)
 {
-    struct log log = { .threshold = options->threshold, .json = options->json };
+    struct log log = { .threshold = LOG_LEVEL_ERROR };
     char why[WHY_SIZE];
     int at = 0;
 
+    options_set_log(options, &log);
     while (options_next_idle(options, &at, why))
         log_line(&log, LOG_LEVEL_WARNING, "%s", why);
 }
@@ -88,11 +90,11 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
     };
     struct options options = options_default();
     struct options base;
-    const int json = options_log_json(argc, argv);
+    const struct options form = options_of_log(argc, argv);
     char why[WHY_SIZE];
 
     if (options_from_environment(&options, why) != 0)
-        return complain(json, why);
+        return complain(&form, why);
     base = options;
     switch (options_from_arguments(&options, argc, argv, why)) {
     case OPTIONS_VERSION:
@@ -105,7 +107,7 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
         fputs(license, stdout);
         return 0;
     case OPTIONS_BAD:
-        return complain(json, why);
+        return complain(&form, why);
     default:
         break;
     }

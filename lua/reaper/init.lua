@@ -4,6 +4,7 @@ local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 local hooks = require "reaper.runtime.hooks"
 local log = require "reaper.runtime.log"
+local log_file = require "reaper.runtime.log_file"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 local settings = require "reaper.runtime.settings"
@@ -12,7 +13,7 @@ local timers = require "reaper.runtime.timers"
 local reaper = {
   version = core.version,
   configure = settings.configure,
-  log = log.public,
+  log = setmetatable({ lines = log.lines, file = log_file }, getmetatable(log)),
   on = hooks.on,
   spawn = process.spawn,
   run = process.run,

@@ -215,27 +215,40 @@ int options_next_idle(const struct options *options, int *at, char *why)
     return 0;
 }
 
-/* Looks for this one option only, and passes over whatever is wrong. */
-int options_log_json(int argc, char **argv)
+static int is_of_log(const struct option_row *row)
+{
+    return row && (row->apply == apply_log_format || row->apply == apply_log_time);
+}
+
+/* Looks for the options of the log only, and passes over whatever is wrong. */
+struct options options_of_log(int argc, char **argv)
 {
     struct options options = options_default();
     struct getopt_tables tables;
-    const char *const value = getenv("REAPER_LOG_FORMAT");
+    const char *const format = getenv("REAPER_LOG_FORMAT");
+    const char *const time = getenv("REAPER_LOG_TIME");
     char why[WHY_SIZE];
+    int before = 1;
     int letter;
 
-    if (value)
-        apply_log_format(&options, value, why);
+    if (format)
+        apply_log_format(&options, format, why);
+    if (time)
+        apply_log_time(&options, time, why);
     make_tables(&tables);
     opterr = 0;
     optind = 0;
     while ((letter = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
         const struct option_row *const row = option_of_letter(letter);
 
-        if (row && row->apply == apply_log_format)
-            apply_log_format(&options, optarg, why);
+        if (is_of_log(row))
+            row->apply(&options, optarg, why);
+        /* The word behind an unknown option is probably its argument, and not where the options end. */
+        if (letter == '?' && optind > before && optind < argc && argv[optind][0] != '-')
+            optind++;
+        before = optind;
     }
-    return options.json;
+    return options;
 }
 
 void options_reapply_arguments(struct options *options, int argc, char **argv)

@@ -15,33 +15,28 @@
 
 enum {
     LINE_MAX_BYTES = PIPE_BUF,
-    JSON_RESERVE = 64, /* for the fields that close the object */
+    FIELDS_SURE = LINE_MAX_BYTES / 2, /* so many bytes of fields have room, however long the message is */
+    PIECE_SIZE = 16,                  /* room for one character as it is written, which is "\xc2\x9b" at most */
 };
+
+static const char ellipsis[] = "…";
+static const char fields_cut[] = ",\"cut\":true";
 
 const char *const log_level_names[] = { "error", "warning", "info", "debug", "trace", NULL };
 
-/* A line that is being composed. Its last byte is reserved for the newline. */
+/* A line that is being composed. */
 struct line {
     char text[LINE_MAX_BYTES];
     size_t used;
-    int cut; /* something did not fit */
 };
 
-static void add(struct line *line, const char *text, size_t size)
+/* Adds what is short, and has room for sure. */
+static void add(struct line *line, const char *text)
 {
-    const size_t room = sizeof line->text - 1 - line->used;
+    const size_t size = strlen(text);
 
-    if (size > room) {
-        size = room;
-        line->cut = 1;
-    }
     memcpy(line->text + line->used, text, size);
     line->used += size;
-}
-
-static void add_text(struct line *line, const char *text)
-{
-    add(line, text, strlen(text));
 }
 
 /* The length of the UTF-8 sequence at `text` (RFC 3629), 0 when there is none. */
@@ -69,26 +64,75 @@ static int is_control(const unsigned char *text)
     return *text < 0x20 || *text == 0x7f || (*text == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
 }
 
-/* Adds a text with the escapes of JSON (RFC 8259, section 7). A byte that is not UTF-8 becomes U+FFFD. */
-static void add_json(struct line *line, const char *text)
+/*
+ * Spells the character at `at`, which has `length` bytes, or is one byte that is no UTF-8 when `length` is 0.
+ * `is_first`: a newline stands before it, or nothing.
+ */
+typedef void spell_function(const unsigned char *at, size_t length, int is_first, char piece[PIECE_SIZE]);
+
+/* With the escapes of JSON (RFC 8259, section 7). A byte that is no UTF-8 becomes U+FFFD. */
+static void spell_json(const unsigned char *at, size_t length, int is_first, char piece[PIECE_SIZE])
+{
+    (void)is_first;
+    if (*at == '"' || *at == '\\')
+        snprintf(piece, PIECE_SIZE, "\\%c", *at);
+    else if (length == 0 || is_control(at))
+        snprintf(piece, PIECE_SIZE, "\\u%04x", length == 0 ? 0xfffdU : at[length - 1]);
+    else
+        snprintf(piece, PIECE_SIZE, "%.*s", (int)length, (const char *)at);
+}
+
+/*
+ * Names in a message come from outside, and could hold what looks like further lines or what a terminal acts on. So
+ * each control character, and each byte that is no UTF-8, is written as "\n", "\r", "\t" or "\x" and its value.
+ */
+static void spell_text(const unsigned char *at, size_t length, int is_first, char piece[PIECE_SIZE])
+{
+    const char named = *at == '\n' ? 'n' : *at == '\r' ? 'r' : *at == '\t' ? 't' : '\0';
+
+    (void)is_first;
+    if (named)
+        snprintf(piece, PIECE_SIZE, "\\%c", named);
+    else if (length == 0 || (length == 1 && is_control(at)))
+        snprintf(piece, PIECE_SIZE, "\\x%02x", *at);
+    else if (is_control(at))
+        snprintf(piece, PIECE_SIZE, "\\x%02x\\x%02x", at[0], at[1]);
+    else
+        snprintf(piece, PIECE_SIZE, "%.*s", (int)length, (const char *)at);
+}
+
+/* The same for a traceback: its further lines are lines, but begin with two spaces, so none can be taken for another
+ * event. Lua begins the lines of frames with a tab, which becomes two more. */
+static void spell_traceback(const unsigned char *at, size_t length, int is_first, char piece[PIECE_SIZE])
+{
+    if (*at == '\n')
+        snprintf(piece, PIECE_SIZE, "\n  ");
+    else if (*at == '\t' && is_first)
+        snprintf(piece, PIECE_SIZE, "  ");
+    else
+        spell_text(at, length, is_first, piece);
+}
+
+/*
+ * Adds a text, character by character. What would leave less than `reserve` bytes behind it is cut, and "…" says so. A
+ * zero byte stands behind the text, which ends a sequence of UTF-8 that is cut.
+ */
+static void add_spelled(struct line *line, const char *text, size_t size, spell_function *spell, size_t reserve)
 {
     const unsigned char *at = (const unsigned char *)text;
-    char escape[8];
+    const unsigned char *const end = at + size;
+    const size_t limit = sizeof line->text - reserve - (sizeof ellipsis - 1);
+    char piece[PIECE_SIZE];
 
-    while (*at) {
+    while (at < end) {
         const size_t length = utf8_length(at);
 
-        if (line->used + JSON_RESERVE > sizeof line->text) {
-            add_text(line, "...");
+        spell(at, length, at == (const unsigned char *)text || at[-1] == '\n', piece);
+        if (line->used + strlen(piece) > limit) {
+            add(line, ellipsis);
             return;
         }
-        if (*at == '"' || *at == '\\')
-            snprintf(escape, sizeof escape, "\\%c", *at);
-        else if (length == 0 || is_control(at))
-            snprintf(escape, sizeof escape, "\\u%04x", length == 0 ? 0xfffdU : at[length - 1]);
-        else
-            snprintf(escape, sizeof escape, "%.*s", (int)length, (const char *)at);
-        add_text(line, escape);
+        add(line, piece);
         at += length ? length : 1;
     }
 }
@@ -102,37 +146,70 @@ static void add_time(struct line *line)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &calendar);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &calendar);
-    add_text(line, text);
+    add(line, text);
     snprintf(text, sizeof text, ".%03ldZ", now.tv_nsec / 1000000);
-    add_text(line, text);
+    add(line, text);
 }
 
-static void compose(struct line *line, const struct log *log, enum log_level level, const char *message,
-                    const char *fields)
+/* What is to be written. */
+struct entry {
+    enum log_level level;
+    const char *message;
+    size_t size;
+    const char *fields;
+    int is_traceback;
+};
+
+/* What the message has to leave for `fields` and for `closing` bytes behind them. */
+static size_t room_of_fields(size_t fields, size_t closing)
+{
+    const size_t least = sizeof fields_cut - 1;
+
+    return closing + (fields > FIELDS_SURE || fields < least ? least : fields);
+}
+
+static void compose_text(struct line *line, const struct log *log, const struct entry *entry)
+{
+    static const size_t closing = sizeof ellipsis; /* and a newline */
+    const size_t fields = strlen(entry->fields);
+
+    if (log->timed) {
+        add_time(line);
+        add(line, " ");
+    }
+    add(line, "reaper-lua: ");
+    if (entry->level == LOG_LEVEL_WARNING)
+        add(line, "warning: ");
+    add_spelled(line, entry->message, entry->size, entry->is_traceback ? spell_traceback : spell_text,
+                room_of_fields(fields, closing));
+    add_spelled(line, entry->fields, fields, spell_text, 1);
+    add(line, "\n");
+}
+
+static void compose_json(struct line *line, const struct entry *entry)
+{
+    static const char closing[] = "}\n";
+    const size_t fields = strlen(entry->fields);
+
+    add(line, "{\"time\":\"");
+    add_time(line);
+    add(line, "\",\"level\":\"");
+    add(line, log_level_names[entry->level]);
+    add(line, "\",\"message\":\"");
+    add_spelled(line, entry->message, entry->size, spell_json, room_of_fields(fields, sizeof closing));
+    add(line, "\"");
+    /* Fields that do not fit are left out as a whole, since a part of one would not be JSON. */
+    add(line, line->used + fields + sizeof closing - 1 <= sizeof line->text ? entry->fields : fields_cut);
+    add(line, closing);
+}
+
+static void compose(struct line *line, const struct log *log, const struct entry *entry)
 {
     line->used = 0;
-    line->cut = 0;
-    if (!log->json) {
-        add_text(line, "reaper-lua: ");
-        if (level == LOG_LEVEL_WARNING)
-            add_text(line, "warning: ");
-        add_text(line, message);
-        add_text(line, fields);
-    } else {
-        add_text(line, "{\"time\":\"");
-        add_time(line);
-        add_text(line, "\",\"level\":\"");
-        add_text(line, log_level_names[level]);
-        add_text(line, "\",\"message\":\"");
-        add_json(line, message);
-        add_text(line, "\"");
-        /* Fields that do not fit are left out as a whole, since a part of one would not be JSON. */
-        add_text(line, line->used + strlen(fields) + 2 < sizeof line->text ? fields : ",\"cut\":true");
-        add_text(line, "}");
-    }
-    if (line->cut)
-        memcpy(line->text + line->used - 3, "...", 3);
-    line->text[line->used++] = '\n';
+    if (log->json)
+        compose_json(line, entry);
+    else
+        compose_text(line, log, entry);
 }
 
 static int put_without_waiting(int fd, const struct line *line)
@@ -181,63 +258,44 @@ static int put(const struct log *log, const struct line *line)
 /* Writes how many lines were dropped, and forgets them when this line finds room. */
 static void report_dropped(struct log *log)
 {
+    struct entry entry = { .level = LOG_LEVEL_WARNING, .fields = "" };
     struct line line;
     char text[64];
 
-    snprintf(text, sizeof text, "%llu lines were dropped here", (unsigned long long)log->dropped);
-    compose(&line, log, LOG_LEVEL_WARNING, text, "");
+    entry.size = (size_t)snprintf(text, sizeof text, "%llu lines were dropped here", (unsigned long long)log->dropped);
+    entry.message = text;
+    compose(&line, log, &entry);
     if (put(log, &line) == 0)
         log->dropped = 0;
 }
 
-void log_write(struct log *log, enum log_level level, const char *message, const char *fields)
+static void write_entry(struct log *log, const struct entry *entry)
 {
     const int saved = errno;
     struct line line;
 
-    if (level > log->threshold)
+    if (entry->level > log->threshold)
         return;
     if (log->dropped)
         report_dropped(log);
-    compose(&line, log, level, message, fields);
+    compose(&line, log, entry);
     if (put(log, &line) != 0)
         log->dropped++;
     errno = saved;
 }
 
-/*
- * Names in a message come from outside, and could hold what looks like further lines or what a terminal acts on. So a
- * message becomes one line: a newline is written as "\n", and any other byte that is no text in UTF-8 as "\x" and its
- * value.
- */
-static void clean(const char *message, struct line *line)
+void log_message(struct log *log, enum log_level level, const char *message, size_t size, const char *fields)
 {
-    const unsigned char *at = (const unsigned char *)message;
-    char escape[8];
+    const struct entry entry = { level, message, size, fields, 0 };
 
-    while (*at) {
-        const size_t length = utf8_length(at);
-
-        if (length > 0 && !is_control(at)) {
-            add(line, (const char *)at, length);
-            at += length;
-            continue;
-        }
-        snprintf(escape, sizeof escape, *at == '\n' ? "\\n" : "\\x%02x", *at);
-        add_text(line, escape);
-        at++;
-    }
-    line->text[line->used] = '\0';
+    write_entry(log, &entry);
 }
 
-void log_message(struct log *log, enum log_level level, const char *message, const char *fields)
+void log_traceback(struct log *log, enum log_level level, const char *message, size_t size)
 {
-    struct line cleaned = { .used = 0 };
+    const struct entry entry = { level, message, size, "", 1 };
 
-    if (level > log->threshold)
-        return;
-    clean(message, &cleaned);
-    log_write(log, level, log->json ? message : cleaned.text, fields);
+    write_entry(log, &entry);
 }
 
 void log_line(struct log *log, enum log_level level, const char *format, ...)
@@ -250,5 +308,5 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
     va_start(values, format);
     vsnprintf(message, sizeof message, format, values);
     va_end(values);
-    log_message(log, level, message, "");
+    log_message(log, level, message, strlen(message), "");
 }

@@ -2,6 +2,7 @@
 #ifndef REAPER_COMMON_LOG_H
 #define REAPER_COMMON_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level {
@@ -16,6 +17,7 @@ enum log_level {
 struct log {
     enum log_level threshold; /* lines above it are not written */
     int json;                 /* one JSON object a line instead of text */
+    int timed;                /* text begins with the time; JSON has it anyway */
     int fd;                   /* where to write; 0 means stderr (log_open) */
     int patient;              /* wait for a slow reader; so in the script process, never in the engine */
     uint64_t dropped;         /* how many lines have found no room since the last one that did */
@@ -31,16 +33,19 @@ extern const char *const log_level_names[];
 void log_open(struct log *log);
 
 /*
- * Writes one line. It is cut at PIPE_BUF bytes, so that the lines of several writers never mix. When stderr has no
- * room, the line is dropped and counted, and the count precedes the next line that finds room. Control characters of
- * the message are escaped, since names in it come from outside.
+ * Writes one line. It is cut at PIPE_BUF bytes, so that the lines of several writers never mix; a message that is cut
+ * ends with "…". When stderr has no room, the line is dropped and counted, and the count precedes the next line that
+ * finds room. Control characters of the message are escaped, since names in it come from outside.
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same without a format. `fields` is appended as it is: ` key=value` in text, `,"key":value` in JSON. */
-void log_message(struct log *log, enum log_level level, const char *message, const char *fields);
+/*
+ * The same without a format; a zero byte stands behind the message. `fields` is a text in the form of the log, without
+ * control characters: ` key=value` or `,"key":value`. In JSON, fields that have no room become `,"cut":true`.
+ */
+void log_message(struct log *log, enum log_level level, const char *message, size_t size, const char *fields);
 
-/* The same without escapes: the message of a script, or one with a traceback, may have several lines. */
-void log_write(struct log *log, enum log_level level, const char *message, const char *fields);
+/* The same for a message with a traceback. In text, its further lines begin with two spaces. */
+void log_traceback(struct log *log, enum log_level level, const char *message, size_t size);
 
 #endif

@@ -24,6 +24,8 @@ const struct option_row option_table[] = {
     { 'q', "quiet", NULL, apply_quiet, SETTING | ENVIRONMENT, OPTIONS_RUN, "only errors on stderr" },
     { LONG_ONLY + 1, "log-format", "FORMAT", apply_log_format, SETTING | ENVIRONMENT, OPTIONS_RUN,
       "form of those lines: text (default) or json" },
+    { LONG_ONLY + 6, "log-time", NULL, apply_log_time, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "begin those lines with the time (RFC 3339, UTC); JSON has it anyway" },
     { LONG_ONLY + 2, "hook-timeout", "SECONDS", apply_hook_timeout, SETTING | ENVIRONMENT | OF_SCRIPT, OPTIONS_RUN,
       "how long to wait for a hook's answer, and how long a hook may compute (default 1)" },
     { LONG_ONLY + 3, "hook-memory", "SIZE", apply_hook_memory, SETTING | ENVIRONMENT | OF_SCRIPT, OPTIONS_RUN,
@@ -80,7 +82,7 @@ void options_print_help(FILE *file)
         if (row->letter < LONG_ONLY)
             snprintf(left, sizeof left, "-%c, --%s%s%s", row->letter, row->name, *argument ? " " : "", argument);
         else
-            snprintf(left, sizeof left, "    --%s %s", row->name, argument);
+            snprintf(left, sizeof left, "    --%s%s%s", row->name, *argument ? " " : "", argument);
         fprintf(file, "  %-30s %s\n", left, row->help);
     }
     fputs("\nEach of them but the last three can be set in the environment: REAPER_GRACE=20, REAPER_KILL_GROUP=1.\n"

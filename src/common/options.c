@@ -25,6 +25,13 @@ struct options options_default(void)
     return options;
 }
 
+void options_set_log(const struct options *options, struct log *log)
+{
+    log->threshold = options->threshold;
+    log->json = options->json;
+    log->timed = options->log_time;
+}
+
 /* Spells "kill-group" as "REAPER_KILL_GROUP" or "kill_group". */
 static void spell(const char *prefix, const char *name, int upper, char out[SPELLING_SIZE])
 {
@@ -100,8 +107,9 @@ int options_set(struct options *options, const char *key, const char *value, cha
 const char *const *options_keys(void)
 {
     static const char *const keys[] = {
-        "kill_group", "parent_death", "map_exit",   "rewrite",      "grace",       "leave_orphans",  "user", "warn",
-        "verbose",    "quiet",        "log_format", "hook_timeout", "hook_memory", "script_timeout", NULL,
+        "kill_group",   "parent_death", "map_exit",       "rewrite", "grace",      "leave_orphans",
+        "user",         "warn",         "verbose",        "quiet",   "log_format", "log_time",
+        "hook_timeout", "hook_memory",  "script_timeout", NULL,
     };
 
     return keys;

@@ -40,6 +40,7 @@ struct options {
     int leave_orphans;
     int warn;
     int json;
+    int log_time;
     enum log_level threshold;
     int parent_death;                            /* signal or 0 */
     int64_t grace, hook_timeout, script_timeout; /* nanoseconds; a script_timeout of 0 never ends */
@@ -82,10 +83,13 @@ void options_reapply_arguments(struct options *options, int argc, char **argv);
 int options_next_idle(const struct options *options, int *at, char *why);
 
 /*
- * True when the environment and the command line ask for JSON, whatever else is wrong in them: a mistake is reported in
- * the form that they ask for, even where it stands before the option that asks.
+ * The form of the log that the environment and the command line ask for, whatever else is wrong in them: a mistake is
+ * reported in this form, even where it stands before the option that asks. The other options have their defaults.
  */
-int options_log_json(int argc, char **argv);
+struct options options_of_log(int argc, char **argv);
+
+/* Sets the threshold and the form of a log. */
+void options_set_log(const struct options *options, struct log *log);
 
 /* Applies one setting by its name, as reaper.configure{} does it. 0, or -1 with `why`. */
 int options_set(struct options *options, const char *key, const char *value, char *why);

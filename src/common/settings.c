@@ -179,6 +179,11 @@ int apply_log_format(struct options *options, const char *value, char *why)
     return 0;
 }
 
+int apply_log_time(struct options *options, const char *value, char *why)
+{
+    return set_flag(&options->log_time, value, why);
+}
+
 int apply_hook_timeout(struct options *options, const char *value, char *why)
 {
     return set_seconds(&options->hook_timeout, value, why);

@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "common/text.h"
 
@@ -188,4 +191,29 @@ int user_find(const char *text, struct user *user, char *why, size_t why_size)
         return 0;
     }
     return find_groups(user, why, why_size);
+}
+
+void user_give_pipe(const struct user *user, int fd)
+{
+    /* The group stays: it may have no number in this user namespace. */
+    if (fchown(fd, user->uid, (gid_t)-1) != 0)
+        return;
+}
+
+/* A FIFO with a name has an owner who was chosen, and a terminal is there for others afterwards. */
+static int is_own_pipe(int fd)
+{
+    static const unsigned long pipe_file_system = 0x50495045; /* PIPEFS_MAGIC */
+    struct statfs system;
+    struct stat file;
+
+    return fstat(fd, &file) == 0 && S_ISFIFO(file.st_mode) && file.st_uid == geteuid() && fstatfs(fd, &system) == 0
+           && (unsigned long)system.f_type == pipe_file_system;
+}
+
+void user_give_standard_pipes(const struct user *user)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (is_own_pipe(fd))
+            user_give_pipe(user, fd);
 }

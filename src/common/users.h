@@ -28,6 +28,17 @@ struct user {
  */
 int user_find(const char *text, struct user *user, char *why, size_t why_size);
 
+/*
+ * Gives a pipe to the user, who can open it again then, such as with "echo >/dev/stdout", as container runtimes do with
+ * the pipes that they make. Where that is not permitted, the pipe stays as it is.
+ */
+void user_give_pipe(const struct user *user, int fd);
+
+/*
+ * The same for those of the standard descriptors that are pipes without a name and belong to this process's own user.
+ */
+void user_give_standard_pipes(const struct user *user);
+
 /* Looks up a group, which is a name or a number, in the same way. */
 int group_find(const char *text, gid_t *gid, char *why, size_t why_size);
 

@@ -39,6 +39,8 @@ static int begin(struct engine *engine, char *why, size_t size)
             return -1;
         }
         request.user = &user;
+        if (engine->origin.is_init)
+            user_give_standard_pipes(&user);
     }
     if (environment_make(&environment, engine->origin.start->environment, request.user) == 0) {
         request.argv = engine->origin.base.command;

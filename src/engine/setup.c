@@ -52,8 +52,7 @@ static void set_parent_death(struct engine *engine)
 
 void setup_log(struct engine *engine)
 {
-    engine->log.threshold = engine->options.threshold;
-    engine->log.json = engine->options.json;
+    options_set_log(&engine->options, &engine->log);
 }
 
 void setup_apply_options(struct engine *engine)

@@ -37,6 +37,7 @@ static const luaL_Reg functions[] = {
     { "notify_open", core_notify_open },
     { "notify_read", core_notify_read },
     { "log", core_log },
+    { "log_form", core_log_form },
     { "signal", core_signal },
     { "configure", core_configure },
     { "check_setting", core_check_setting },
@@ -52,6 +53,9 @@ static const luaL_Reg functions[] = {
     { "close", core_close },
     { "fileno", core_fileno },
     { "identity", core_identity },
+    { "log_path", core_log_path },
+    { "log_open", core_log_open },
+    { "log_size", core_log_size },
     { NULL, NULL },
 };
 
@@ -180,6 +184,4 @@ void open_core(lua_State *L)
     lua_setfield(L, -2, "has_command");
     lua_pushstring(L, script->options.restart);
     lua_setfield(L, -2, "restart");
-    lua_pushboolean(L, script->options.json);
-    lua_setfield(L, -2, "json");
 }

@@ -70,8 +70,14 @@ int core_close(lua_State *L);
 int core_fileno(lua_State *L);
 int core_identity(lua_State *L);
 
+/* lua_log_file.c */
+int core_log_path(lua_State *L);
+int core_log_open(lua_State *L);
+int core_log_size(lua_State *L);
+
 /* lua_system.c */
 int core_log(lua_State *L);
+int core_log_form(lua_State *L);
 int core_signal(lua_State *L);
 int core_now(lua_State *L);
 int core_time(lua_State *L);

@@ -91,23 +91,25 @@ int core_read(lua_State *L)
     return 1;
 }
 
-/* Writes with `write_some`. A broken pipe gives EPIPE only: the SIGPIPE would end a program. */
+/* Writes with `write_some`. A broken pipe gives EPIPE only, and a limit of a file's size EFBIG: SIGPIPE and SIGXFSZ
+ * would end a program. */
 static ssize_t write_quietly(int fd, const char *bytes, size_t size,
                              ssize_t (*write_some)(int fd, const void *bytes, size_t size))
 {
     const struct timespec at_once = { 0, 0 };
-    sigset_t broken;
+    sigset_t deadly;
     sigset_t before;
     ssize_t done;
     int saved;
 
-    sigemptyset(&broken);
-    sigaddset(&broken, SIGPIPE);
-    sigprocmask(SIG_BLOCK, &broken, &before);
+    sigemptyset(&deadly);
+    sigaddset(&deadly, SIGPIPE);
+    sigaddset(&deadly, SIGXFSZ);
+    sigprocmask(SIG_BLOCK, &deadly, &before);
     done = write_some(fd, bytes, size);
     saved = errno;
-    if (done < 0 && saved == EPIPE)
-        sigtimedwait(&broken, NULL, &at_once);
+    if (done < 0 && (saved == EPIPE || saved == EFBIG))
+        sigtimedwait(&deadly, NULL, &at_once);
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = saved;
     return done;

@@ -10,8 +10,7 @@ void script_apply_options(struct script *script)
 {
     script->options = script->configured;
     options_reapply_arguments(&script->options, script->argc, script->argv);
-    script->log.threshold = script->options.threshold;
-    script->log.json = script->options.json;
+    options_set_log(&script->options, &script->log);
     if (script->options_changed)
         script->options_changed(script);
 }
@@ -24,10 +23,7 @@ static int push_refusal(lua_State *L, const char *why)
     return 2;
 }
 
-/*
- * core.configure(key, text): true, and whether the log is JSON; or nil, message. The engine holds the setting from now
- * on.
- */
+/* core.configure(key, text): true; or nil, message. The engine holds the setting from now on. */
 int core_configure(lua_State *L)
 {
     struct script *script = script_of(L);
@@ -47,8 +43,7 @@ int core_configure(lua_State *L)
     link_send(&script->link, &order);
     script_apply_options(script);
     lua_pushboolean(L, 1);
-    lua_pushboolean(L, script->options.json);
-    return 2;
+    return 1;
 }
 
 /* core.check_setting(key, text): true; or nil, message. Nothing is set. */

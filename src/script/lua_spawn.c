@@ -137,10 +137,25 @@ static int read_user(lua_State *L, int table, struct user *user, struct spawn_re
     return 0;
 }
 
+/* Gives the list of pipes that were made for the new process to its user. */
+static void give_pipes(lua_State *L, int table, const struct user *user)
+{
+    lua_Integer count;
+
+    if (!user || user->uid == geteuid())
+        return;
+    lua_getfield(L, table, "pipes");
+    count = luaL_len(L, -1);
+    for (int i = 1; i <= count; i++)
+        user_give_pipe(user, element(L, -1, i));
+    lua_pop(L, 1);
+}
+
 /*
  * core.spawn(request): pid, pidfd or nil; or nil, message, errno. Fields of `request`: argv, env (lists of strings),
- * fds, limits (flat lists), name, cwd, user, group, umask, nice, oom_score_adj, session (0 or 1); tell_stdout,
- * tell_stderr and tell_ready are descriptors that the engine is to hold.
+ * fds, limits (flat lists), pipes (a list of those that were made for the process), name, cwd, user, group, umask,
+ * nice, oom_score_adj, session (0 or 1); tell_stdout, tell_stderr and tell_ready are descriptors that the engine is to
+ * hold.
  */
 int core_spawn(lua_State *L)
 {
@@ -167,6 +182,7 @@ int core_spawn(lua_State *L)
     read_limits(L, 1, &request);
     if (read_user(L, 1, &user, &request) != 0)
         return 3;
+    give_pipes(L, 1, request.user);
     request.copies_memory = request.user != NULL; /* the user's other processes may stop it before its exec */
     if (spawn(&request, &result) == 0) {
         lua_pushinteger(L, result.pid);

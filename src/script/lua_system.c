@@ -13,19 +13,30 @@
 #include "script/lua_values.h"
 #include "script/script.h"
 
-/* core.log(level, message, fields, as_it_is): `fields` is a text in the form of the log. See log.h. */
+/* core.log(level, message, fields): `fields` is a text in the form of the log, or nil for a traceback. See log.h. */
 int core_log(lua_State *L)
 {
     struct log *const log = &script_of(L)->log;
     const enum log_level level = (enum log_level)luaL_checkoption(L, 1, NULL, log_level_names);
-    const char *const message = luaL_checkstring(L, 2);
-    const char *const fields = luaL_checkstring(L, 3);
+    size_t size;
+    const char *const message = luaL_checklstring(L, 2, &size);
+    const char *const fields = luaL_optstring(L, 3, NULL);
 
-    if (lua_toboolean(L, 4))
-        log_write(log, level, message, fields);
+    if (fields)
+        log_message(log, level, message, size, fields);
     else
-        log_message(log, level, message, fields);
+        log_traceback(log, level, message, size);
     return 0;
+}
+
+/* core.log_form(): whether lines are JSON, and whether those in text begin with the time. */
+int core_log_form(lua_State *L)
+{
+    const struct log *const log = &script_of(L)->log;
+
+    lua_pushboolean(L, log->json);
+    lua_pushboolean(L, log->timed);
+    return 2;
 }
 
 /* core.signal(name or number): number, name; or nil, message. The number 0 is taken, too. */

@@ -45,8 +45,11 @@ static void survive(int number, signal_set ignored)
 static void become_script_process(const struct script_start *start)
 {
     const int kept[] = { start->socket_fd, start->store_fd, start->journal->wake_fd[start->reader] };
-    struct log log = { .threshold = LOG_LEVEL_ERROR, .json = start->options->json, .patient = 1 };
+    struct options options = *start->options;
+    struct log log = { .patient = 1 };
 
+    options_reapply_arguments(&options, start->argc, start->argv);
+    options_set_log(&options, &log);
     prctl(PR_SET_NAME, "reaper-script");
     setpgid(0, 0);
     if ((start->directory_fd < 0 || fchdir(start->directory_fd) != 0) && start->directory
@@ -170,6 +173,14 @@ static lua_State *new_state(struct watchdog *watchdog)
 #endif
 }
 
+/* Says the error on top, which has a traceback. */
+static void report(struct script *script, lua_State *L)
+{
+    const char *const message = lua_pushfstring(L, "the script process failed: %s", lua_tostring(L, -1));
+
+    log_traceback(&script->log, LOG_LEVEL_ERROR, message, strlen(message));
+}
+
 static int run_lua(struct script *script)
 {
     lua_State *L = new_state(&script->watchdog);
@@ -185,8 +196,7 @@ static int run_lua(struct script *script)
     if (lua_pcall(L, 1, 1, 1) == LUA_OK)
         code = (int)lua_tointeger(L, -1);
     else
-        log_write(&script->log, LOG_LEVEL_ERROR,
-                  lua_pushfstring(L, "the script process failed: %s", lua_tostring(L, -1)), "");
+        report(script, L);
     script->link.fd = -1; /* what the collector closes now is the next script process's to read */
     lua_close(L);
     return code;

@@ -13,6 +13,7 @@
  *     lua_process.c   processes: spawn, kill, wait, look
  *     lua_members.c   the processes of services
  *     lua_system.c    log, signals, settings, clock, descriptors
+ *     lua_log_file.c  files for the lines of services
  *     lua_values.c    C value to Lua value
  *
  * What scripts and programs see is written in Lua, in lua/reaper/, on top of reaper.core.

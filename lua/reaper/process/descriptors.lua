@@ -26,10 +26,10 @@ local function descriptor_of(where, name, value)
   return fd
 end
 
--- Descriptors that the new process gets (target, source, …), our ends of pipes by the names of the streams, and what to
--- close afterwards.
+-- Descriptors that the new process gets (target, source, …), its ends of pipes, which become its user's, our ends by
+-- the names of the streams, and what to close afterwards.
 local function none_opened()
-  return { fds = {}, pipe_ends = {}, close_after = {}, close_on_failure = {} }
+  return { fds = {}, pipes = {}, pipe_ends = {}, close_after = {}, close_on_failure = {} }
 end
 
 local function connect(opened, target, source)
@@ -48,6 +48,7 @@ local function add_pipe(opened, key, target)
   end
   connect(opened, target, theirs)
   opened.pipe_ends[key] = ours
+  table.insert(opened.pipes, theirs)
   table.insert(opened.close_after, theirs)
   table.insert(opened.close_on_failure, ours)
   return true

@@ -34,6 +34,7 @@ local function start(where, spec, ready_fd)
   if not opened then
     return nil, message, errno
   end
+  wanted.pipes = opened.pipes
   wanted.fds, wanted.tell_stdout, wanted.tell_stderr = opened.fds, opened.pipe_ends.stdout, opened.pipe_ends.stderr
   wanted.tell_ready = ready_fd
   local pid, pidfd, number = core.spawn(wanted)

@@ -118,14 +118,13 @@ local function start(where, config)
   for name, f in pairs(found.hooks) do
     take_back[#take_back + 1] = hooks.on(name, f)
   end
-  local ok, json, errno = core.start(texts, hooks.begin(), found.pid, found.subreaper)
+  local ok, message, errno = core.start(texts, hooks.begin(), found.pid, found.subreaper)
   if not ok then
     for _, remove in ipairs(take_back) do
       remove()
     end
-    return nil, where .. ": " .. json, errno
+    return nil, where .. ": " .. message, errno
   end
-  log.json = json
   return true
 end
 

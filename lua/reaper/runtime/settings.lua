@@ -2,7 +2,6 @@
 
 local core = require "reaper.core"
 local check = require "reaper.runtime.check"
-local log = require "reaper.runtime.log"
 
 local settings = {}
 
@@ -11,7 +10,7 @@ local kinds = {
   grace = "seconds", hook_timeout = "seconds", script_timeout = "seconds",
   kill_group = "flag", leave_orphans = "flag", warn = "flag", quiet = "flag", verbose = "count",
   map_exit = "pairs", rewrite = "pairs",
-  parent_death = "signal", hook_memory = "size", user = "text", log_format = "text",
+  parent_death = "signal", hook_memory = "size", user = "text", log_format = "text", log_time = "flag",
 }
 
 local expected = {
@@ -104,11 +103,10 @@ end
 function settings.configure(given)
   for _, setting in ipairs(settings.texts("reaper.configure", given)) do
     check_user(setting[1], setting[2])
-    local ok, json = core.configure(setting[1], setting[2])
+    local ok, why = core.configure(setting[1], setting[2])
     if not ok then
-      check.refuse("reaper.configure", setting[1], json)
+      check.refuse("reaper.configure", setting[1], why)
     end
-    log.json = json
   end
 end
 

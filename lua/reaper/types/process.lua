@@ -79,6 +79,7 @@ function main_child:start() end
 ---@field stdin? "inherit"|"null"|"pipe"|string|integer|file* or a path, an open file, a descriptor (default "inherit")
 ---The same; a file that a path names is appended to, and a function is called with each line. Opening a path never
 ---waits. A FIFO is opened for both directions: the child does not wait for the other side, and does not see it go.
+---A pipe that is made belongs to `user`, who can open /dev/stdout then; what is inherited or a path keeps its owner.
 ---@field stdout? "inherit"|"null"|"pipe"|string|integer|file*|async fun(line: string)
 ---The same; "stdout": where stdout goes.
 ---@field stderr? "inherit"|"null"|"pipe"|"stdout"|string|integer|file*|async fun(line: string)

@@ -155,12 +155,51 @@ function reaper.processes() end
 function reaper.stats() end
 
 ---Writes one line on stderr, in the form of the setting `log_format`, unless `verbose` and `quiet` leave its level out.
----`reaper.log.lines(name[, stream])` gives a function for the `stdout` or `stderr` of a child, which writes each line to
----reaper-lua's own ("stdout", or the stream "stderr") with the name in front ("web: …"), or as a JSON object.
+---Nothing in it makes a second line: control characters of the message are escaped, such as `\n`, `\x1b`, and values with
+---blanks, quotes or control characters are quoted as in JSON. What `tostring` fails for is named by its type.
+---
+---A line has at most 4,096 bytes (PIPE_BUF), so that lines of several processes never mix. A longer message is cut
+---between two characters and ends with "…". Fields of up to 2,048 bytes have room then; longer ones are cut in text, and
+---in JSON, which stays whole, they become `"cut":true`.
+---
+---In JSON, `time`, `level` and `message` come first; fields of these names, or of one name, get a `_` behind it. A field
+---that is a table is JSON, in text too: a list where its keys are 1 to its length (`{}` is `[]`), otherwise an object. In
+---it a table that holds itself is "(cycle)", one below eight others "(too deep)". A table with `__tostring`, such as a
+---status, and all other values are the text that `tostring` gives.
+---
+---An error with a traceback is one event: in text its further lines begin with two spaces, in JSON it is one line.
 ---@param level reaper.level how important it is
 ---@param message any what is passed through `tostring`
 ---@param fields? table<any, any> names and values for the end of the line
 function reaper.log(level, message, fields) end
+
+---`reaper.log.lines` and `reaper.log.file` give functions for the `stdout` or `stderr` of a child, to which each of its
+---lines goes. Lines are never cut.
+---
+---`lines` writes them to reaper-lua's own stdout or stderr with the name in front ("web: …"), or as JSON objects with
+---`time`, `service`, `stream` and `message`. In text their bytes are those of the child, with colours and what else a
+---terminal acts on; only a carriage return in front of the newline is left out. Where the child may not be trusted with
+---the terminal, JSON is better.
+---
+---`file` appends them to a file, byte for byte; with a `name` they have the form of `lines`. A file that would become
+---longer than `max` is renamed to path.1, path.1 to path.2 and so on up to path.`keep`, and a new one begun, with its
+---owner and mode (0640 at first). One that somebody else has renamed or removed is opened again. Sinks of one path share
+---the file and its limits. After a reload or a crash the script goes on where the file ends.
+---
+---Nobody waits for the disk: while it is full, lines are lost. This is logged once, and their number when it goes on. A
+---file that cannot be rotated grows on, which is logged too. `file` raises where the file cannot be opened at all: without
+---its directory, without permission, or for what is no regular file, such as a symbolic link, by which whoever may write
+---into the directory could lead the script elsewhere.
+---@class reaper.log_sinks
+---@field lines fun(name: string, stream?: "stdout"|"stderr"): fun(line: string) where to (default "stdout")
+---@field file fun(path: string, options?: reaper.log_file_options): fun(line: string) the directory must be there
+
+---What `reaper.log.file` takes.
+---@class reaper.log_file_options
+---@field max? integer bytes of a file, at least 64 (default 10 MiB; math.huge: never rotated); a longer line stays whole
+---@field keep? integer how many older files are kept, up to 1,000 (default 3; 0: none)
+---@field name? string what stands in front of each line, or `service` in JSON
+---@field stream? "stdout"|"stderr" with a name, `stream` in JSON (default "stdout")
 
 ---Adds a listener to a hook: all are called, in the order of their making. `on_signal` and `on_exit` are asked one
 ---after the other, until one gives an answer.

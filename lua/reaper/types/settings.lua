@@ -68,6 +68,8 @@
 ---@field verbose? boolean|integer
 ---@field quiet? boolean only errors on stderr
 ---@field log_format? "text"|"json" the form of the lines on stderr (default "text")
+---Begin those lines, and those of `reaper.log.lines`, with the time (RFC 3339, UTC, milliseconds); JSON has it anyway.
+---@field log_time? boolean
 
 ---Settings of scripts: those, and what only a script can use.
 ---@class reaper.script_settings: reaper.settings

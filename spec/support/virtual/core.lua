@@ -163,7 +163,7 @@ function silent.configure(process, key, text)
     return nil, why
   end
   process.settings[key] = tonumber(text) or process.settings[key]
-  return true, false
+  return true
 end
 
 -- ---- Processes. ----
@@ -276,8 +276,15 @@ local LEVELS = { error = 0, warning = 1, info = 2, debug = 3, trace = 4 }
 
 function visible.log(process, level, message, fields)
   if LEVELS[level] <= process.engine.threshold then
-    process.engine:log(level, message .. fields)
+    if not fields then -- a traceback
+      message = message:gsub("\n", "\n  "):gsub("\n  \t", "\n    ")
+    end
+    process.engine:log(level, message .. (fields or ""))
   end
+end
+
+function silent.log_form()
+  return false, false
 end
 
 function silent.now(process)
