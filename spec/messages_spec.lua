@@ -145,7 +145,7 @@ describe("an error of a rock", function()
 
   it("names the caller's line", function()
     local out = program.printed([[
-      package.path = "{folder}/tree/?.lua"
+      package.path = "{folder}/tree/?.lua;{folder}/tree/?/init.lua"
       local reaper = require "reaper"
       assert(debug.getinfo(reaper.sleep, "S").source:find "tree/reaper.lua")
       for _, f in ipairs {

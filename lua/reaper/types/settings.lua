@@ -12,7 +12,7 @@
 ---@alias reaper.hook "on_start"|"on_reap"|"on_signal"|"on_stop"|"on_exit"|"on_error"|"on_overflow"|"on_service"|"on_reload"
 
 ---The state of a supervised service.
----@alias reaper.service_state "waiting"|"starting"|"running"|"backoff"|"stopping"|"finished"|"failed"
+---@alias reaper.service_state "waiting"|"scheduled"|"pre_start"|"starting"|"running"|"stopping"|"clearing"|"post_stop"|"backoff"|"finished"|"failed"
 
 ---The level of a line in the log; "debug" is shown with `verbose = 1`, "trace" with 2.
 ---@alias reaper.level "error"|"warning"|"info"|"debug"|"trace"

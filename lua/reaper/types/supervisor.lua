@@ -25,27 +25,62 @@
 ---@field retries? integer failures in a row that are too many; default 3
 ---@field start_period? number failures within so many seconds of the start do not count until one was none; default 0
 
----How a service is stopped.
+---How a service is stopped: the signal goes to its process. When that has ended, here or by itself, what is left of the
+---service gets TERM, HUP and CONT, and KILL when the grace is over; only then is the service down, and may start again.
+---Its processes are those of its process group and session, those whose environment names it (REAPER_NAME), and what
+---descends from them; never those of another service.
 ---@class reaper.service_stop
 ---@field signal? reaper.signal default TERM
 ---@field grace? number seconds before KILL; default 5
+---@field to? "leader"|"group" whether the signal goes to its process alone (default), or to the process group of that
+---@field rest? "stop"|"leave" whether what is left of it is ended (default), or lives on
 
----One service. All keys of `reaper.spawn` but the words of the command may stand beside these.
+---A command that runs before or after a service, with the service's user, environment and output: its words, and
+---@class reaper.service_command
+---@field [integer] string the words
+---@field timeout? number seconds that it may take: before a start 60, after an end 10
+
+---How a service is told to load its configuration: exactly one of the first two keys.
+---@class reaper.service_reload
+---@field signal? reaper.signal sent to its process
+---@field exec? string[] a command, with MAINPID in its environment
+---@field timeout? number seconds that the command may take; default 30
+
+---One service. All keys of `reaper.spawn` but the words of the command may stand beside these; `stdin` is "null" unless
+---it is given.
 ---@class reaper.service
----@field name string 1 to 50 bytes without a slash
----@field command string[] what to run
----@field after? string[] names of services that are to be ready before
----@field restart? reaper.restart_choice default "on-failure"
+---@field name string 1 to 50 bytes without a slash, and not "main", which is COMMAND
+---@field command string[] what to run. One that does not exist or cannot be executed has failed for good at once, unless `restart` is "always", "unless-stopped", a number or a function that says otherwise
+---@field after? string[] names of services that are to be ready before, or finished, if they are one-shots
+---@field restart? reaper.restart_choice default "on-failure"; of one-shots "no"
 ---@field backoff? reaper.backoff_options the delay; `restart` then only says whether
+---@field oneshot? boolean it does its work and ends: what starts after it waits until it has finished well. Not run again after a crash or a reload of the script. Goes with no `ready`, `health` or `watchdog`
+---@field timeout? number a one-shot that has not finished within so many seconds is stopped, and has failed
+---@field schedule? string|number when it runs, as a one-shot each time: a line of crontab(5) (see `reaper.schedule`), "@reboot" for once at the start of the container, or a number of seconds. In between its state is "scheduled". What was missed while the machine slept, the clock was set forward or the script process was down runs once. A clock that is set back by less than three hours repeats nothing. A run that fails is logged and the next one comes, unless `when_failed` is "exit"
+---@field timezone? "local"|"UTC" of the schedule; default "local"
+---@field overlap? "skip"|"queue"|"kill" when the time comes again while it runs: that time is skipped (default), it runs once more afterwards, or it is stopped and begins anew
+---@field pre_start? reaper.service_command runs before each start; a failure is a failed start
+---@field post_stop? reaper.service_command runs after each end, with SERVICE_NAME, SERVICE_RESULT ("success", "exit-code", "signal", "core-dump", "timeout", "watchdog"), EXIT_CODE ("exited", "killed", "dumped") and EXIT_STATUS (a number, or a signal such as "TERM") in its environment, as systemd.exec(5) has them
+---@field env_file? string|string[] files with lines NAME=value, below `env`: read when the script is loaded
+---@field reload? reaper.service_reload what `supervisor.reload` does
+---@field terminal? boolean its stdin is the container's, and it gets the foreground of the terminal, if there is one. Not with `session`, and not beside COMMAND, which has it; one service at most
 ---@field stop? reaper.service_stop how it is stopped
 ---@field ready? reaper.ready default: at once
 ---@field health? reaper.health default: never asked
----@field when_failed? "exit"|"ignore" when it fails for good: the container ends with its exit code (default), or not
+---@field when_failed? "exit"|"ignore" when it fails for good: the container ends with its exit code (default, but not with `schedule`), or not
 ---@field autostart? boolean false: it waits for `supervisor.start`; default true
+
+---When COMMAND starts beside services. Without this entry it starts when all services that start by themselves are ready
+---or, as one-shots, finished. It is stopped first, within the container's grace, and its exit code is the container's.
+---`on_start` gets no pid then, and `on_service("main", …)` tells of it.
+---@class reaper.service_main
+---@field main true it is COMMAND
+---@field after? string[] names of services that are to be ready before
 
 ---The services, and what holds for all.
 ---@class reaper.services
----@field [integer] reaper.service in the order of their starts, as far as `after` leaves it open
+---@field [integer] reaper.service|reaper.service_main in the order of their starts, as far as `after` leaves it open
+---@field defaults? table keys of services that hold for all that do not have them; the tables `env`, `rlimit` and `stop` stand beside a service's own
 ---@field strategy? "one_for_one"|"one_for_all"|"rest_for_one" who is restarted together (OTP, stdlib, supervisor)
 ---@field intensity? integer more restarts than this within the period: give up; default: no limit (OTP: 1)
 ---@field period? number seconds; default 5
@@ -58,7 +93,8 @@
 ---@field pid? integer while it has a process
 ---@field restarts integer so far
 ---@field status? reaper.status of its last end; exit code 127 or 126 where it could not be started
----@field detail? string why, as `on_service` was told: the reason of the last end, or its status
+---@field detail? string why, as `on_service` was told: the reason of the last end, or its status; while it runs, what it says by STATUS= (sd_notify(3))
+---@field next_run? number when it runs next, in seconds since 1970, in the state "scheduled"
 
 ---The module.
 ---@class reaper.supervisor
@@ -95,7 +131,32 @@ function supervisor.stop(name) end
 ---@return string? message
 function supervisor.restart(name) end
 
----What is known of one service; without a name a list of all, in the order of their starts.
+---Signals the process of a service; "main" is COMMAND. Gives nil, message, errno when it has none.
+---@param name string of the service
+---@param signal reaper.signal which
+---@return boolean? done
+---@return string? message
+---@return integer? errno
+function supervisor.signal(name, signal) end
+
+---Tells a service to load its configuration, as its key `reload` says. Waits for a command. Gives nil, message when it
+---does not run, has no such key, or the command has failed.
+---@param name string of the service
+---@return boolean? done
+---@return string? message
+---@return integer? errno
+function supervisor.reload(name) end
+
+---Waits until a service is ready (or, as a one-shot, finished), has finished, or is down, which means that nothing of it
+---lives. "main" is COMMAND. Gives nil, "timeout", or nil and why it will never be.
+---@param name string of the service
+---@param what? "ready"|"finished"|"down" default "ready"
+---@param timeout? number seconds; default: none
+---@return boolean? done
+---@return string? message
+function supervisor.wait(name, what, timeout) end
+
+---What is known of one service, or of COMMAND ("main"); without a name a list of all, in the order of their starts.
 ---@param name? string of the service
 ---@return reaper.service_status|reaper.service_status[] status
 function supervisor.status(name) end
