@@ -145,13 +145,13 @@ function activities.enter.scheduled(service)
   service.calendar:arm()
 end
 
-local function disarm(service)
+local function reset(service)
   if service.calendar then
-    service.calendar:disarm()
+    service.calendar:reset()
   end
 end
 
-activities.enter.finished, activities.enter.failed = disarm, disarm
+activities.enter.finished, activities.enter.failed = reset, reset
 
 -- ---- From one script process to the next. ----
 

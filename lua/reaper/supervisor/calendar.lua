@@ -85,12 +85,18 @@ function Calendar:arm()
   end
 end
 
---- Does not await it any more.
+-- Does not await it any more.
 function Calendar:disarm()
   if self.undo then
     self.undo()
     self.undo = nil
   end
+end
+
+--- The service is down: what comes meanwhile is not missed.
+function Calendar:reset()
+  self:disarm()
+  self.due, self.is_queued = nil, false
 end
 
 --- The state after a run: the next one was asked for meanwhile, or its time is still to come.
