@@ -128,8 +128,7 @@ describe("what is left at the stop", function()
       local SESSION = helper .. " session "
       local SHELL = "/bin/bash --norc --noprofile -i"
 
-      -- COMMAND: leaves what `line` says, waits until `condition` of the container is true and a line is typed, and ends
-      -- with 3.
+      -- COMMAND: leaves what `line` says, waits until `condition` of the container holds and a line comes, ends with 3.
       local function leave(line, condition, more)
         local options = with{ args = { "-t", LONG }, command = { "/bin/sh", "-c", line .. "\nread line; exit 3" } }
         for key, value in pairs(more or {}) do

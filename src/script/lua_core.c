@@ -25,6 +25,8 @@ static const luaL_Reg functions[] = {
     { "spawn", core_spawn },
     { "find_user", core_find_user },
     { "kill", core_kill },
+    { "signal_process", core_signal_process },
+    { "engine", core_engine },
     { "is_alive", core_is_alive },
     { "processes", core_processes },
     { "wait4", core_wait4 },
@@ -48,6 +50,8 @@ static const luaL_Reg functions[] = {
     { "close", core_close },
     { "fileno", core_fileno },
     { "identity", core_identity },
+    { "dup", core_dup },
+    { "is_same", core_is_same },
     { NULL, NULL },
 };
 

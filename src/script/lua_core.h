@@ -37,6 +37,8 @@ int core_spawn(lua_State *L);
 
 /* lua_process.c */
 int core_kill(lua_State *L);
+int core_signal_process(lua_State *L);
+int core_engine(lua_State *L);
 int core_is_alive(lua_State *L);
 int core_processes(lua_State *L);
 int core_wait4(lua_State *L);
@@ -64,6 +66,8 @@ int core_put(lua_State *L);
 int core_close(lua_State *L);
 int core_fileno(lua_State *L);
 int core_identity(lua_State *L);
+int core_dup(lua_State *L);
+int core_is_same(lua_State *L);
 
 /* lua_system.c */
 int core_log(lua_State *L);

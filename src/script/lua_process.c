@@ -14,6 +14,7 @@
 #include "common/status.h"
 #include "script/lua_core.h"
 #include "script/lua_values.h"
+#include "script/script.h"
 
 /* A pidfd polls readable once its process has ended, a zombie included (pidfd_open(2)). */
 static int has_ended(int pidfd)
@@ -41,6 +42,55 @@ int core_kill(lua_State *L)
         return push_failure(L, errno, NULL);
     lua_pushboolean(L, 1);
     return 1;
+}
+
+/* True when the pid is another's by now, or nobody's. What cannot be read is taken for the same. */
+static int is_another(int pid, lua_Integer start_time)
+{
+    struct proc_stat now;
+
+    return start_time >= 0 && proc_read(pid, &now) == 0 && now.start_time != (uint64_t)start_time;
+}
+
+/*
+ * core.signal_process(pid, signal[, start_time]): to any process, or with a negative pid to a group. With the start
+ * time only to the process that has begun then: it is looked at when the pidfd holds it fast. True; or nil, message,
+ * errno.
+ */
+int core_signal_process(lua_State *L)
+{
+    const int pid = (int)luaL_checkinteger(L, 1);
+    const int number = (int)luaL_checkinteger(L, 2);
+    const int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    int results;
+
+    if (is_another(pid, luaL_optinteger(L, 3, -1))) {
+        results = push_reason(L, ESRCH, "the process has ended");
+    } else {
+        lua_settop(L, 0);
+        if (pidfd >= 0)
+            lua_pushinteger(L, pidfd);
+        else
+            lua_pushnil(L);
+        lua_pushinteger(L, pid);
+        lua_pushinteger(L, number);
+        results = core_kill(L);
+    }
+    if (pidfd >= 0)
+        close(pidfd);
+    return results;
+}
+
+/* core.engine(): the engine's pid and process group; nothing without one. */
+int core_engine(lua_State *L)
+{
+    const pid_t engine = getppid();
+
+    if (!link_is_connected(&script_of(L)->link))
+        return 0;
+    lua_pushinteger(L, engine);
+    lua_pushinteger(L, getpgid(engine));
+    return 2;
 }
 
 /* core.is_alive(pidfd or nil, pid): whether the process has not ended. */
@@ -96,7 +146,7 @@ static int add_process(const struct proc_stat *stat, void *context)
 {
     lua_State *L = context;
 
-    lua_createtable(L, 0, 7); // list process
+    lua_createtable(L, 0, 8); // list process
     lua_pushinteger(L, stat->pid);
     lua_setfield(L, -2, "pid");
     lua_pushinteger(L, stat->ppid);
@@ -111,11 +161,14 @@ static int add_process(const struct proc_stat *stat, void *context)
     lua_setfield(L, -2, "comm");
     lua_pushnumber(L, (lua_Number)proc_lifetime(stat) / 1e9);
     lua_setfield(L, -2, "lifetime");
+    lua_pushinteger(L, (lua_Integer)stat->start_time);
+    lua_setfield(L, -2, "start_time");
     lua_rawseti(L, -2, luaL_len(L, -2) + 1);
     return 0;
 }
 
-/* core.processes(): a list of { pid, ppid, pgrp, session, state, comm, lifetime }; or nil, message, errno. */
+/* core.processes(): a list of { pid, ppid, pgrp, session, state, comm, lifetime, start_time }; or nil, message, errno.
+ */
 int core_processes(lua_State *L)
 {
     lua_newtable(L);

@@ -3,6 +3,7 @@
 local adopted = require "reaper.process.adopted"
 local main = require "reaper.process.main"
 local object = require "reaper.process.object"
+local others = require "reaper.process.others"
 local spawn = require "reaper.process.spawn"
 local status = require "reaper.process.status"
 
@@ -10,6 +11,9 @@ local process = {
   spawn = spawn.child,
   spawn_service = spawn.service,
   run = spawn.run,
+
+  kill = others.kill,
+  all = others.processes,
 
   children = object.all,
   ended = object.ended,
