@@ -3,6 +3,7 @@
 
 local uv = require "luv"
 local container = require "spec.support.container"
+local script = require "spec.support.script"
 
 local helper = container.helper
 local LONG = "30" -- a grace that no spec waits for: what ends well before it did not wait for its end
@@ -120,6 +121,75 @@ describe("what is left at the stop", function()
         assert.matches("^got 15\n", log)
         assert.matches("killing what is left\n", err)
         assert.is_nil(err:match "does not end")
+      end)
+    end)
+
+    describe("on a terminal of its own", function()
+      local SESSION = helper .. " session "
+      local SHELL = "/bin/bash --norc --noprofile -i"
+
+      -- COMMAND: leaves what `line` says, waits until `condition` of the container holds and a line comes, ends with 3.
+      local function leave(line, condition, more)
+        local options = with{ args = { "-t", LONG }, command = { "/bin/sh", "-c", line .. "\nread line; exit 3" } }
+        for key, value in pairs(more or {}) do
+          options[key] = value
+        end
+        local c = container.start(options)
+        c:until_true(function() return condition(c) end, nil, "what it leaves")
+        local began = uv.hrtime()
+        c:write "go\n"
+        assert.are.equal(3, c:wait())
+        return c, (uv.hrtime() - began) / 1e9
+      end
+
+      -- Goes on, and tells what it gets.
+      local DEAF = [[/bin/sh -c 'trap "echo got 15 >>{folder}/log" TERM; trap "echo got 1 >>{folder}/log" HUP;
+        echo up >>{folder}/log; while :; do sleep 0.02; done']]
+
+      local function is_up(c)
+        return (c:read "log" or ""):find("up\n", 1, true)
+      end
+
+      it("an interactive shell, which ignores TERM, ends at once, and so do its jobs", function()
+        local with_job = SHELL .. " -c 'set -m; trap \"\" TERM; sleep 100; :'"
+        local _, seconds = leave(SESSION .. SHELL .. "; " .. SESSION .. with_job, function(c)
+          local _, shells = c:find "bash"
+          return #shells == 2 and c:find "sleep"
+        end)
+        assert.is_true(seconds < 10 * container.slow)
+      end)
+
+      it("a stopped shell is woken, and ends", function()
+        local _, seconds = leave(("%s /bin/sh -c 'kill -STOP $$; exec %s'"):format(SESSION, SHELL), function(c)
+          local _, shells = c:find "sh"
+          for _, process in ipairs(shells or {}) do
+            if process.state == "T" then
+              return true
+            end
+          end
+        end)
+        assert.is_true(seconds < 10 * container.slow)
+      end)
+
+      it("it gets HUP beside TERM; without a terminal, or on that of reaper-lua, TERM alone", function()
+        for _, row in ipairs {
+          { SESSION .. DEAF, false, { "got 1", "got 15", "up" } },
+          { "setsid " .. DEAF .. " &", false, { "got 15", "up" } },
+          { DEAF .. " &", true, { "got 15", "up" } },
+        } do
+          local c = leave(row[1], is_up, { args = { "-v", "-t", "0.5" }, tty = row[2],
+            report_left = mode == "subreaper" and not row[2] or nil })
+          local got = script.lines(c:read "log")
+          table.sort(got)
+          assert.are.same(row[3], got)
+          assert.matches("killing what is left\r?\n", c:out() .. c:err())
+        end
+      end)
+
+      it("it has the grace where nobody can see that, without /proc", function()
+        local c = leave(SESSION .. DEAF, is_up, { args = { "-v", "-t", "0.5" }, no_proc = true })
+        assert.are.equal("up\ngot 15\n", c:read "log")
+        assert.matches("killing what is left\n", c:err())
       end)
     end)
 

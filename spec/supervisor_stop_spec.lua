@@ -83,13 +83,14 @@ local WAYS = {
   end },
   { "the end of COMMAND by a signal that is forwarded", more = "", drive = signal "HUP", code = 129, command = COMMAND,
     got = "nothing" },
-  { "the end of COMMAND by a signal", more = "", code = 137, command = COMMAND, got = "nothing", is_real = true, drive = function(c)
-    for _, process in ipairs(select(2, c:find "sh")) do
-      if process.ppid == c.nspid and process.args:find("command got", 1, true) then
-        c:kill("KILL", process.pid)
+  { "the end of COMMAND by a signal", more = "", code = 137, command = COMMAND, got = "nothing", is_real = true,
+    drive = function(c)
+      for _, process in ipairs(select(2, c:find "sh")) do
+        if process.ppid == c.nspid and process.args:find("command got", 1, true) then
+          c:kill("KILL", process.pid)
+        end
       end
-    end
-  end },
+    end },
 }
 
 -- Each that has nothing to do with COMMAND also where there is one. What is not forwarded ends COMMAND by TERM.

@@ -203,7 +203,7 @@ local SCRIPTS = {
 
   { name = "a deaf service", script = TELL .. [[
       supervisor.run { { name = "a", stop = { grace = 0.3 }, ready = { line = "up" },
-        command = { "sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.02; done" } } }]],
+        command = { "sh", "-c", "trap '' TERM; echo up; exec sleep 1000" } } }]],
     steps = { await "a\trunning", send "TERM" } },
 
   { name = "starts and stops by hand", script = TELL .. [[

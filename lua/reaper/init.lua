@@ -9,6 +9,7 @@ local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 local settings = require "reaper.runtime.settings"
 local timers = require "reaper.runtime.timers"
+local watch = require "reaper.runtime.watch"
 
 local reaper = {
   version = core.version,
@@ -17,9 +18,11 @@ local reaper = {
   on = hooks.on,
   spawn = process.spawn,
   run = process.run,
+  kill = process.kill,
   children = process.children,
-  processes = core.processes,
+  processes = process.all,
   now = core.now,
+  watch = watch,
 }
 
 for name, value in pairs(core.wait_options) do

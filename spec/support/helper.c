@@ -573,6 +573,25 @@ static void copy_terminal(int master, int program)
     }
 }
 
+/* Its own parent has gone, and it holds the other side of its terminal itself, so nobody else hangs that up. */
+static int run_session(int argc, char **argv)
+{
+    if (argc < 2)
+        misuse("no program given");
+    const pid_t leader = fork();
+
+    if (leader < 0)
+        fail("fork");
+    if (leader > 0)
+        return 0;
+    const struct terminal terminal = open_terminal();
+    fcntl(terminal.master, F_SETFD, 0);
+    for (int descriptor = 0; descriptor < 3; descriptor++)
+        dup2(terminal.slave, descriptor);
+    take_terminal();
+    become(argv + 1);
+}
+
 static int run_pty(int argc, char **argv)
 {
     static const struct option options[] = { { "timeout", required_argument, NULL, 't' }, { NULL, 0, NULL, 0 } };
@@ -1250,6 +1269,7 @@ static const struct command commands[] = {
     { "limit", run_limit, "SECONDS -- PROGRAM...  become PROGRAM, with an end" },
     { "contain", run_contain, "-- PROGRAM...        run PROGRAM as process 1 of new PID and mount namespaces" },
     { "pty", run_pty, "[--timeout S] -- PROGRAM...  run PROGRAM on a terminal of its own" },
+    { "session", run_session, "PROGRAM...          leave PROGRAM as the leader of a session on a terminal of its own" },
     { "orphans", run_orphans,
       "N [--code K] [--comm NAME] [--alive S] [--parallel P] [--sequence] [--each E] [--pause S]" },
     { "signals", run_signals, "[--exit-on SIG] [--stop-self]  print each signal that arrives" },

@@ -23,6 +23,7 @@ enum {
     FIELD_PPID = 0,
     FIELD_PGRP = 1,
     FIELD_SESSION = 2,
+    FIELD_TERMINAL = 3,
     FIELD_FLAGS = 5,
     FIELD_THREADS = 16,
     FIELD_START = 18,
@@ -75,6 +76,7 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
     stat->ppid = (pid_t)field[FIELD_PPID];
     stat->pgrp = (pid_t)field[FIELD_PGRP];
     stat->session = (pid_t)field[FIELD_SESSION];
+    stat->terminal = (int)field[FIELD_TERMINAL];
     stat->flags = (unsigned)field[FIELD_FLAGS];
     stat->threads = (int)field[FIELD_THREADS];
     stat->start_time = field[FIELD_START];

@@ -9,7 +9,8 @@
 
 struct proc_stat {
     pid_t pid, ppid, pgrp, session;
-    char state; /* R, S, D, T, t, Z, X, … as in proc(5) */
+    int terminal; /* the device number of the controlling terminal; 0: there is none */
+    char state;   /* R, S, D, T, t, Z, X, … as in proc(5) */
     int threads;
     char comm[COMM_SIZE];
     unsigned flags;      /* PF_… of the kernel */

@@ -35,7 +35,8 @@ static int add_entry(struct census *census, const struct entry *entry)
 
 static int count_in(const struct proc_stat *stat, void *context)
 {
-    const struct entry entry = { stat->pid, stat->ppid, stat->state, proc_is_dead(stat), 0, stat->start_time };
+    const struct entry entry = { stat->pid,          stat->ppid, stat->session,   stat->terminal, stat->state,
+                                 proc_is_dead(stat), 0,          stat->start_time };
 
     return proc_is_kernel_thread(stat) ? 0 : add_entry(context, &entry);
 }
@@ -79,7 +80,7 @@ static int is_dead(pid_t pid)
 /* Nobody can look at its parent. As process 1 it does not matter who that is, and otherwise it is this process. */
 static int add_hidden(struct census *census, pid_t pid)
 {
-    const struct entry entry = { pid, getpid(), STATE_UNKNOWN, is_dead(pid), 0, 0 };
+    const struct entry entry = { .pid = pid, .ppid = getpid(), .state = STATE_UNKNOWN, .dead = is_dead(pid) };
     struct proc_stat stat;
 
     if (proc_usable() && proc_read(pid, &stat) == 0) /* it has only just begun */
@@ -205,6 +206,13 @@ static int may_signal(struct remains *remains, pid_t pid)
 int census_counts(const struct entry *entry, const struct scope *scope, struct remains *remains)
 {
     return entry->ours && !entry->dead && !scope_spares(scope, entry->pid) && may_signal(remains, entry->pid);
+}
+
+int census_has_other_terminal(const struct census *census, const struct entry *entry)
+{
+    const struct entry *const self = census_find(census, getpid());
+
+    return entry->terminal != 0 && self && (entry->terminal != self->terminal || entry->session != self->session);
 }
 
 static int has_child(const struct census *census, const struct scope *scope)

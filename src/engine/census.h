@@ -14,8 +14,9 @@
 enum { STATE_UNKNOWN = '?' }; /* of a process that is there and cannot be looked at */
 
 struct entry {
-    pid_t pid, ppid;
-    char state; /* as in proc(5), or STATE_UNKNOWN */
+    pid_t pid, ppid, session;
+    int terminal; /* of struct proc_stat */
+    char state;   /* as in proc(5), or STATE_UNKNOWN */
     int dead;
     int ours;            /* it is to be stopped with us */
     uint64_t start_time; /* 0: not known */
@@ -38,6 +39,12 @@ const struct entry *census_find(const struct census *census, pid_t pid);
  * signalled.
  */
 int census_counts(const struct entry *entry, const struct scope *scope, struct remains *remains);
+
+/*
+ * True when it has a controlling terminal that is not the engine's own: a shell of `docker exec`, or what runs in it or
+ * on any other terminal that was made in the container. A session that began outside of the PID namespace reads as 0.
+ */
+int census_has_other_terminal(const struct census *census, const struct entry *entry);
 
 /* True when the kernel says that there is a process of ours, and the census has nobody who explains that. */
 int census_misses_somebody(const struct census *census, const struct scope *scope);

@@ -247,6 +247,15 @@ static int ask_about_end(struct engine *engine, const struct event *event)
     return engine_has_script(engine) && questions_ask(engine, &question) == 0;
 }
 
+/* It is the first interrupt of the stop, also where COMMAND alone has got it. */
+static void note_interrupt_by_user(struct engine *engine)
+{
+    if (engine->life.state != ENGINE_RUNNING || terminal_shares_group(&engine->terminal))
+        return;
+    engine->life.interrupts = 1;
+    engine->life.interrupted_at = clock_now();
+}
+
 void life_main_ended(struct engine *engine, struct event *event)
 {
     const int by_user = terminal_main_ended(&engine->terminal, event->pid, event->status);
@@ -256,6 +265,8 @@ void life_main_ended(struct engine *engine, struct event *event)
     if (by_user || engine->life.state > ENGINE_RUNNING)
         event->flags |= EVENT_IN_STOP;
     engine->main_child.asked = 0;
+    if (by_user)
+        note_interrupt_by_user(engine);
     if (!by_user && engine->life.state == ENGINE_RUNNING && ask_about_end(engine, event))
         return;
     if (engine_has_script(engine))

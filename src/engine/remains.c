@@ -57,19 +57,34 @@ static int wakes_everybody(const struct census *census, const struct scope *scop
     return unknown && !scope->has_program && census_signal_everybody(scope, SIGCONT) == 0;
 }
 
-/* CONT to what is stopped, TERM being delivered before: a stopped process acts on TERM only when it goes on. */
+/*
+ * An interactive shell ignores TERM. It ends by HUP, as when its terminal is closed, and passes it on to its jobs. Who
+ * has the engine's own terminal has no HUP to expect, since that is not closed: COMMAND, services, daemons that load
+ * their configuration anew at HUP. Of whom /proc cannot tell it, nobody knows: they have TERM, and the grace.
+ */
+static void hang_up(const struct census *census, const struct entry *entry)
+{
+    if (census_has_other_terminal(census, entry))
+        signal_entry(entry, SIGHUP);
+}
+
+/*
+ * CONT to what is stopped, TERM being delivered before, and HUP to those on terminals: a stopped process acts on them
+ * only when it goes on.
+ */
 static void wake_stopped(struct remains *remains, const struct scope *scope)
 {
     struct census census;
 
-    if (census_take(&census, &remains->hidden, scope) != 0 && census_signal_everybody(scope, SIGCONT) == 0) {
-        census_free(&census);
-        return;
-    }
-    wakes_everybody(&census, scope);
-    for (size_t i = 0; i < census.count; i++)
-        if (census_counts(&census.list[i], scope, remains) && may_be_stopped(&census.list[i]))
+    if (census_take(&census, &remains->hidden, scope) == 0 || census_signal_everybody(scope, SIGCONT) != 0)
+        wakes_everybody(&census, scope);
+    for (size_t i = 0; i < census.count; i++) {
+        if (!census_counts(&census.list[i], scope, remains))
+            continue;
+        hang_up(&census, &census.list[i]);
+        if (may_be_stopped(&census.list[i]))
             signal_entry(&census.list[i], SIGCONT);
+    }
     census_free(&census);
 }
 

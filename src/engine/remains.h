@@ -9,8 +9,9 @@
 #define KILL_PATIENCE (2 * NANOSECONDS)
 
 /*
- * Sends TERM to all that is left, and CONT after it to those that are stopped. As process 1 that is every process of
- * the PID namespace; otherwise the descendants, each through a pidfd, so that no stranger with a recycled pid is hit.
+ * Sends TERM to all that is left, HUP to those on terminals of their own, and CONT to those that are stopped. As
+ * process 1 that is every process of the PID namespace; otherwise the descendants, each through a pidfd, so that no
+ * stranger with a recycled pid is hit.
  */
 void remains_terminate(struct remains *remains, const struct scope *scope);
 

@@ -25,6 +25,7 @@ static const luaL_Reg functions[] = {
     { "spawn", core_spawn },
     { "find_user", core_find_user },
     { "kill", core_kill },
+    { "engine", core_engine },
     { "is_alive", core_is_alive },
     { "processes", core_processes },
     { "members", core_members },
@@ -56,6 +57,8 @@ static const luaL_Reg functions[] = {
     { "log_path", core_log_path },
     { "log_open", core_log_open },
     { "log_size", core_log_size },
+    { "dup", core_dup },
+    { "is_same", core_is_same },
     { NULL, NULL },
 };
 

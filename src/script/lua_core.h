@@ -37,6 +37,7 @@ int core_spawn(lua_State *L);
 
 /* lua_process.c */
 int core_kill(lua_State *L);
+int core_engine(lua_State *L);
 int core_is_alive(lua_State *L);
 int core_processes(lua_State *L);
 int core_wait4(lua_State *L);
@@ -69,6 +70,8 @@ int core_put(lua_State *L);
 int core_close(lua_State *L);
 int core_fileno(lua_State *L);
 int core_identity(lua_State *L);
+int core_dup(lua_State *L);
+int core_is_same(lua_State *L);
 
 /* lua_log_file.c */
 int core_log_path(lua_State *L);

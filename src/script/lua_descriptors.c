@@ -71,6 +71,29 @@ int core_identity(lua_State *L)
     return 1;
 }
 
+/* core.dup(fd): another descriptor of the same, close-on-exec; or nil, message, errno. */
+int core_dup(lua_State *L)
+{
+    const int fd = fcntl((int)luaL_checkinteger(L, 1), F_DUPFD_CLOEXEC, 3);
+
+    if (fd < 0)
+        return push_failure(L, errno, "dup");
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* core.is_same(fd, other): whether both are open, and are one file, pipe, socket or device. */
+int core_is_same(lua_State *L)
+{
+    struct stat one;
+    struct stat other;
+
+    lua_pushboolean(L, fstat((int)luaL_checkinteger(L, 1), &one) == 0
+                           && fstat((int)luaL_checkinteger(L, 2), &other) == 0 && one.st_dev == other.st_dev
+                           && one.st_ino == other.st_ino);
+    return 1;
+}
+
 /*
  * core.read(fd): reads without waiting. The bytes, which are "" at the end; or nil, message, errno, which is EAGAIN
  * when there is nothing yet.

@@ -198,13 +198,14 @@ int core_poll(lua_State *L)
 
 /*
  * core.watch(fd, "r" | "w" | nil): from now on core.poll waits for it to be readable, writable, or no more. Gives what
- * is wrong, if anything is.
+ * is wrong, if anything is, with errno.
  */
 int core_watch(lua_State *L)
 {
     struct script *script = script_of(L);
     const int fd = (int)luaL_checkinteger(L, 1);
     const char *mode = luaL_optstring(L, 2, NULL);
+    int saved;
 
     if (link_is_forked(&script->link) && mode) {
         lua_pushliteral(L, "this process was forked from the one that the engine tells of events");
@@ -217,8 +218,10 @@ int core_watch(lua_State *L)
     }
     if (open_epoll(script) >= 0 && add(script->epoll_fd, fd, *mode == 'r' ? EPOLLIN : EPOLLOUT) == 0)
         return 0;
-    lua_pushfstring(L, "cannot wait for descriptor %d: %s", fd, strerror(errno));
-    return 1;
+    saved = errno;
+    lua_pushfstring(L, "cannot wait for descriptor %d: %s", fd, strerror(saved));
+    lua_pushinteger(L, saved);
+    return 2;
 }
 
 /* ---- For other event loops. ---- */

@@ -14,6 +14,7 @@
 #include "common/status.h"
 #include "script/lua_core.h"
 #include "script/lua_values.h"
+#include "script/script.h"
 
 /* A pidfd polls readable once its process has ended, a zombie included (pidfd_open(2)). */
 static int has_ended(int pidfd)
@@ -139,6 +140,18 @@ int core_pidfd(lua_State *L)
 
 /* ---- Looking and waiting. ---- */
 
+/* core.engine(): the engine's pid and process group; nothing without one. */
+int core_engine(lua_State *L)
+{
+    const pid_t engine = getppid();
+
+    if (!link_is_connected(&script_of(L)->link))
+        return 0;
+    lua_pushinteger(L, engine);
+    lua_pushinteger(L, getpgid(engine));
+    return 2;
+}
+
 /* core.is_alive(pidfd or nil, pid): whether the process has not ended. */
 int core_is_alive(lua_State *L)
 {
@@ -192,7 +205,7 @@ static int add_process(const struct proc_stat *stat, void *context)
 {
     lua_State *L = context;
 
-    lua_createtable(L, 0, 7); // list process
+    lua_createtable(L, 0, 8); // list process
     lua_pushinteger(L, stat->pid);
     lua_setfield(L, -2, "pid");
     lua_pushinteger(L, stat->ppid);
@@ -207,11 +220,14 @@ static int add_process(const struct proc_stat *stat, void *context)
     lua_setfield(L, -2, "comm");
     lua_pushnumber(L, (lua_Number)proc_lifetime(stat) / 1e9);
     lua_setfield(L, -2, "lifetime");
+    lua_pushinteger(L, (lua_Integer)stat->start_time);
+    lua_setfield(L, -2, "start_time");
     lua_rawseti(L, -2, luaL_len(L, -2) + 1);
     return 0;
 }
 
-/* core.processes(): a list of { pid, ppid, pgrp, session, state, comm, lifetime }; or nil, message, errno. */
+/* core.processes(): a list of { pid, ppid, pgrp, session, state, comm, lifetime, start_time }; or nil, message, errno.
+ */
 int core_processes(lua_State *L)
 {
     lua_newtable(L);

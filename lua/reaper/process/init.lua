@@ -3,7 +3,7 @@
 local adopted = require "reaper.process.adopted"
 local main = require "reaper.process.main"
 local object = require "reaper.process.object"
-local other = require "reaper.process.other"
+local others = require "reaper.process.others"
 local spawn = require "reaper.process.spawn"
 local status = require "reaper.process.status"
 
@@ -12,7 +12,9 @@ local process = {
   spawn_service = spawn.service,
   run = spawn.run,
 
-  watch_other = other.watch,
+  kill = others.kill,
+  all = others.processes,
+  watch_other = others.watch,
 
   children = object.all,
   ended = object.ended,

@@ -183,13 +183,23 @@ end
 
 local ready_functions = {}
 
---- Calls f() whenever the descriptor is readable ("r") or writable ("w"), until loop.unwatch.
-function loop.watch(fd, mode, f)
-  local why = core.watch(fd, mode)
+--- Calls f() whenever the descriptor is readable ("r") or writable ("w"), until loop.unwatch. True; or nil, message,
+-- errno.
+function loop.try_watch(fd, mode, f)
+  local why, errno = core.watch(fd, mode)
   if why then
-    caller.raise(why)
+    return nil, why, errno
   end
   ready_functions[fd] = f
+  return true
+end
+
+--- The same, but it raises.
+function loop.watch(fd, mode, f)
+  local ok, why = loop.try_watch(fd, mode, f)
+  if not ok then
+    caller.raise(why)
+  end
 end
 
 function loop.unwatch(fd)

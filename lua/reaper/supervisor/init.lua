@@ -111,7 +111,10 @@ local function run_reload(service, reload)
     probes.kill(started)
     return nil, ("reload has taken longer than %g s"):format(reload.timeout)
   end
-  return status.ok or nil, not status.ok and "reload: " .. tostring(status) or nil
+  if not status.ok then
+    return nil, "reload: " .. tostring(status)
+  end
+  return true
 end
 
 --- Tells a service to load its configuration, as its key `reload` says; waits for a command. True; or nil, message[,

@@ -162,6 +162,15 @@ local timer = {}
 ---@return boolean cancelled
 function timer:cancel() end
 
+---A descriptor that is waited for, from `reaper.watch`.
+---@class reaper.descriptor_watch
+local watch = {}
+
+---It is not called any more, and the descriptor is let go. To be called before the descriptor is closed. Gives whether
+---it still would have been called.
+---@return boolean cancelled
+function watch:cancel() end
+
 -- ## Tables
 
 ---How a process ended, as wait4(2) says. `tostring` gives "exit 3" or "signal SIGSEGV (core dumped)". Of a service
@@ -215,6 +224,16 @@ function timer:cancel() end
 ---@field state string one letter: R running, S sleeping, D in uninterruptible sleep, T stopped, Z zombie (no thread lives) …
 ---@field comm string the program's name, at most 15 bytes
 ---@field lifetime number seconds since it was made
+---@field start_time integer when it was made, in clock ticks after boot: with its pid it is one process for good
+local process_entry = {}
+
+---Sends it a signal, and never to a later process that has got its pid. Gives nil, message, errno otherwise: 3 (ESRCH)
+---when it has ended.
+---@param signal? reaper.signal default "TERM"
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function process_entry:kill(signal) end
 
 ---The hooks as keys of a table, for `reaper.start`.
 ---@class reaper.hooks

@@ -117,6 +117,21 @@ function reaper.after(seconds, f) end
 ---@return reaper.timer timer
 function reaper.every(seconds, f) end
 
+---Calls a function whenever a descriptor is readable or writable, as poll(2) says: at the end of its input and after an
+---error, too. It runs as hooks do, and is not called again while it runs. It has to read or write, or the watch has to be
+---cancelled, at the end of the input above all: otherwise it is called again at once, without end. What a Lua file has in
+---its own buffer already does not count. A function that raises is called again after a second. The script keeps the
+---descriptor open until the watch is cancelled; a watch whose descriptor was closed before ends by itself when it would
+---be called. Gives nil, message, errno when there is no descriptor to be had; raises for one that is not open, or is that
+---of a regular file.
+---@param fd integer|file* a descriptor, or an open Lua file
+---@param mode "r"|"w" readable or writable
+---@param f async fun() what to call
+---@return reaper.descriptor_watch? watch
+---@return string? message
+---@return integer? errno
+function reaper.watch(fd, mode, f) end
+
 ---The time of a clock that only goes forward (CLOCK_MONOTONIC of clock_gettime(2)).
 ---@return number seconds
 function reaper.now() end
@@ -140,6 +155,17 @@ function reaper.configure(settings) end
 ---The main child, if it lives, and the living children that `reaper.spawn` has made, those of an earlier script process too.
 ---@return reaper.process[] processes in the order of their pids
 function reaper.children() end
+
+---Sends a signal to any process, by its number, or to a process group. A child is better sent one by `process:kill`, and
+---what `reaper.processes` lists by its own `:kill`: these never hit another process that has got the number since. Gives
+---nil, message, errno otherwise: 3 (ESRCH) when there is none, 1 (EPERM). Raises for 0 and -1, and for reaper-lua itself
+---and its group.
+---@param pid integer a process; or a process group, as a negative number
+---@param signal? reaper.signal default "TERM"
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function reaper.kill(pid, signal) end
 
 ---All processes that `/proc` shows; nil, message, errno (2) without it. The process that runs the script is among them,
 ---as a child of the engine with the `comm` "reaper-script".

@@ -220,6 +220,10 @@ function visible.kill(process, pidfd, pid, number)
   return true
 end
 
+function silent.engine()
+  return 1, 1
+end
+
 function silent.is_alive(process, pidfd, pid)
   local open = pidfd and process.descriptors:get(pidfd)
   if open then
@@ -234,6 +238,7 @@ function silent.processes(process)
     list[#list + 1] = {
       pid = other.pid, ppid = other.parent and other.parent.pid or 1, pgrp = other.group, session = other.group,
       state = "S", comm = other.comm, lifetime = (process.machine.now - other.started) / 1e9,
+      start_time = other.started // 10000000,
     }
   end
   return list
@@ -374,6 +379,20 @@ end
 function silent.fileno() end
 
 function silent.identity() end
+
+function silent.dup(process, fd)
+  local open = process.descriptors:get(fd)
+  if not open then
+    return nil, "Bad file descriptor", EBADF
+  end
+  open:hold()
+  return process:add(open)
+end
+
+function silent.is_same(process, fd, other)
+  local open = process.descriptors:get(fd)
+  return open ~= nil and open == process.descriptors:get(other)
+end
 
 -- ---- The table. ----
 
