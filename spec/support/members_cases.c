@@ -33,6 +33,10 @@ struct test_case {
     {                                                                                                           \
         .pid = (pid_), .ppid = (ppid_), .pgrp = (pgrp_), .session = (session_), .start = (start_), .is_dead = 1 \
     }
+#define SERVICE(name_, leader_, is_alive_, started_)                                         \
+    {                                                                                        \
+        .name = (name_), .leader = (leader_), .is_alive = (is_alive_), .started = (started_) \
+    }
 #define INIT                                         \
     { PROCESS(ENGINE, 0, 1, 1, 1), NONE, NONE },     \
     {                                                \
@@ -43,7 +47,7 @@ static const struct test_case cases[] = {
     {
         .name = "each_rule",
         .engine = ENGINE,
-        .services = { { "a", 10, 1, 0 }, { "b", 20, 0, 0 } },
+        .services = { SERVICE("a", 10, 1, 0), SERVICE("b", 20, 0, 0) },
         .known = { { 40, 9, 1 }, { 41, 8, 1 } },
         .rows = { INIT,
                   { PROCESS(10, 1, 10, 1, 5), NONE, 0 },
@@ -62,7 +66,7 @@ static const struct test_case cases[] = {
     {
         .name = "order_of_rules",
         .engine = ENGINE,
-        .services = { { "a", 10, 1, 0 }, { "b", 20, 1, 0 } },
+        .services = { SERVICE("a", 10, 1, 0), SERVICE("b", 20, 1, 0) },
         .known = { { 20, 5, 0 }, { 30, 6, 0 } },
         .rows = { INIT,
                   { PROCESS(10, 1, 10, 1, 5), 1, 0 },
@@ -74,7 +78,7 @@ static const struct test_case cases[] = {
     {
         .name = "nobody",
         .engine = ENGINE,
-        .services = { { "a", 10, 0, 0 } },
+        .services = { SERVICE("a", 10, 0, 0) },
         .rows = { { PROCESS(ENGINE, 0, 10, 1, 1), 0, NONE },
                   { PROCESS(SCRIPT, ENGINE, 10, 1, 2), 0, NONE },
                   { PROCESS(3, SCRIPT, 3, 1, 2), 0, NONE }, /* the script's own */
@@ -86,7 +90,7 @@ static const struct test_case cases[] = {
     {
         .name = "unreadable",
         .engine = ENGINE,
-        .services = { { "a", 0, 0, 0 } },
+        .services = { SERVICE("a", 0, 0, 0) },
         .rows = { INIT,
                   { PROCESS(10, 1, 10, 10, 6), UNREADABLE, NONE },
                   { PROCESS(11, 10, 10, 10, 6), UNREADABLE, NONE },
@@ -96,7 +100,7 @@ static const struct test_case cases[] = {
     {
         .name = "subreaper",
         .engine = 50,
-        .services = { { "a", 60, 1, 0 } },
+        .services = { SERVICE("a", 60, 1, 0) },
         .known = { { 20, 5, 0 } },
         .rows = { { PROCESS(1, 0, 1, 1, 1), NONE, NONE },
                   { PROCESS(20, 1, 60, 60, 5), 0, NONE },
@@ -110,7 +114,7 @@ static const struct test_case cases[] = {
     {
         .name = "number_is_used_again",
         .engine = ENGINE,
-        .services = { { "dead", 10, 0, 0 }, { "other", 20, 0, 5 }, { "early", 30, 1, 5 } },
+        .services = { SERVICE("dead", 10, 0, 0), SERVICE("other", 20, 0, 5), SERVICE("early", 30, 1, 5) },
         .rows = { INIT,
                   { PROCESS(10, 1, 10, 1, 8), NONE, NONE },
                   { PROCESS(11, 1, 10, 1, 9), NONE, NONE },
@@ -122,7 +126,7 @@ static const struct test_case cases[] = {
     {
         .name = "zombie_is_the_leader",
         .engine = ENGINE,
-        .services = { { "told", 10, 0, 5 }, { "untold", 20, 1, 0 }, { "reused", 30, 0, 0 } },
+        .services = { SERVICE("told", 10, 0, 5), SERVICE("untold", 20, 1, 0), SERVICE("reused", 30, 0, 0) },
         .rows = { INIT,
                   { ZOMBIE(10, 1, 10, 1, 5), NONE, NONE },
                   { PROCESS(11, 1, 10, 1, 6), NONE, 0 },
@@ -134,7 +138,7 @@ static const struct test_case cases[] = {
     {
         .name = "group_in_another_session",
         .engine = ENGINE,
-        .services = { { "a", 10, 0, 0 } },
+        .services = { SERVICE("a", 10, 0, 0) },
         .rows = { INIT,
                   { PROCESS(40, 1, 40, 40, 5), NONE, NONE },
                   { PROCESS(41, 40, 10, 40, 6), NONE, NONE },
@@ -144,13 +148,13 @@ static const struct test_case cases[] = {
     {
         .name = "parent_is_younger",
         .engine = ENGINE,
-        .services = { { "a", 40, 1, 0 } },
+        .services = { SERVICE("a", 40, 1, 0) },
         .rows = { INIT, { PROCESS(10, 40, 10, 10, 5), NONE, NONE }, { PROCESS(40, 1, 40, 1, 6), NONE, 0 } },
     },
     {
         .name = "circle",
         .engine = ENGINE,
-        .services = { { "a", 13, 1, 0 } },
+        .services = { SERVICE("a", 13, 1, 0) },
         .rows = { INIT,
                   { PROCESS(10, 11, 10, 10, 5), NONE, NONE },
                   { PROCESS(11, 10, 11, 11, 5), NONE, NONE },

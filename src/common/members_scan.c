@@ -90,6 +90,17 @@ static int has_group(const struct members *members, pid_t group)
     return 0;
 }
 
+/* A process that has begun since the list was read can be read now. */
+static int is_hidden_child(int pid, void *context)
+{
+    struct members_scan *const scan = context;
+    struct proc_stat stat;
+
+    if (!members_get(&scan->members, pid) && proc_read(pid, &stat) != 0 && exists(pid))
+        scan->is_incomplete = 1;
+    return scan->is_incomplete;
+}
+
 /* Adds the leaders that live and are not listed, behind the list. Only the search by pid needs its order. */
 static int add_hidden_leaders(struct members_scan *scan)
 {
@@ -134,6 +145,8 @@ int members_scan(struct members_scan *scan)
     scan->is_incomplete = result != 0;
     scan->members.named = named;
     members_find(&scan->members);
+    if (result >= 0)
+        proc_children(scan->members.engine, is_hidden_child, scan);
     if (add_hidden_leaders(scan) != 0) {
         errno = ENOMEM;
         return -1;

@@ -13,7 +13,7 @@ struct members_scan {
     struct members members;
     size_t room;
     int is_cut;        /* for want of memory */
-    int is_incomplete; /* /proc may hide processes, or is not there */
+    int is_incomplete; /* /proc is not there, or hides a leader, a leader's group or a child of the engine */
 };
 
 /*

@@ -217,15 +217,16 @@ static int digit_of(char letter)
     return letter >= '0' && letter <= '9' ? letter - '0' : -1;
 }
 
-int proc_children(int (*visit)(int pid, void *context), void *context)
+int proc_children(pid_t thread, int (*visit)(int pid, void *context), void *context)
 {
+    const pid_t parent = thread ? thread : (pid_t)syscall(SYS_gettid);
     char text[1024];
     ssize_t size = 0;
     uint32_t pid = 0;
     int over = 0;
     int fd;
 
-    snprintf(text, sizeof text, "/proc/self/task/%ld/children", syscall(SYS_gettid));
+    snprintf(text, sizeof text, "/proc/%d/task/%d/children", (int)parent, (int)parent);
     fd = open(text, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;

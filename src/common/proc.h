@@ -48,10 +48,10 @@ int64_t proc_lifetime(const struct proc_stat *stat);
 int proc_numbers(const char *path, int (*visit)(int number, void *context), void *context);
 
 /*
- * Calls `visit` for every child of the calling thread until it gives non-zero, also for children that the mount options
- * of /proc hide. 0, or -1 with errno where the kernel has no such list.
+ * Calls `visit` for every child of a thread (0: the calling one) until it gives non-zero, also for children that the
+ * mount options of /proc hide. 0, or -1 with errno where the kernel has no such list.
  */
-int proc_children(int (*visit)(int pid, void *context), void *context);
+int proc_children(pid_t thread, int (*visit)(int pid, void *context), void *context);
 
 /* The highest pid that a process can have. */
 pid_t proc_highest_pid(void);

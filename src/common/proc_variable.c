@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/proc.h"
+
 enum { CHUNK = 8192 };
 
 /* ---- Opening it. ---- */
@@ -109,15 +111,16 @@ static int feed(struct search *search, const char *text, size_t size)
     return 0;
 }
 
-int proc_variable(pid_t pid, const char *name, char *value, size_t room)
+/* Searches the file of a process or a thread: what proc_variable gives, and whether there was anything. */
+static int search_file(int id, struct search *search, int *is_empty)
 {
-    struct search search = { .name = name, .length = strlen(name), .value = value, .room = room };
-    const int fd = open_environment(pid);
+    const int fd = open_environment(id);
     char text[CHUNK];
     ssize_t size = 0;
     int found = 0;
     int saved;
 
+    *is_empty = fd >= 0 || errno == ESRCH;
     if (fd < 0)
         return -1;
     for (size_t total = 0; !found && total < PROC_ENVIRONMENT_MAX; total += (size_t)size) {
@@ -126,10 +129,43 @@ int proc_variable(pid_t pid, const char *name, char *value, size_t room)
         while (size < 0 && errno == EINTR);
         if (size <= 0)
             break;
-        found = feed(&search, text, (size_t)size);
+        *is_empty = 0;
+        found = feed(search, text, (size_t)size);
     }
     saved = errno;
     close(fd);
     errno = saved;
     return size < 0 ? -1 : found;
+}
+
+struct thread_search {
+    struct search *search;
+    int found;
+};
+
+/* Searches /proc/ID, which exists for each thread. It goes on while there is nothing. */
+static int search_thread(int id, void *context)
+{
+    struct thread_search *const threads = context;
+    int is_empty;
+
+    threads->found = search_file(id, threads->search, &is_empty) == 1;
+    return !is_empty;
+}
+
+/* When the first thread has ended before the others, it has no memory: its environment is empty, or ESRCH is the
+ * answer. */
+int proc_variable(pid_t pid, const char *name, char *value, size_t room)
+{
+    struct search search = { .name = name, .length = strlen(name), .value = value, .room = room };
+    struct thread_search threads = { &search, 0 };
+    char path[32];
+    int is_empty;
+    const int found = search_file(pid, &search, &is_empty);
+
+    if (!is_empty)
+        return found;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    proc_numbers(path, search_thread, &threads);
+    return threads.found;
 }

@@ -160,7 +160,7 @@ int census_take(struct census *census, struct hidden *hidden, const struct scope
     while ((result = proc_each(count_in, census)) != 0 && !census->cut && --tries > 0)
         census_free(census);
     if (result >= 0)
-        proc_children(remember_if_hidden, &(struct look){ hidden, census });
+        proc_children(0, remember_if_hidden, &(struct look){ hidden, census });
     if (!census->cut)
         add_all_hidden(census, hidden, scope);
     mark_ours(census, scope);

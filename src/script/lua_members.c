@@ -162,8 +162,8 @@ static void push_members(lua_State *L, const struct members *members)
 }
 
 /*
- * core.members(services[, known]): a table with the list of each service's processes by its name, and true when it may
- * be incomplete, since /proc is not there or hides processes; or nil, message, errno. See members.h.
+ * core.members(services[, known]): a table with the list of each service's processes by its name, and true when it is
+ * incomplete, since /proc is not there or hides processes; or nil, message, errno. See members.h.
  *
  * services: a list of { name, leader = pid or nil, alive = boolean, started = start time or nil }. known: a list of
  * { pid, start, name }. A process is { pid, start, ppid, comm }. A leader that /proc does not show has only a pid. The
