@@ -76,7 +76,8 @@ container.each_mode(function(mode)
 
     it("are found by the session of a leader that has ended", function()
       assert_printed("a: one two", [[
-        local a = service("a", "set -m; env -i {folder}/one hold & env -i {folder}/two hold &", { "bash", session = true })
+        local a = service("a", "set -m; env -i {folder}/one hold & env -i {folder}/two hold &", { "bash",
+          session = true })
         wait(a)
         await("a: one two", { a })
       ]])
@@ -206,7 +207,8 @@ container.each_mode(function(mode)
         await("a: ", { a }, known)
         print(table.concat({ tostring((core.kill_member(again.pid, before, 15))),
           select(2, core.kill_member(again.pid, before, 15)) }, " "))
-        print(table.concat({ tostring((core.pidfd(again.pid, before))), select(2, core.pidfd(again.pid, before)) }, " "))
+        print(table.concat({ tostring((core.pidfd(again.pid, before))), select(2, core.pidfd(again.pid, before)) },
+          " "))
         print(again:alive() and core.kill_member(again.pid, start, 15))
         print((again:wait()))
       ]])
@@ -245,7 +247,8 @@ container.each_mode(function(mode)
         until_true(function() return ended end)
         core.close(fd)
         print(ended and "ended")
-        print(table.concat({ tostring((core.pidfd(one.pid, one.start))), select(2, core.pidfd(one.pid, one.start)) }, " "))
+        print(table.concat({ tostring((core.pidfd(one.pid, one.start))), select(2, core.pidfd(one.pid, one.start)) },
+          " "))
       ]])
     end)
 

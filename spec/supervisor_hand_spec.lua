@@ -24,9 +24,11 @@ describe("supervisor.signal", function()
   container.each_mode(function(mode)
     it("reaches the process of a service, and COMMAND", function()
       local c = start(shell("a", "trap 'echo a got USR2' USR2; echo a up; while :; do sleep 0.02; done"),
-        { mode = mode, command = { "sh", "-c", "trap 'echo main got USR1' USR1; echo main up; while :; do sleep 0.02; done" } },
+        { mode = mode, command = { "sh", "-c",
+          "trap 'echo main got USR1' USR1; echo main up; while :; do sleep 0.02; done" } },
         [[function on_signal(name)
-          if name == "SIGUSR1" then print(supervisor.signal("a", "USR2"), supervisor.signal("main", "USR1")) return false end
+          if name == "SIGUSR1" then print(supervisor.signal("a", "USR2"), supervisor.signal("main",
+            "USR1")) return false end
         end]])
       c:expect "a up\n.*main up\n"
       c:kill "USR1"
@@ -66,8 +68,10 @@ describe("supervisor.reload", function()
     end)
 
     it("runs the command of the service, which knows its process", function()
-      local c = start(shell("a", "echo a is $$; exec sleep 100", [=[reload = { exec = { "sh", "-c", "echo reload $MAINPID" } }]=]),
-        { mode = mode }, 'function on_signal(name) if name == "SIGUSR1" then print(supervisor.reload "a") return false end end')
+      local c = start(shell("a", "echo a is $$; exec sleep 100",
+        [=[reload = { exec = { "sh", "-c", "echo reload $MAINPID" } }]=]),
+        { mode = mode },
+          'function on_signal(name) if name == "SIGUSR1" then print(supervisor.reload "a") return false end end')
       c:expect "a is %d+\n"
       c:expect "a running"
       c:kill "USR1"

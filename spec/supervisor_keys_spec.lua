@@ -42,7 +42,8 @@ describe("pre_start", function()
   end)
 
   it("that fails is a failed start", function()
-    local lines, err, code = run(shell("a", "echo never", 'pre_start = { "sh", "-c", "exit 4" }, restart = "on-failure:1"'))
+    local lines, err, code = run(shell("a", "echo never",
+      'pre_start = { "sh", "-c", "exit 4" }, restart = "on-failure:1"'))
     assert.equal(4, code)
     local text = table.concat(lines, "\n")
     assert.equal("pre_start backoff waiting pre_start failed", states(text, "a"))
@@ -145,7 +146,8 @@ describe("a one-shot", function()
     assert.equal(5, code)
     local lines = run(shell("migrate", "[ -e {folder}/there ] && exit 0; touch {folder}/there; exit 5",
       'oneshot = true, restart = "on-failure"'))
-    assert.equal("starting running backoff waiting starting running finished", states(table.concat(lines, "\n"), "migrate"))
+    assert.equal("starting running backoff waiting starting running finished", states(table.concat(lines, "\n"),
+      "migrate"))
   end)
 
   it("is not run again after a crash or a reload of the script", function()

@@ -15,7 +15,8 @@ function on_service(name, state, detail) print(name .. " " .. state, detail or "
 local _, start = support.below(HEAD, virtual)
 local shell, sleeper = support.shell, support.sleeper
 
-local COMMAND = { "sh", "-c", "echo COMMAND begins; trap 'echo COMMAND got TERM; exit 9' TERM; while :; do sleep 0.02; done" }
+local COMMAND = { "sh", "-c",
+  "echo COMMAND begins; trap 'echo COMMAND got TERM; exit 9' TERM; while :; do sleep 0.02; done" }
 
 describe("COMMAND beside services", function()
   after_each(container.close_all)
@@ -23,7 +24,8 @@ describe("COMMAND beside services", function()
   container.each_mode(function(mode)
     it("begins when all services are ready, and its exit code is the container's", function()
       local c = start(shell("db", "sleep 0.2; echo db up; exec sleep 100", 'ready = { line = "up" }')
-        .. shell("migrate", "echo migrated", 'oneshot = true, after = { "db" }') .. sleeper("slow", "ready = { delay = 0.3 }"),
+        .. shell("migrate", "echo migrated", 'oneshot = true, after = { "db" }') .. sleeper("slow",
+          "ready = { delay = 0.3 }"),
         { mode = mode, command = { "sh", "-c", "echo COMMAND begins; exit 4" } })
       assert.equal(4, c:wait())
       assert.matches("on_start\tnil\tnil\n", c:out(), 1, true)
@@ -43,7 +45,8 @@ describe("COMMAND beside services", function()
     end)
 
     it("is started by the next script process where one was lost before", function()
-      local c = start(sleeper("db", "ready = { delay = 0.5 }"), { mode = mode, command = { "sh", "-c", "echo COMMAND begins; exec sleep 100" } })
+      local c = start(sleeper("db", "ready = { delay = 0.5 }"), { mode = mode, command = { "sh", "-c",
+        "echo COMMAND begins; exec sleep 100" } })
       c:expect "db starting"
       script.kill_script(c)
       c:expect "on_start\tnil\tcrash\n.*COMMAND begins\n"
@@ -75,7 +78,8 @@ describe("COMMAND beside services", function()
   end)
 
   it("begins beside a service that may fail", function()
-    local c = start(shell("extra", "exit 7", 'restart = "no", when_failed = "ignore"') .. sleeper "db", { command = COMMAND })
+    local c = start(shell("extra", "exit 7", 'restart = "no", when_failed = "ignore"') .. sleeper "db",
+      { command = COMMAND })
     c:expect "COMMAND begins\n"
   end)
 

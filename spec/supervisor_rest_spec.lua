@@ -170,7 +170,8 @@ describe("the end of what is left", function()
     end)
 
     it("finds its own among 2,000 others, and stays quick", function()
-      local c = start(shell("a", "setsid sleep 1001 & exec sleep 2001") .. ('{ name = "crowd", command = { "%s", "sleepers", "2000" } },\n')
+      local c = start(shell("a", "setsid sleep 1001 & exec sleep 2001")
+        .. ('{ name = "crowd", command = { "%s", "sleepers", "2000" } },\n')
         :format(container.helper), { mode = mode })
       c:expect "ready\n"
       await_count(c, "sleep 1001", 1)

@@ -167,7 +167,8 @@ describe("a schedule and those who steer", function()
   local DAILY = job("echo at work", 'schedule = "@daily"')
 
   local function steer(code)
-    local c = start(DAILY .. shell("other", "sleep 1000000"), { clock = MIDNIGHT + 3600 }, ("function on_signal(name) %s return false end"):format(code))
+    local c = start(DAILY .. shell("other", "sleep 1000000"), { clock = MIDNIGHT + 3600 },
+      ("function on_signal(name) %s return false end"):format(code))
     c:advance(0.5)
     c:kill "USR1"
     c:advance(10)

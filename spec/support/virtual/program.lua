@@ -288,7 +288,9 @@ function Process:exec(argv)
   end
   self.argv, self.comm = argv, argv[1]:match("[^/]+$"):sub(1, 15)
   for number, handler in pairs(self.handlers) do
-    self.handlers[number] = handler == false and false or nil
+    if handler ~= false then -- what is ignored stays so (execve(2))
+      self.handlers[number] = nil
+    end
   end
   main(self, run, argv)
 end
