@@ -180,7 +180,8 @@ container.each_mode(function(mode)
     after_each(container.close_all)
 
     it("is nobody's, though it was a leader's or a known process's, and gets no signal", function()
-      assert_printed("a: one\na: \na: \nnil the process has ended 3\nnil the process has ended 3\ntrue\nsignal SIGTERM", [[
+      assert_printed("a: one\na: \na: \nnil the process has ended 3\nnil the process has ended 3\ntrue\n"
+        .. "signal SIGTERM", [[
         local a = service("a", "exec one hold")
         await("a: one", { a })
         local known = remember { a }
