@@ -3,6 +3,7 @@
 
 local container = require "spec.support.container"
 local members = require "spec.support.members"
+local program = require "spec.support.program"
 
 describe("the rules of members", function()
   for promise, case in pairs {
@@ -76,8 +77,8 @@ container.each_mode(function(mode)
 
     it("are found by the session of a leader that has ended", function()
       assert_printed("a: one two", [[
-        local a = service("a", "set -m; env -i {folder}/one hold & env -i {folder}/two hold &", { "bash",
-          session = true })
+        local a = service("a", "set -m; env -i {folder}/one hold & env -i {folder}/two hold &",
+          { "bash", session = true })
         wait(a)
         await("a: one two", { a })
       ]])
@@ -180,8 +181,8 @@ container.each_mode(function(mode)
     after_each(container.close_all)
 
     it("is nobody's, though it was a leader's or a known process's, and gets no signal", function()
-      assert_printed("a: one\na: \na: \nnil the process has ended 3\nnil the process has ended 3\ntrue\n"
-        .. "signal SIGTERM", [[
+      local ENDED = "nil the process has ended 3\n"
+      assert_printed("a: one\na: \na: \n" .. ENDED .. ENDED .. "true\nsignal SIGTERM", [[
         local a = service("a", "exec one hold")
         await("a: one", { a })
         local known = remember { a }
@@ -206,10 +207,8 @@ container.each_mode(function(mode)
         end)
         await("a: ", { a })
         await("a: ", { a }, known)
-        print(table.concat({ tostring((core.kill_member(again.pid, before, 15))),
-          select(2, core.kill_member(again.pid, before, 15)) }, " "))
-        print(table.concat({ tostring((core.pidfd(again.pid, before))), select(2, core.pidfd(again.pid, before)) },
-          " "))
+        print(failure(core.kill_member(again.pid, before, 15)))
+        print(failure(core.pidfd(again.pid, before)))
         print(again:alive() and core.kill_member(again.pid, start, 15))
         print((again:wait()))
       ]])
@@ -248,24 +247,23 @@ container.each_mode(function(mode)
         until_true(function() return ended end)
         core.close(fd)
         print(ended and "ended")
-        print(table.concat({ tostring((core.pidfd(one.pid, one.start))), select(2, core.pidfd(one.pid, one.start)) },
-          " "))
+        print(failure(core.pidfd(one.pid, one.start)))
       ]])
     end)
 
     for _, refused in ipairs { "pidfd", "pidfd_open=EPERM", "pidfd_send_signal=EACCES", "pidfd_send_signal=ENOSYS" } do
       it("gets signals where a sandbox refuses " .. refused, function()
-        assert_printed("a: one\nnil\t3\ttrue\nnil\t3", [[
+        assert_printed("a: one\nnil the process has ended 3\ntrue\nnil the process has ended 3", [[
           local a = service("a", "(setsid one hold &)")
           wait(a)
           await("a: one", { a })
           local one = core.members({ a }).a[1]
-          print(core.kill_member(one.pid, one.start + 1, 15), select(3, core.kill_member(one.pid, one.start + 1, 15)),
-            core.kill_member(one.pid, one.start, 15))
+          print(failure(core.kill_member(one.pid, one.start + 1, 15)))
+          print(core.kill_member(one.pid, one.start, 15))
           until_true(function()
             return not core.kill_member(one.pid, one.start, 0)
           end)
-          print(core.kill_member(one.pid, one.start, 15), select(3, core.kill_member(one.pid, one.start, 15)))
+          print(failure(core.kill_member(one.pid, one.start, 15)))
         ]], { wrap = { SANDBOX, refused, "--" } })
       end)
     end
@@ -360,6 +358,31 @@ container.each_mode(function(mode)
         print(lists.b.group)
       ]], { no_proc = true })
     end)
+  end)
+end)
+
+describe("core.members", function()
+  after_each(container.close_all)
+
+  it("is for programs, too, from reaper.start on", function()
+    assert.are.equal("nil\tthe engine: Transport endpoint is not connected\t107\n1\ttrue\tfalse\n", program.printed [[
+      local reaper, core = require "reaper", require "reaper.core"
+      print(core.members {})
+      reaper.start()
+      local child = reaper.spawn{ "sleep", "1000", name = "a" }
+      local lists, incomplete = core.members { { name = "a" }, { name = "b" } }
+      print(#lists.a, lists.a[1].pid == child.pid, incomplete)
+      os.exit(0)
+    ]])
+  end)
+
+  it("raises for what is no list of services", function()
+    assert.are.equal("false\ttrue\nfalse\ttrue\nfalse\ttrue\n", members.printed [[
+      for _, wrong in ipairs { 7, { 7 }, { { leader = 3 } } } do
+        local ok, message = pcall(core.members, wrong)
+        print(ok, message:find "expected, got " ~= nil)
+      end
+    ]])
   end)
 end)
 

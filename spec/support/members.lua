@@ -31,6 +31,10 @@ local function wait(service)
   service.alive = false
 end
 
+local function failure(result, message, errno)
+  return table.concat({ tostring(result), tostring(message), tostring(errno) }, " ")
+end
+
 local function kill(service)
   assert(service.process:kill "KILL")
   wait(service)
