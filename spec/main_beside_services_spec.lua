@@ -148,6 +148,7 @@ describe("COMMAND that the script starts", function()
     c:until_true(function() return not c:find "sh" end, nil, "COMMAND's end")
     script.touch(c, "loaded")
     c:expect "again\ttrue\n.*told\tsignal SIGKILL\ttrue\ttrue\n"
+    c:expect "up\n.*up\n"
     c:kill "TERM"
     assert.equal(3, c:wait())
     assert.matches("told\texit 3\tfalse\tfalse\n", c:out())

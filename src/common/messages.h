@@ -98,10 +98,10 @@ enum order_kind {
     ORDER_EXIT,          /* begin the stop; number = exit code or -1 */
     ORDER_RELOAD,        /* load the script anew */
     ORDER_CONFIGURE,     /* text = key, zero, value */
-    ORDER_ENVIRONMENT,   /* text = a piece of a change (variables.h) for COMMAND; number = 1 with the last one */
     ORDER_MAIN_START,    /* run COMMAND, for the first time or again; replied to */
     ORDER_STATS,         /* replied to */
     ORDER_LOOK,          /* much of the journal has been read: its memory can be given back */
+    ORDER_ENVIRONMENT,   /* text = a piece of a change (variables.h) for COMMAND; number = 1 with the last one */
     ORDER_COUNT,
 };
 
