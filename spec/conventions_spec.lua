@@ -124,7 +124,7 @@ describe("a value that could be guessed", function()
     { "require 'reaper.restart'.by_code{ TERM = 'never', SIGTERM = 'always' }", "another name of a signal" },
     { "require 'reaper.supervisor'.run{ { name = 'a', command = { 'true' }, stop = { grace = '5' } } }",
       "a number of seconds expected, got string" },
-    { "reaper.configure{ env = { A = 'b' } }", "unknown setting \"env\"" },
+    { "reaper.configure{ environment = { A = 'b' } }", "unknown setting \"environment\"" },
     { "require 'reaper.supervisor'.run{ { nmae = 'a', command = { 'true' } } }",
       "unknown key 'nmae' in 'supervisor.run [1]'; did you mean 'name'?" },
     { "reaper.configure{ grcae = {} }", "unknown setting \"grcae\"; did you mean \"grace\"?" },

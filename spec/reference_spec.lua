@@ -517,7 +517,9 @@ describe("reaper.configure", function()
         if not why:find("unknown setting", 1, true) then put("settings", key) end
       end
     ]]):format(table.concat(keys, ", "))))
-    assert.are.same(sorted(fields_of("reaper.script_settings")), sorted(facts.settings))
+    local documented = fields_of "reaper.script_settings"
+    documented.env = nil -- a table of variables, which no option has
+    assert.are.same(sorted(documented), sorted(facts.settings))
   end)
 end)
 

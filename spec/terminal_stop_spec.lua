@@ -133,16 +133,10 @@ describe("a COMMAND in the terminal's foreground", function()
 
   -- It is started beside a service that shows what it gets, and that goes on for a while.
   local BESIDE = [[
-    require "reaper.runtime.hooks".start_main_by_hand()
-    local supervisor = require "reaper.supervisor"
-    supervisor.run { { name = "db", stop = { grace = %s }, ready = { line = "up" },
+    require "reaper.supervisor".run { { name = "db", stop = { grace = %s }, ready = { line = "%s" },
       command = { "sh", "-c", "trap 'echo db-got-TERM; %s' TERM; trap 'echo db-got-INT' INT; echo up; "
         .. "while :; do sleep 0.02; done" } } }
-    function on_start()
-      repeat reaper.sleep(0.01) until supervisor.status("db").state == "running"
-      print("db-runs")
-      if not go or go() then reaper.main:start() end
-    end
+    function on_service(name, state) if name == "db" then print("db-" .. state) end end
     function on_reap(_, status, _, info) if info.main then print("main-" .. tostring(status)) end end
     function on_stop(reason) print("stop-" .. reason) end
   ]]
@@ -150,9 +144,9 @@ describe("a COMMAND in the terminal's foreground", function()
   container.each_mode(function(mode)
     for _, row in ipairs(ends) do
       it("beside services " .. row[1] .. ": nothing is started again, and they are stopped in order", function()
-        local c = start { mode = mode, script = BESIDE:format("5", "exit 0"),
+        local c = start { mode = mode, script = BESIDE:format("5", "up", "exit 0"),
           command = { "/bin/sh", "-c", "read x; echo got-$x; exec " .. row[2] } }
-        see(c, "db-runs")
+        see(c, "db-running")
         type_line(c, "word") -- it has the foreground
         see(c, "got-word")
         wait_for_command(c, row[2])
@@ -164,7 +158,7 @@ describe("a COMMAND in the terminal's foreground", function()
     end
 
     it("is stopped by the user, whose second Ctrl-C kills services that go on", function()
-      local c = start { mode = mode, script = BESIDE:format("1000", ":"), args = { "--grace", "1000" },
+      local c = start { mode = mode, script = BESIDE:format("1000", "up", ":"), args = { "--grace", "1000" },
         command = { "/bin/sh", "-c", "echo command-up$((0)); exec " .. helper .. " hold" } }
       see(c, "command-up0")
       wait_for_command(c, helper .. " hold")
@@ -175,9 +169,8 @@ describe("a COMMAND in the terminal's foreground", function()
     end)
 
     it("is not there yet: Ctrl-C is the stop", function()
-      local c = start { mode = mode, script = BESIDE:format("5", "exit 0") .. "function go() print 'wait' end",
-        command = { helper, "hold" } }
-      see(c, "wait")
+      local c = start { mode = mode, script = BESIDE:format("5", "never", "exit 0"), command = { helper, "hold" } }
+      see(c, "up")
       c:write(CTRL_C)
       assert.are.equal(130, c:wait())
       assert.matches("db%-got%-TERM.*stop%-SIGINT", c:out())

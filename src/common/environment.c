@@ -40,8 +40,18 @@ static int has_any(void)
     return 0;
 }
 
-/* Copies the list before a variable is set in it. 0, or -1 with errno. */
-static int copy_list(struct environment *environment)
+static size_t count_of(const struct variables *changes)
+{
+    const char *change = NULL;
+    size_t count = 0;
+
+    while ((change = variables_next(changes, change)))
+        count++;
+    return count;
+}
+
+/* Copies the list before a variable is set in it, with room for the changes. 0, or -1 with errno. */
+static int copy_list(struct environment *environment, const struct variables *changes)
 {
     char **const from = environment->list;
     char **list;
@@ -50,7 +60,7 @@ static int copy_list(struct environment *environment)
         return 0;
     while (from[environment->count])
         environment->count++;
-    list = calloc(environment->count + ADDED_VARIABLES + 1, sizeof *list);
+    list = calloc(environment->count + ADDED_VARIABLES + count_of(changes) + 1, sizeof *list);
     if (!list)
         return -1;
     memcpy(list, from, environment->count * sizeof *from);
@@ -59,46 +69,83 @@ static int copy_list(struct environment *environment)
     return 0;
 }
 
+/* Where a variable of that name stands in the list, or its end. */
+static size_t place_of(const struct environment *environment, const char *name, size_t length)
+{
+    size_t at = 0;
+
+    while (at < environment->count
+           && (strncmp(environment->list[at], name, length) != 0 || environment->list[at][length] != '='))
+        at++;
+    return at;
+}
+
+static void put(struct environment *environment, size_t at, char *text)
+{
+    environment->list[at] = text;
+    if (at == environment->count)
+        environment->count++;
+}
+
 /* Sets NAME=value, and gives the text of the value, which may be changed later. */
 static char *set(struct environment *environment, const char *name, const char *value)
 {
     const size_t length = strlen(name);
     char *text = environment->added[environment->added_count++];
-    size_t at = 0;
 
     snprintf(text, VARIABLE_SIZE, "%s=%s", name, value);
-    while (at < environment->count
-           && (strncmp(environment->list[at], name, length) != 0 || environment->list[at][length] != '='))
-        at++;
-    environment->list[at] = text;
-    if (at == environment->count)
-        environment->count++;
+    put(environment, place_of(environment, name, length), text);
     return text + length + 1;
 }
 
-static int set_user_variables(struct environment *environment, const struct user *user)
+/* It may stand there more than once, since nothing keeps a parent from that. A NULL follows the list. */
+static void take_away(struct environment *environment, const char *name, size_t length)
 {
-    if (copy_list(environment) != 0)
-        return -1;
-    set(environment, "HOME", user->home);
-    if (!user->name[0])
-        return 0;
-    set(environment, "USER", user->name);
-    set(environment, "LOGNAME", user->name);
-    return 0;
+    size_t at;
+
+    while ((at = place_of(environment, name, length)) < environment->count) {
+        memmove(&environment->list[at], &environment->list[at + 1],
+                (environment->count - at) * sizeof *environment->list);
+        environment->count--;
+    }
 }
 
-/* A variable that was meant for this process is meant for COMMAND, which writes its own pid into it. 0, or -1. */
-static int name_new_process(struct environment *environment)
+static void set_user_variables(struct environment *environment, const struct user *user)
+{
+    set(environment, "HOME", user->home);
+    if (!user->name[0])
+        return;
+    set(environment, "USER", user->name);
+    set(environment, "LOGNAME", user->name);
+}
+
+static void make_changes(struct environment *environment, const struct variables *changes)
+{
+    const char *change = NULL;
+
+    while ((change = variables_next(changes, change))) {
+        const size_t length = variables_name_length(change);
+
+        take_away(environment, change, length);
+        if (change[length] == '=')
+            put(environment, environment->count, (char *)change);
+    }
+}
+
+/*
+ * A variable that was meant for this process is meant for COMMAND, which writes its own pid into it, unless there is a
+ * change of it. 0, or -1.
+ */
+static int name_new_process(struct environment *environment, const struct variables *changes)
 {
     const struct process_names names = environment_names();
 
     for (const char *const *name = environment_process_variables; *name; name++) {
         const char *const value = getenv(*name);
 
-        if (!value || !names_it(*name, value, &names))
+        if (!value || !names_it(*name, value, &names) || variables_find(changes, *name, strlen(*name)))
             continue;
-        if (copy_list(environment) != 0)
+        if (copy_list(environment, changes) != 0)
             return -1;
         environment->selves[environment->self_count++] = (struct spawn_self){
             .digits = set(environment, *name, value),
@@ -108,14 +155,18 @@ static int name_new_process(struct environment *environment)
     return 0;
 }
 
-int environment_make(struct environment *environment, char **list, const struct user *user)
+int environment_make(struct environment *environment, char **list, const struct user *user,
+                     const struct variables *changes)
 {
     environment->list = list;
     environment->is_copy = 0;
     environment->count = environment->added_count = environment->self_count = 0;
-    if (user && set_user_variables(environment, user) != 0)
+    if ((user || changes->size > 0) && copy_list(environment, changes) != 0)
         return -1;
-    return has_any() ? name_new_process(environment) : 0;
+    if (user)
+        set_user_variables(environment, user);
+    make_changes(environment, changes);
+    return has_any() ? name_new_process(environment, changes) : 0;
 }
 
 void environment_free(struct environment *environment)

@@ -8,6 +8,7 @@
 
 #include "common/spawn.h"
 #include "common/users.h"
+#include "common/variables.h"
 
 enum {
     USER_VARIABLES = 3, /* HOME, USER, LOGNAME */
@@ -33,10 +34,12 @@ struct environment {
 extern const char *const environment_process_variables[];
 
 /*
- * Makes the environment of COMMAND from `list`. Unless `user` is NULL, HOME, USER and LOGNAME are set as su(1) does. A
- * variable that names this process will name the new one. 0, or -1 with errno; the caller frees it either way.
+ * Makes the environment of COMMAND from `list`. Unless `user` is NULL, HOME, USER and LOGNAME are set as su(1) does.
+ * Then the changes are made, whose texts have to outlive it. A variable that names this process will name the new one.
+ * 0, or -1 with errno; the caller frees it either way.
  */
-int environment_make(struct environment *environment, char **list, const struct user *user);
+int environment_make(struct environment *environment, char **list, const struct user *user,
+                     const struct variables *changes);
 void environment_free(struct environment *environment);
 
 /* The two ways in which those variables name a process. */

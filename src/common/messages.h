@@ -101,6 +101,7 @@ enum order_kind {
     ORDER_MAIN_START,    /* run COMMAND, for the first time or again; replied to */
     ORDER_STATS,         /* replied to */
     ORDER_LOOK,          /* much of the journal has been read: its memory can be given back */
+    ORDER_ENVIRONMENT,   /* text = a piece of a change (variables.h) for COMMAND; number = 1 with the last one */
     ORDER_COUNT,
 };
 

@@ -32,6 +32,7 @@
 #include "common/options.h"
 #include "common/signals.h"
 #include "common/spawn.h"
+#include "common/variables.h"
 #include "engine/cgroup.h"
 #include "engine/channel.h"
 #include "engine/children.h"
@@ -83,8 +84,9 @@ struct slot {
     pid_t pid;
     int pidfd; /* its end is seen even when its exit signal is lost for want of memory; -1 where there is none */
     struct channel channel;
-    unsigned hooks;         /* enum hook_bit; those of the last script process while it is down */
-    struct options options; /* defaults, environment, then what its script configured */
+    unsigned hooks;             /* enum hook_bit; those of the last script process while it is down */
+    struct options options;     /* defaults, environment, then what its script configured */
+    struct variables variables; /* of COMMAND, that its script configured */
     enum start_reason reason;
     int failed;       /* the script did not load, which it has said itself */
     int64_t ready_at; /* when it was loaded */
@@ -168,6 +170,7 @@ struct main_child {
     struct spawn_result start; /* the one that is under way, or the last one */
     struct main_order order;
     int64_t retry_at, retry_delay;
+    struct variables variables; /* changes to its environment, of the script in force */
     int directory_fd; /* where reaper-lua was started, for the first children; -1: it is still there, or `directory` */
     char *directory;  /* the same as a path, or NULL */
     int asked;        /* it was sent TERM, INT or QUIT */

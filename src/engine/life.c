@@ -8,6 +8,7 @@
 #include "engine/leave.h"
 #include "engine/main_child.h"
 #include "engine/questions.h"
+#include "engine/reload.h"
 #include "engine/scripts.h"
 #include "engine/slot.h"
 #include "engine/stop.h"
@@ -209,7 +210,7 @@ void life_start_main_first(struct engine *engine)
     const struct slot *const slot = engine->scripts.current;
 
     if (slot->state == SLOT_LOADING && slot->ready_at && engine->main_child.pid == 0
-        && engine->main_child.retry_at == NEVER && main_child_comes_first(engine))
+        && engine->main_child.retry_at == NEVER && main_child_comes_first(engine) && !reload_waits_for_old(engine))
         life_start_main(engine);
 }
 

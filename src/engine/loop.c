@@ -186,6 +186,9 @@ static void tear_down(struct engine *engine)
     if (engine->reaper.oom.fd >= 0)
         close(engine->reaper.oom.fd);
     free(engine->main_child.directory);
+    variables_free(&engine->main_child.variables);
+    for (int i = 0; i < JOURNAL_READERS; i++)
+        variables_free(&engine->scripts.slot[i].variables);
 }
 
 static void begin(struct engine *engine)

@@ -42,7 +42,8 @@ static int begin(struct engine *engine, char *why, size_t size)
         if (engine->origin.is_init)
             user_give_standard_pipes(&user);
     }
-    if (environment_make(&environment, engine->origin.start->environment, request.user) == 0) {
+    if (environment_make(&environment, engine->origin.start->environment, request.user, &engine->main_child.variables)
+        == 0) {
         request.argv = engine->origin.base.command;
         request.envp = environment.list;
         memcpy(request.selves, environment.selves, sizeof request.selves);

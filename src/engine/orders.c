@@ -168,6 +168,19 @@ static void configure(struct engine *engine, struct delivery *delivery)
         setup_apply_options(engine);
 }
 
+/* The script process has checked it, too: what is wrong with it can be a want of memory only. */
+static void environment(struct engine *engine, struct delivery *delivery)
+{
+    const struct order *const order = delivery->order;
+
+    if (!delivery->slot)
+        return;
+    if (variables_arrive(&delivery->slot->variables, order->text, order->number) != 0)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "a variable of COMMAND's environment is lost: %s", strerror(errno));
+    else if (order->number && delivery->slot == engine->scripts.current)
+        setup_apply_options(engine);
+}
+
 static void main_start(struct engine *engine, struct delivery *delivery)
 {
     const struct main_order order = { delivery->pid, delivery->order->question };
@@ -209,6 +222,7 @@ static order_function *const functions[ORDER_COUNT] = {
     [ORDER_EXIT] = exit_with,
     [ORDER_RELOAD] = reload,
     [ORDER_CONFIGURE] = configure,
+    [ORDER_ENVIRONMENT] = environment,
     [ORDER_MAIN_START] = main_start,
     [ORDER_STATS] = stats,
     [ORDER_LOOK] = look,

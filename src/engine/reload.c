@@ -124,9 +124,15 @@ static enum reload_state part(struct engine *engine)
     return RELOAD_PARTING;
 }
 
+int reload_waits_for_old(const struct engine *engine)
+{
+    return engine->scripts.reload == RELOAD_PARTING && dismissed_any(&engine->dismissed)
+           && engine->scripts.take_up_at != NEVER;
+}
+
 static enum reload_state take_over(struct engine *engine)
 {
-    if (dismissed_any(&engine->dismissed) && engine->scripts.take_up_at != NEVER)
+    if (reload_waits_for_old(engine))
         return RELOAD_PARTING;
     if (engine->scripts.current->state == SLOT_LOADING && main_child_comes_first(engine))
         return RELOAD_PARTING;

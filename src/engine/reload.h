@@ -32,6 +32,9 @@ void reload_cancel(struct engine *engine);
 /* The time is over that the old script process had to end: the new one begins. */
 void reload_overdue(struct engine *engine);
 
+/* True while the new script process waits for the end of the old one. */
+int reload_waits_for_old(const struct engine *engine);
+
 /* The new script process begins if it waits for nothing any more. */
 void reload_take_over(struct engine *engine);
 

@@ -66,6 +66,8 @@ void setup_apply_options(struct engine *engine)
         set_parent_death(engine);
     if (engine->options.warn)
         oom_watch_open(&engine->reaper.oom);
+    if (variables_copy(&engine->main_child.variables, &engine->scripts.current->variables) != 0)
+        log_line(&engine->log, LOG_LEVEL_ERROR, "COMMAND's environment stays as it was: %s", strerror(errno));
 }
 
 void setup_surroundings(struct engine *engine)

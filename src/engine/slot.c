@@ -22,6 +22,7 @@ void slot_empty(struct slot *slot, const struct options *options)
 {
     const unsigned index = slot->index;
 
+    variables_free(&slot->variables);
     memset(slot, 0, sizeof *slot);
     slot->index = index;
     slot->channel.fd = slot->pidfd = -1;

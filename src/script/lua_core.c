@@ -7,6 +7,7 @@
 
 #include "common/environment.h"
 #include "common/messages.h"
+#include "common/variables.h"
 #include "script/lua_values.h"
 #include "script/script.h"
 
@@ -41,6 +42,7 @@ static const luaL_Reg functions[] = {
     { "log_form", core_log_form },
     { "signal", core_signal },
     { "configure", core_configure },
+    { "change_variable", core_change_variable },
     { "check_setting", core_check_setting },
     { "now", core_now },
     { "nearest", core_nearest },
@@ -107,6 +109,7 @@ static const struct constant constants[] = {
     { "HOOK_SERVICES", HOOK_SERVICES },
     { "HOOK_STARTS_MAIN", HOOK_STARTS_MAIN },
     { "NAME_SIZE", NAME_SIZE },
+    { "VARIABLES_SIZE_MAX", VARIABLES_SIZE_MAX },
     { NULL, 0 },
 };
 

@@ -59,6 +59,7 @@ int core_stored(lua_State *L);
 
 /* lua_settings.c */
 int core_configure(lua_State *L);
+int core_change_variable(lua_State *L);
 int core_check_setting(lua_State *L);
 
 /* lua_descriptors.c */

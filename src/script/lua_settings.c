@@ -23,6 +23,32 @@ static int push_refusal(lua_State *L, const char *why)
     return 2;
 }
 
+/* The engine holds the change of COMMAND's environment. It goes in as many pieces as are needed. */
+static void send_variable(struct script *script, const char *change)
+{
+    size_t left = strlen(change);
+    struct order order;
+
+    do {
+        const size_t length = left < sizeof order.text ? left : sizeof order.text - 1;
+
+        memset(&order, 0, sizeof order);
+        order.kind = ORDER_ENVIRONMENT;
+        memcpy(order.text, change, length);
+        change += length;
+        left -= length;
+        order.number = left == 0;
+        link_send(&script->link, &order);
+    } while (left > 0);
+}
+
+/* core.change_variable(text): "NAME=value" sets a variable of COMMAND, "NAME" takes it away. */
+int core_change_variable(lua_State *L)
+{
+    send_variable(script_of(L), luaL_checkstring(L, 1));
+    return 0;
+}
+
 /* core.configure(key, text): true; or nil, message. The engine holds the setting from now on. */
 int core_configure(lua_State *L)
 {

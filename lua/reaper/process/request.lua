@@ -33,22 +33,7 @@ end
 
 local function add_variables(where, variables, env)
   for name, value in pairs(env) do
-    if type(name) ~= "string" then
-      check.refuse(where, "env", ("NAME = value expected, such as { HOME = \"/\" }, got [%s] = %s"):format(name,
-        type(value) == "string" and ("%q"):format(value) or tostring(value)))
-    end
-    check.text(where, "env", name)
-    if name == "" or name:find("=", 1, true) then
-      check.refuse(where, "env", ("'%s' is not a name of a variable"):format(name))
-    end
-    if type(value) == "number" then
-      value = tostring(value)
-    end
-    if value == false then
-      variables[name] = nil
-    else
-      variables[name] = check.text(where, "env." .. name, value)
-    end
+    variables[name] = check.variable(where, name, value) or nil
   end
 end
 

@@ -109,6 +109,22 @@ function check.signal(where, name, value)
   return number
 end
 
+--- A variable of an environment; gives its value as a text, or false for one that is to be taken away.
+function check.variable(where, name, value)
+  if type(name) ~= "string" then
+    check.refuse(where, "env", ("NAME = value expected, such as { HOME = \"/\" }, got [%s] = %s"):format(name,
+      type(value) == "string" and ("%q"):format(value) or tostring(value)))
+  end
+  check.text(where, "env", name)
+  if name == "" or name:find("=", 1, true) then
+    check.refuse(where, "env", ("'%s' is not a name of a variable"):format(name))
+  end
+  if type(value) == "number" then
+    value = tostring(value)
+  end
+  return value ~= false and check.text(where, "env." .. name, value)
+end
+
 --- "; did you mean 'x'?" with the word of the list that was probably meant, or "".
 function check.hint(word, known)
   local nearest = type(word) == "string" and core.nearest(word, known)

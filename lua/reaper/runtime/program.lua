@@ -24,6 +24,7 @@ loop.is_program = true
 local of_scripts = {
   on_reload = "a program is not loaded anew",
   user = "it says as whom COMMAND runs, and this program runs already",
+  env = "it is the environment of COMMAND, and this program runs already",
   hook_memory = "a program has its Lua state for itself",
   script_timeout = "a program that reads nothing is not replaced",
 }

@@ -11,13 +11,14 @@ local kinds = {
   kill_group = "flag", leave_orphans = "flag", warn = "flag", quiet = "flag", verbose = "count",
   map_exit = "pairs", rewrite = "pairs",
   parent_death = "signal", hook_memory = "size", user = "text", log_format = "text", log_time = "flag",
+  env = "variables",
 }
 
 local expected = {
   seconds = { "a number of seconds", number = true },
   flag = { "a boolean", boolean = true, string = true, number = true },
   count = { "a boolean or a number from 0 to 3", boolean = true, string = true, number = true },
-  pairs = { "table", table = true },
+  pairs = { "table", table = true }, variables = { "table", table = true },
   signal = { "a signal's name or number", string = true, number = true },
   size = { "a number of bytes or a text such as \"64M\"", string = true, number = true },
   text = { "a text", string = true, number = true },
@@ -61,6 +62,19 @@ local function add_pairs(where, key, value, list)
   end
 end
 
+-- Adds each variable as "NAME=value", or "NAME" for one that is to be taken away, in the order of the names.
+local function add_variables(where, key, value, list)
+  local texts = {}
+  for name, text in pairs(value) do
+    text = check.variable(where, name, text)
+    texts[#texts + 1] = text and name .. "=" .. text or name
+  end
+  table.sort(texts)
+  for _, text in ipairs(texts) do
+    list[#list + 1] = { key, text }
+  end
+end
+
 --- The keys and texts of a table, as core.configure takes them. Raises for values of a wrong type.
 -- @return { { key, text }, … } in the order of the keys; those of a key with pairs come one by one
 function settings.texts(where, given)
@@ -82,6 +96,8 @@ function settings.texts(where, given)
       check.fail(where, key, expected[kind][1], value)
     elseif kind == "pairs" then
       add_pairs(where, key, value, list)
+    elseif kind == "variables" then
+      add_variables(where, key, value, list)
     else
       list[#list + 1] = { key, text_of(where, key, value) }
     end
@@ -89,12 +105,49 @@ function settings.texts(where, given)
   return list
 end
 
--- Who sets a user without COMMAND expects that what the script starts has no rights, and it would have all of them.
--- With --check, COMMAND may come later.
-local function check_user(key, text)
-  if key == "user" and not core.has_command and not core.checking and core.check_setting(key, text) then
-    check.refuse("reaper.configure", key, ("it is the user of COMMAND, and there is none; what the script starts has a "
-      .. "user of its own: user = \"%s\" in the service, or in reaper.spawn"):format(text))
+-- What is COMMAND's only. Who sets a user without COMMAND expects that what the script starts has no rights, and it
+-- would have all of them. With --check, COMMAND may come later.
+local of_command = {
+  user = function(text)
+    return core.check_setting("user", text) and ("it is the user of COMMAND, and there is none; what the script starts "
+      .. "has a user of its own: user = \"%s\" in the service, or in reaper.spawn"):format(text)
+  end,
+  env = function()
+    return "it is the environment of COMMAND, and there is none; what the script starts has an env of its own, in the "
+      .. "service or in reaper.spawn"
+  end,
+}
+
+local function check_command(key, text)
+  local why = of_command[key] and not core.has_command and not core.checking and of_command[key](text)
+  if why then
+    check.refuse("reaper.configure", key, why)
+  end
+end
+
+local sizes, total = {}, 0 -- of the variables that were changed, by name
+
+-- The engine keeps what was changed, so there is a limit.
+local function change_variable(text)
+  local name = text:match "^[^=]*"
+  local size = #text + 1
+  local new_total = total - (sizes[name] or 0) + size
+  if new_total > core.VARIABLES_SIZE_MAX then
+    check.refuse("reaper.configure", "env." .. name, ("all variables together are longer than %d bytes"):format(
+      core.VARIABLES_SIZE_MAX))
+  end
+  sizes[name], total = size, new_total
+  core.change_variable(text)
+end
+
+local function configure_one(key, text)
+  check_command(key, text)
+  if kinds[key] == "variables" then
+    return change_variable(text)
+  end
+  local ok, why = core.configure(key, text)
+  if not ok then
+    check.refuse("reaper.configure", key, why)
   end
 end
 
@@ -102,11 +155,7 @@ end
 -- what stands before it is in force. What the command line says itself has the last word.
 function settings.configure(given)
   for _, setting in ipairs(settings.texts("reaper.configure", given)) do
-    check_user(setting[1], setting[2])
-    local ok, why = core.configure(setting[1], setting[2])
-    if not ok then
-      check.refuse("reaper.configure", setting[1], why)
-    end
+    configure_one(setting[1], setting[2])
   end
 end
 

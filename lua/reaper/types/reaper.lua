@@ -148,7 +148,7 @@ function reaper.reload() end
 
 ---Changes settings; those that are not named stay. What the command line says has the last word. When it raises for a
 ---wrong value, the settings before it, in the order of their names, are in force. In a program it raises before
----`reaper.start`. In a script without COMMAND it raises for `user`, which would be nobody's.
+---`reaper.start`. In a script without COMMAND it raises for `user` and `env`, which would be nobody's.
 ---@param settings reaper.script_settings what to change; in a program [reaper.settings](#reapersettings) only
 function reaper.configure(settings) end
 

@@ -166,6 +166,8 @@ function silent.configure(process, key, text)
   return true
 end
 
+function silent.change_variable() end
+
 -- ---- Processes. ----
 
 local function environment_of(list)
