@@ -11,6 +11,8 @@
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -1140,7 +1142,6 @@ static int run_exit(int argc, char **argv)
     return parse_int(argv[1], 0, 255);
 }
 
-/* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it. */
 /* A signal that claims to be something else: the kernel takes any negative code from anybody, with any pid and value.
  */
 static int run_forge(int argc, char **argv)
@@ -1244,6 +1245,7 @@ static int run_seize(int argc, char **argv)
     return 0;
 }
 
+/* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it. */
 static int run_notify(int argc, char **argv)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -1259,6 +1261,112 @@ static int run_notify(int argc, char **argv)
         if (sendto(fd, argv[index], strlen(argv[index]), 0, (const struct sockaddr *)&address, size) < 0)
             fail("sendto");
     return 0;
+}
+
+/* ---- the network ---- */
+
+/* Runs a program where there is nothing but a loopback device: every port is free. */
+static int run_net(int argc, char **argv)
+{
+    struct ifreq device = { .ifr_name = "lo" };
+
+    if (argc < 3 || strcmp(argv[1], "--") != 0)
+        misuse("net -- PROGRAM [ARG...]");
+    if (unshare(CLONE_NEWNET) < 0)
+        fail("unshare");
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &device) < 0)
+        fail("lo");
+    device.ifr_flags |= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &device) < 0)
+        fail("lo up");
+    become(argv + 2);
+}
+
+static int listen_on(int port, bool v6)
+{
+    struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    const int on = 1;
+    const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    six.sin6_addr = in6addr_loopback;
+    if (fd < 0)
+        fail("socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if ((v6 ? bind(fd, (const struct sockaddr *)&six, sizeof six)
+            : bind(fd, (const struct sockaddr *)&four, sizeof four))
+            != 0
+        || listen(fd, 16) != 0)
+        fail("listen");
+    return fd;
+}
+
+/* Prints a request up to its empty line. */
+static void print_request(int fd)
+{
+    char text[8192];
+    size_t size = 0;
+    ssize_t got;
+
+    while (size < sizeof text - 1 && (got = read(fd, text + size, sizeof text - 1 - size)) > 0) {
+        size += (size_t)got;
+        text[size] = '\0';
+        if (strstr(text, "\r\n\r\n"))
+            break;
+    }
+    for (char *line = strtok(text, "\r\n"); size > 0 && line; line = strtok(NULL, "\r\n"))
+        printf("< %s\n", line);
+    fflush(stdout);
+}
+
+/* Writes without end, until nobody reads, and prints how many bytes were taken. */
+static void flood(int fd)
+{
+    static const char block[65536];
+    long long sum = 0;
+    ssize_t done;
+
+    while ((done = write(fd, block, sizeof block)) > 0)
+        sum += done;
+    printf("flooded %lld\n", sum);
+    fflush(stdout);
+}
+
+static void serve_one(int fd, const char *how, const char *text)
+{
+    if (strcmp(how, "close") == 0)
+        return;
+    print_request(fd);
+    if (strcmp(how, "hold") == 0)
+        pause_forever();
+    for (const char *at = text; strcmp(how, "drip") == 0 && *at && write(fd, at, 1) == 1; at++)
+        usleep(100000);
+    if (strcmp(how, "drip") != 0 && write(fd, text, strlen(text)) < 0)
+        return;
+    if (strcmp(how, "flood") == 0)
+        flood(fd);
+}
+
+/* Serves one connection after the other. TEXT comes from the shell's printf, which knows \r\n. */
+static int run_serve(int argc, char **argv)
+{
+    if (argc != 5)
+        misuse("serve 4|6 PORT say|drip|flood|hold|close TEXT");
+    const int listener = listen_on(parse_int(argv[2], 1, 65535), argv[1][0] == '6');
+
+    signal(SIGPIPE, SIG_IGN);
+    printf("listening\n");
+    fflush(stdout);
+    for (;;) {
+        const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0)
+            fail("accept");
+        serve_one(fd, argv[3], argv[4]);
+        close(fd);
+    }
 }
 
 /* ---- the table of all parts ---- */
@@ -1285,6 +1393,8 @@ static const struct command commands[] = {
     { "sigio", run_sigio, "SIG PID in|out          have a signal sent for a descriptor" },
     { "traceme", run_traceme, "[N]                  have a thread traced by the parent, and end it" },
     { "seize", run_seize, "PID                     trace it and do not wait for it, until stdin ends" },
+    { "net", run_net, "-- PROGRAM...          become PROGRAM in a network namespace that has a loopback device only" },
+    { "serve", run_serve, "4|6 PORT say|drip|flood|hold|close TEXT  answer each connection on the loopback device" },
     { "notify", run_notify, "TEXT...               send it to $NOTIFY_SOCKET" },
 };
 

@@ -1,0 +1,114 @@
+/* Sockets with which probes ask a server whether it answers. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "script/lua_core.h"
+#include "script/lua_values.h"
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+};
+
+/* Reads a host that is a number; nobody is asked for a name. The size of the address, or 0 for another host. */
+static socklen_t read_address(const char *host, union address *address)
+{
+    memset(address, 0, sizeof *address);
+    if (inet_pton(AF_INET, host, &address->four.sin_addr) == 1) {
+        address->any.sa_family = AF_INET;
+        return sizeof address->four;
+    }
+    if (inet_pton(AF_INET6, host, &address->six.sin6_addr) == 1) {
+        address->any.sa_family = AF_INET6;
+        return sizeof address->six;
+    }
+    return 0;
+}
+
+static void set_port(union address *address, in_port_t port)
+{
+    if (address->any.sa_family == AF_INET)
+        address->four.sin_port = htons(port);
+    else
+        address->six.sin6_port = htons(port);
+}
+
+/* core.address_family(host): 4 or 6 for a host that is a number of that family; nil for another. */
+int core_address_family(lua_State *L)
+{
+    union address address;
+
+    if (!read_address(luaL_checkstring(L, 1), &address))
+        return 0;
+    lua_pushinteger(L, address.any.sa_family == AF_INET ? 4 : 6);
+    return 1;
+}
+
+/*
+ * core.connect(host, port): begins a connection and does not wait for it: a descriptor, which is writable when the
+ * connection is there or has failed (core.connected); or nil, message, errno.
+ */
+int core_connect(lua_State *L)
+{
+    const char *const host = luaL_checkstring(L, 1);
+    const in_port_t port = (in_port_t)luaL_checkinteger(L, 2);
+    union address address;
+    const socklen_t size = read_address(host, &address);
+    int fd;
+
+    luaL_argcheck(L, size > 0, 1, "not an address");
+    set_port(&address, port);
+    fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return push_failure(L, errno, NULL);
+    if (connect(fd, &address.any, size) != 0 && errno != EINPROGRESS) {
+        const int saved = errno;
+
+        close(fd);
+        return push_failure(L, saved, NULL);
+    }
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/*
+ * True when both ends are the same. Where nobody listens, the kernel may choose the very port that is asked for as the
+ * port of the one who asks, and connects it with itself.
+ */
+static int is_connected_to_itself(const union address *own, const union address *other)
+{
+    if (own->any.sa_family == AF_INET)
+        return own->four.sin_port == other->four.sin_port && own->four.sin_addr.s_addr == other->four.sin_addr.s_addr;
+    return own->six.sin6_port == other->six.sin6_port
+           && memcmp(&own->six.sin6_addr, &other->six.sin6_addr, sizeof own->six.sin6_addr) == 0;
+}
+
+/* core.connected(fd): how the connection has ended up: true; or nil, message, errno. */
+int core_connected(lua_State *L)
+{
+    const int fd = (int)luaL_checkinteger(L, 1);
+    union address own;
+    union address other;
+    socklen_t own_size = sizeof own;
+    socklen_t other_size = sizeof other;
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    else if (error == 0 && (getsockname(fd, &own.any, &own_size) != 0 || getpeername(fd, &other.any, &other_size) != 0))
+        error = errno;
+    if (error == 0 && is_connected_to_itself(&own, &other))
+        error = ECONNREFUSED;
+    if (error != 0)
+        return push_failure(L, error, NULL);
+    lua_pushboolean(L, 1);
+    return 1;
+}
