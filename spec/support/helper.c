@@ -1245,21 +1245,100 @@ static int run_seize(int argc, char **argv)
     return 0;
 }
 
-/* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it. */
+struct notifier {
+    int fd;
+    struct sockaddr_un address;
+    socklen_t size;
+};
+
+static struct notifier open_notifier(void)
+{
+    struct notifier notifier = { .fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), .address.sun_family = AF_UNIX };
+    const char *name = getenv("NOTIFY_SOCKET");
+
+    if (!name || name[0] != '@' || strlen(name) >= sizeof notifier.address.sun_path || notifier.fd < 0)
+        misuse("notify TEXT..., with an abstract NOTIFY_SOCKET");
+    memcpy(notifier.address.sun_path + 1, name + 1, strlen(name + 1));
+    notifier.size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+    return notifier;
+}
+
+enum { NOTIFY_FDS_MAX = 253 }; /* SCM_MAX_FD of the kernel */
+
+/* Sends a message with so many copies of a descriptor. */
+static void notify(struct notifier *notifier, const char *text, size_t size, int fd, int copies)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(NOTIFY_FDS_MAX * sizeof(int))];
+    } control = { .bytes = { 0 } };
+    struct iovec part = { (void *)text, size };
+    struct msghdr message = {
+        .msg_name = &notifier->address, .msg_namelen = notifier->size, .msg_iov = &part, .msg_iovlen = 1
+    };
+
+    if (copies > 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE((size_t)copies * sizeof fd);
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN((size_t)copies * sizeof fd);
+        for (int i = 0; i < copies; i++)
+            memcpy(CMSG_DATA(&control.header) + (size_t)i * sizeof fd, &fd, sizeof fd);
+    }
+    if (sendmsg(notifier->fd, &message, 0) < 0)
+        fail("sendmsg");
+}
+
+/* What sd_notify_barrier(3) does: waits until nobody but the kernel has had the other end of a pipe. */
+static void notify_barrier(struct notifier *notifier)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        fail("pipe");
+    notify(notifier, "BARRIER=1", strlen("BARRIER=1"), ends[1], 1);
+    close(ends[1]);
+    struct pollfd entry = { .fd = ends[0], .events = 0 };
+    while (poll(&entry, 1, -1) < 0 && errno == EINTR)
+        continue;
+    puts("behind the barrier");
+}
+
+/* Sends a message of so many bytes. */
+static void notify_big(struct notifier *notifier, int size)
+{
+    char *text = malloc((size_t)size);
+
+    if (!text)
+        fail("malloc");
+    memset(text, 'x', (size_t)size);
+    memcpy(text, "READY=1\n", 8);
+    notify(notifier, text, (size_t)size, 0, 0);
+    free(text);
+}
+
+/* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it, unless it is an option. */
 static int run_notify(int argc, char **argv)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    const char *name = getenv("NOTIFY_SOCKET");
-    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    socklen_t size;
+    struct notifier notifier = open_notifier();
+    int copies = 0;
 
-    if (!name || name[0] != '@' || strlen(name) >= sizeof address.sun_path || fd < 0)
-        misuse("notify TEXT..., with an abstract NOTIFY_SOCKET");
-    memcpy(address.sun_path + 1, name + 1, strlen(name + 1));
-    size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
-    for (int index = 1; index < argc; index++)
-        if (sendto(fd, argv[index], strlen(argv[index]), 0, (const struct sockaddr *)&address, size) < 0)
-            fail("sendto");
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--fds") == 0 && i + 1 < argc)
+            copies = parse_int(argv[++i], 0, NOTIFY_FDS_MAX);
+        else if (strcmp(argv[i], "--big") == 0 && i + 1 < argc)
+            notify_big(&notifier, parse_int(argv[++i], 8, 1 << 17));
+        else if (strcmp(argv[i], "--barrier") == 0)
+            notify_barrier(&notifier);
+        else if (strcmp(argv[i], "--hold") == 0)
+            pause_forever();
+        else if (strcmp(argv[i], "--flood") == 0 && i + 1 < argc)
+            for (i++;;)
+                notify(&notifier, argv[i], strlen(argv[i]), STDIN_FILENO, copies);
+        else
+            notify(&notifier, argv[i], strlen(argv[i]), STDIN_FILENO, copies);
+    }
     return 0;
 }
 
@@ -1395,7 +1474,8 @@ static const struct command commands[] = {
     { "seize", run_seize, "PID                     trace it and do not wait for it, until stdin ends" },
     { "net", run_net, "-- PROGRAM...          become PROGRAM in a network namespace that has a loopback device only" },
     { "serve", run_serve, "4|6 PORT say|drip|flood|hold|close TEXT  answer each connection on the loopback device" },
-    { "notify", run_notify, "TEXT...               send it to $NOTIFY_SOCKET" },
+    { "notify", run_notify,
+      "[--fds N] [--big SIZE] [--barrier] [--hold] [--flood] TEXT...  send it to $NOTIFY_SOCKET" },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -17,10 +17,15 @@ union address {
     struct sockaddr_in6 six;
 };
 
-/* Reads a host that is a number; nobody is asked for a name. The size of the address, or 0 for another host. */
-static socklen_t read_address(const char *host, union address *address)
+/* Reads argument 1, a host that is a number; nobody is asked for a name. The size of the address, or 0 for another. */
+static socklen_t read_address(lua_State *L, union address *address)
 {
+    size_t length;
+    const char *const host = luaL_checklstring(L, 1, &length);
+
     memset(address, 0, sizeof *address);
+    if (strlen(host) != length)
+        return 0;
     if (inet_pton(AF_INET, host, &address->four.sin_addr) == 1) {
         address->any.sa_family = AF_INET;
         return sizeof address->four;
@@ -45,7 +50,7 @@ int core_address_family(lua_State *L)
 {
     union address address;
 
-    if (!read_address(luaL_checkstring(L, 1), &address))
+    if (!read_address(L, &address))
         return 0;
     lua_pushinteger(L, address.any.sa_family == AF_INET ? 4 : 6);
     return 1;
@@ -57,10 +62,9 @@ int core_address_family(lua_State *L)
  */
 int core_connect(lua_State *L)
 {
-    const char *const host = luaL_checkstring(L, 1);
     const in_port_t port = (in_port_t)luaL_checkinteger(L, 2);
     union address address;
-    const socklen_t size = read_address(host, &address);
+    const socklen_t size = read_address(L, &address);
     int fd;
 
     luaL_argcheck(L, size > 0, 1, "not an address");

@@ -22,21 +22,19 @@ end
 
 -- "HOST" or "HOST:PORT": { host =, hosts =, port = }; or nil and what would be right.
 local function read_place(place, default_port)
-  local host, port = place:match "^(%[[^%]]*%]):?(.*)$"
+  local host, rest = place:match "^(%[[^%]]*%])(.*)$"
   if not host then
-    host, port = place:match "^([^:]*):?(.*)$"
+    host, rest = place:match "^([^:]*)(.*)$"
   end
   local hosts = hosts_of(host)
   if not hosts then
     return nil, ("the host is a number (127.0.0.1, [::1]) or localhost, not \"%s\""):format(host)
-  elseif place == host and default_port then
-    return { host = host, hosts = hosts, port = default_port }
   end
-  local number = port:find "^%d%d?%d?%d?%d?$" and tonumber(port)
-  if not number or number < 1 or number > 65535 then
-    return nil, ("a port from 1 to 65535 expected behind \"%s\""):format(host .. ":")
+  local port = rest == "" and default_port or tonumber(rest:match "^:(%d%d?%d?%d?%d?)$")
+  if not port or port < 1 or port > 65535 then
+    return nil, ("\"%s:\" and a port from 1 to 65535 expected"):format(host)
   end
-  return { host = host, hosts = hosts, port = number }
+  return { host = host, hosts = hosts, port = port }
 end
 
 --- "HOST:PORT" of a server that takes connections: { hosts =, port =, label = }; or nil and what would be right.

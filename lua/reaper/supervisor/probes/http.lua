@@ -12,8 +12,11 @@ local SHOWN = 60 -- bytes of what is no answer
 
 --- What is sent for an address of address.http.
 function http.request(target)
-  return ("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: reaper-lua/%s\r\nAccept: */*\r\nConnection: close\r\n\r\n"):format(
-    target.path, target.host_header, core.version)
+  local lines = {
+    ("GET %s HTTP/1.1"):format(target.path), "Host: " .. target.host_header, "User-Agent: reaper-lua/" .. core.version,
+    "Accept: */*", "Connection: close", "", "",
+  }
+  return table.concat(lines, "\r\n")
 end
 
 --- Reads what a server has sent so far: nothing as long as its first line is not there; else true when that says that
