@@ -145,6 +145,39 @@ describe("a message on the notify socket", function()
   end)
 end)
 
+describe("a status by sd_notify", function()
+  after_each(container.close_all)
+
+  it("is the detail of the service until another one comes, or it ends", function()
+    local c = start(shell("db", notify .. " 'STATUS=loading 3 of 7'; sleep 1; " .. notify .. " READY=1 STATUS=serving; "
+      .. "sleep 1; " .. notify .. " RELOADING=1; sleep 1; " .. notify .. " READY=1; sleep 1; " .. notify .. " STATUS=; "
+      .. "sleep 1; exit 3", "restart = 'never', when_failed = 'ignore', " .. NOTIFY) .. shell("other", "exec sleep 100"),
+      nil, [[
+      for at = 0.5, 5.5 do
+        reaper.after(at, function() print(tostring(supervisor.status "db".detail)) end)
+      end]])
+    c:expect "loading 3 of 7\ndb running\nserving\nserving\nserving\nnil\ndb failed\nexit 3: it is"
+  end)
+end)
+
+describe("MAINPID", function()
+  after_each(container.close_all)
+
+  container.each_mode(function(mode)
+    it("names the process whose end is the service's end", function()
+      local c = start(shell("db", "sleep 0.5 & " .. notify .. " MAINPID=$! READY=1 --barrier; echo leader ends",
+        "restart = 'never', when_failed = 'ignore', " .. NOTIFY) .. shell("other", "exec sleep 100"), { mode = mode })
+      c:expect "db running\n.*leader ends\n.*db finished\n"
+    end)
+  end)
+
+  it("is dropped when that is no process of the service", function()
+    local c = start(shell("db", notify .. " MAINPID=1 READY=1; exec sleep 100", NOTIFY), INIT)
+    c:expect "db running\n"
+    c:err_expect "db: on its notify socket, MAINPID=1 is dropped: that is no process of it\n"
+  end)
+end)
+
 describe("a watchdog", function()
   after_each(container.close_all)
 

@@ -127,8 +127,8 @@ describe("a probe by http", function()
   end)
 
   it("says why a service was not ready in time", function()
-    local _, err = run(server("hold", "", ("restart = 'never', ready = { http = %q, timeout = 0.5 }"):format(URL)),
-      in_net())
+    local _, err = run(server("hold", "", ("restart = 'never', ready = { http = %q, interval = 0.05, "
+      .. "timeout = 0.5 }"):format(URL)), in_net())
     assert.matches("not ready within 0.5 s: http://127.0.0.1:8080/healthz: no answer yet", err, 1, true)
     _, err = run(server("say", "HTTP/1.1 500 No\r\n\r\n", ("restart = 'never', ready = { http = %q, interval = 0.05, "
       .. "timeout = 0.5 }"):format(URL)), in_net())

@@ -17,14 +17,6 @@ local Notify = kind.new()
 
 -- ---- What a message leads to. ----
 
--- Calls a method that the service may have.
-local function tell(self, method, ...)
-  local service = self.service
-  if service[method] then
-    service[method](service, ...)
-  end
-end
-
 -- Complains once for each process of the service.
 local function complain(self, what)
   if not self.said[what] then
@@ -36,8 +28,8 @@ end
 local function take_main_pid(self, pid)
   if pid == self.service.pid then
     return
-  elseif sender.owns(self.service, pid) then
-    return tell(self, "main_pid", pid)
+  elseif self.service:owns(pid) then
+    return self.service:main_pid(pid)
   end
   complain(self, ("MAINPID=%d is dropped: that is no process of it"):format(pid))
 end
@@ -45,7 +37,7 @@ end
 local function take_ready(self)
   if self.is_reloading then
     self.is_reloading = false
-    tell(self, "reloading", false)
+    self.service:say(self.shown_status)
   end
   self.service:fire "ready"
 end
@@ -55,14 +47,14 @@ end
 -- of the descriptor store, and BARRIER, for which core.notify_read does all.
 local steps = {
   { "MAINPID", take_main_pid },
-  { "STOPPING", function(self) tell(self, "stopping") end },
+  { "STOPPING", function(self) self.service:stopping() end },
   { "RELOADING", function(self)
     self.is_reloading = true
-    tell(self, "reloading", true)
+    self.service:reloading()
   end },
   { "READY", take_ready },
   { "STATUS", function(self, text) self.status = text end },
-  { "EXTEND_TIMEOUT_USEC", function(self, seconds) tell(self, "extend", seconds) end },
+  { "EXTEND_TIMEOUT_USEC", function(self, seconds) self.service:extend(seconds) end },
   { "WATCHDOG_USEC", function(self, seconds) self.watchdog:set_interval(seconds) end },
   { "WATCHDOG", function(self, what)
     if what == "trigger" then
@@ -86,12 +78,14 @@ local function take(self, text)
   end
 end
 
--- Only the last status of a turn is shown, and only when it is another one.
+-- Only the last status of a turn is shown, and only when it is another one. An empty one takes the last one back.
 local function show_status(self)
-  if self.status and self.status ~= self.shown_status then
-    self.shown_status = self.status
-    tell(self, "say", self.status)
+  local status = self.status
+  if status and status ~= (self.shown_status or "") then
+    self.shown_status = status ~= "" and status or nil
+    self.service:say(self.shown_status)
   end
+  self.status = nil
 end
 
 -- Reads what is there, but not without end.
@@ -139,7 +133,8 @@ function Notify:watch()
   if not fd then
     return
   end
-  self.senders, self.said, self.is_reloading, self.shown_status = sender.new(self.service), {}, false, nil
+  self.senders, self.said, self.is_reloading = sender.new(self.service), {}, false
+  self.status, self.shown_status = nil, nil
   self.close = kind.watch_descriptor(fd, function()
     read_some(self, fd)
   end)
@@ -153,7 +148,7 @@ function Notify:watch_life()
 end
 
 function Notify:found()
-  self.fd = process.take_ready(self.service.spawned_pid or self.service.pid)
+  self.fd = process.take_ready(self.service.leader or self.service.pid)
   self:watch()
 end
 

@@ -15,7 +15,7 @@ end
 
 -- The process that was started for it, whichever is its main one by now.
 local function pid_of(service)
-  return service.spawned_pid or service.pid
+  return service.leader or service.pid
 end
 
 local function disarm(self)
