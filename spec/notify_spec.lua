@@ -151,8 +151,8 @@ describe("a status by sd_notify", function()
   it("is the detail of the service until another one comes, or it ends", function()
     local c = start(shell("db", notify .. " 'STATUS=loading 3 of 7'; sleep 1; " .. notify .. " READY=1 STATUS=serving; "
       .. "sleep 1; " .. notify .. " RELOADING=1; sleep 1; " .. notify .. " READY=1; sleep 1; " .. notify .. " STATUS=; "
-      .. "sleep 1; exit 3", "restart = 'never', when_failed = 'ignore', " .. NOTIFY) .. shell("other", "exec sleep 100"),
-      nil, [[
+      .. "sleep 1; exit 3", "restart = 'never', when_failed = 'ignore', " .. NOTIFY)
+      .. shell("other", "exec sleep 100"), nil, [[
       for at = 0.5, 5.5 do
         reaper.after(at, function() print(tostring(supervisor.status "db".detail)) end)
       end]])
