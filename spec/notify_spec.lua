@@ -235,9 +235,9 @@ describe("a watchdog", function()
   end)
 
   it("does not take a script that was blocked for a service that hangs", function()
-    local c = start(shell("db", notify .. " READY=1; while :; do " .. notify .. " WATCHDOG=1; sleep 0.1; done",
-      WATCHED), INIT, "reaper.after(0.3, function() os.execute 'sleep 2' print 'awake' end)\n"
-      .. "reaper.after(4, function() print 'later' end)")
+    local c = start(shell("db", notify .. " READY=1; (sleep 0.3; echo block) & while :; do " .. notify
+      .. " WATCHDOG=1; sleep 0.1; done", "stdout = function() os.execute 'sleep 2' print 'awake' end, " .. WATCHED),
+      INIT, "reaper.after(4, function() print 'later' end)")
     c:expect "db running\nawake\nlater\n"
   end)
 end)

@@ -229,5 +229,6 @@ describe("what a probe's command writes", function()
       .. '"setsid sleep 50 & exit 0" } } },\n', { mode = "init" })
     c:expect "db running\n"
     assert.equal("said (exit 1)", detail_of "setsid sleep 50 & echo said; exit 1")
+    assert.equal("hid (exit 1)", detail_of "setsid yes hid & sleep 0.1; exit 1")
   end)
 end)

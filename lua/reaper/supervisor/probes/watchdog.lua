@@ -7,8 +7,6 @@ local timers = require "reaper.runtime.timers"
 local Watchdog = {}
 Watchdog.__index = Watchdog
 
-local LATE = 0.5 -- seconds that this process may be too late
-
 local function key_of(service)
   return "watchdog " .. service.name
 end
@@ -28,16 +26,13 @@ end
 local arm
 
 -- The time is over, unless there was a sign of life meanwhile: no timer is set anew for each of them. What has not been
--- read yet counts, too; and a script process that was blocked has heard nothing, so that the time begins anew.
+-- read yet counts, too, as this process may have been blocked.
 local function check(self, due)
   self.stop_timer = nil
   self.read()
   if not self.is_running or not self.interval or self.stop_timer then
     return
-  elseif core.now() - due > LATE then
-    self.last_sign = core.now()
-  end
-  if self.last_sign + self.interval > due then
+  elseif self.last_sign + self.interval > due then
     return arm(self)
   end
   self.service:fire("unhealthy", ("watchdog: no sign of life for %g s"):format(self.interval))
