@@ -82,35 +82,42 @@ int core_connect(lua_State *L)
     return 1;
 }
 
-/*
- * True when both ends are the same. Where nobody listens, the kernel may choose the very port that is asked for as the
- * port of the one who asks, and connects it with itself.
- */
-static int is_connected_to_itself(const union address *own, const union address *other)
+/* True when two addresses and ports of one family are the same. */
+static int is_same(const union address *one, const union address *other)
 {
-    if (own->any.sa_family == AF_INET)
-        return own->four.sin_port == other->four.sin_port && own->four.sin_addr.s_addr == other->four.sin_addr.s_addr;
-    return own->six.sin6_port == other->six.sin6_port
-           && memcmp(&own->six.sin6_addr, &other->six.sin6_addr, sizeof own->six.sin6_addr) == 0;
+    if (one->any.sa_family == AF_INET)
+        return one->four.sin_port == other->four.sin_port && one->four.sin_addr.s_addr == other->four.sin_addr.s_addr;
+    return one->six.sin6_port == other->six.sin6_port
+           && memcmp(&one->six.sin6_addr, &other->six.sin6_addr, sizeof one->six.sin6_addr) == 0;
 }
 
-/* core.connected(fd): how the connection has ended up: true; or nil, message, errno. */
-int core_connected(lua_State *L)
+/*
+ * Why the connection cannot be used, an errno, or 0. Where nobody listens, the kernel may choose the very port that is
+ * asked for as the port of the one who asks, and connects it with itself: both ends are the same then.
+ */
+static int fault_of_connection(int fd)
 {
-    const int fd = (int)luaL_checkinteger(L, 1);
-    union address own;
-    union address other;
+    union address own = { .any.sa_family = AF_UNSPEC };
+    union address other = own;
     socklen_t own_size = sizeof own;
     socklen_t other_size = sizeof other;
     int error = 0;
     socklen_t size = sizeof error;
 
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
-    else if (error == 0 && (getsockname(fd, &own.any, &own_size) != 0 || getpeername(fd, &other.any, &other_size) != 0))
-        error = errno;
-    if (error == 0 && is_connected_to_itself(&own, &other))
-        error = ECONNREFUSED;
+        return errno;
+    if (error != 0)
+        return error;
+    if (getsockname(fd, &own.any, &own_size) != 0 || getpeername(fd, &other.any, &other_size) != 0)
+        return errno;
+    return is_same(&own, &other) ? ECONNREFUSED : 0;
+}
+
+/* core.connected(fd): how the connection has ended up: true; or nil, message, errno. */
+int core_connected(lua_State *L)
+{
+    const int error = fault_of_connection((int)luaL_checkinteger(L, 1));
+
     if (error != 0)
         return push_failure(L, error, NULL);
     lua_pushboolean(L, 1);
