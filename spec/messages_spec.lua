@@ -8,7 +8,8 @@ local HOSTILE = "/none\nreaper-lua: forged \27[31m\127\194\155m\255"
 local SHOWN = [[/none\nreaper-lua: forged \x1b[31m\x7f\xc2\x9bm\xff]]
 
 -- In $d as LuaRocks installs it: each init.lua is a file beside its directory, with that one's name.
-local INSTALL_IN = 'for f in $d/reaper/*/init.lua $d/reaper/init.lua; do mv $f ${f%/init.lua}.lua; done; '
+local INSTALL_IN = 'for f in $d/reaper/*/*/init.lua $d/reaper/*/init.lua $d/reaper/init.lua; '
+  .. 'do mv $f ${f%/init.lua}.lua; done; '
 
 local function lines_of(text)
   return select(2, text:gsub("\n", ""))

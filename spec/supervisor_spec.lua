@@ -600,7 +600,7 @@ describe("bad input of supervisor.run", function()
     { "a negative grace", '{ GOOD { name = "a", command = { "true" }, stop = { grace = -1 } } }', "'a.stop.grace'" },
     { "two kinds of readiness",
       '{ GOOD { name = "a", command = { "true" }, ready = { fd = 3, notify = true } } }',
-      "exactly one of notify, fd, exec, line and delay expected" },
+      "exactly one of notify, fd, exec, http, tcp, line and delay expected" },
     { "no kind of readiness", '{ GOOD { name = "a", command = { "true" }, ready = { timeout = 3 } } }',
       "exactly one of" },
     { "readiness on descriptor 1", '{ GOOD { name = "a", command = { "true" }, ready = { fd = 1 } } }',

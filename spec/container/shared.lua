@@ -54,6 +54,26 @@ return function(engine, check, cannot)
     equal(143, code)
   end)
 
+  -- The helper is a static server; nothing else is in the image that could ask it.
+  for _, case in ipairs {
+    { "http", "http://localhost:8080/healthz", "< GET /healthz HTTP/1%.1" },
+    { "tcp", "127.0.0.1:8080", "db running" },
+  } do
+    check(("an image from scratch whose service is ready by %s"):format(case[1]), function()
+      local id = engine:start("bare /reaper-lua -x " .. quote(([[
+        function on_service(name, state, detail) print(name .. " " .. state .. " " .. tostring(detail)) end
+        require "reaper.supervisor".run { {
+          name = "db", command = { "/helper", "serve", "4", "8080", "say", "HTTP/1.1 200 OK\r\n\r\n" },
+          ready = { %s = "%s", interval = 0.1, timeout = 20 }, health = { %s = "%s", interval = 0.1 },
+        } }]]):format(case[1], case[2], case[1], case[2])))
+      engine:expect(id, "db running")
+      engine:expect(id, case[3])
+      local seconds, code = engine:stop(id, 20)
+      quick(seconds)
+      equal(0, code)
+    end)
+  end
+
   check("stop kills an orphan that ignores TERM after the grace", function()
     local id = engine:start("box /reaper-lua -t 1 -- /bin/sh -c " .. quote
       [[setsid sh -c 'trap "" TERM; echo deaf; while :; do sleep 1; done' & exec /helper signals]])

@@ -11,6 +11,8 @@
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -1140,7 +1142,6 @@ static int run_exit(int argc, char **argv)
     return parse_int(argv[1], 0, 255);
 }
 
-/* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it. */
 /* A signal that claims to be something else: the kernel takes any negative code from anybody, with any pid and value.
  */
 static int run_forge(int argc, char **argv)
@@ -1244,21 +1245,207 @@ static int run_seize(int argc, char **argv)
     return 0;
 }
 
+struct notifier {
+    int fd;
+    struct sockaddr_un address;
+    socklen_t size;
+};
+
+static struct notifier open_notifier(void)
+{
+    struct notifier notifier = { .fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), .address.sun_family = AF_UNIX };
+    const char *name = getenv("NOTIFY_SOCKET");
+
+    if (!name || name[0] != '@' || strlen(name) >= sizeof notifier.address.sun_path || notifier.fd < 0)
+        misuse("notify TEXT..., with an abstract NOTIFY_SOCKET");
+    memcpy(notifier.address.sun_path + 1, name + 1, strlen(name + 1));
+    notifier.size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+    return notifier;
+}
+
+enum { NOTIFY_FDS_MAX = 253 }; /* SCM_MAX_FD of the kernel */
+
+/* Sends a message with so many copies of a descriptor. */
+static void notify(struct notifier *notifier, const char *text, size_t size, int fd, int copies)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(NOTIFY_FDS_MAX * sizeof(int))];
+    } control = { .bytes = { 0 } };
+    struct iovec part = { (void *)text, size };
+    struct msghdr message = {
+        .msg_name = &notifier->address, .msg_namelen = notifier->size, .msg_iov = &part, .msg_iovlen = 1
+    };
+
+    if (copies > 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE((size_t)copies * sizeof fd);
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN((size_t)copies * sizeof fd);
+        for (int i = 0; i < copies; i++)
+            memcpy(CMSG_DATA(&control.header) + (size_t)i * sizeof fd, &fd, sizeof fd);
+    }
+    if (sendmsg(notifier->fd, &message, 0) < 0)
+        fail("sendmsg");
+}
+
+/* What sd_notify_barrier(3) does: waits until nobody but the kernel has had the other end of a pipe. */
+static void notify_barrier(struct notifier *notifier)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        fail("pipe");
+    notify(notifier, "BARRIER=1", strlen("BARRIER=1"), ends[1], 1);
+    close(ends[1]);
+    struct pollfd entry = { .fd = ends[0], .events = 0 };
+    while (poll(&entry, 1, -1) < 0 && errno == EINTR)
+        continue;
+    puts("behind the barrier");
+}
+
+/* Sends a message of so many bytes. */
+static void notify_big(struct notifier *notifier, int size)
+{
+    char *text = malloc((size_t)size);
+
+    if (!text)
+        fail("malloc");
+    memset(text, 'x', (size_t)size);
+    memcpy(text, "READY=1\n", 8);
+    notify(notifier, text, (size_t)size, 0, 0);
+    free(text);
+}
+
+/* Each word is a message for $NOTIFY_SOCKET, as sd_notify(3) sends it, unless it is an option. */
 static int run_notify(int argc, char **argv)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    const char *name = getenv("NOTIFY_SOCKET");
-    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    socklen_t size;
+    struct notifier notifier = open_notifier();
+    int copies = 0;
 
-    if (!name || name[0] != '@' || strlen(name) >= sizeof address.sun_path || fd < 0)
-        misuse("notify TEXT..., with an abstract NOTIFY_SOCKET");
-    memcpy(address.sun_path + 1, name + 1, strlen(name + 1));
-    size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
-    for (int index = 1; index < argc; index++)
-        if (sendto(fd, argv[index], strlen(argv[index]), 0, (const struct sockaddr *)&address, size) < 0)
-            fail("sendto");
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--fds") == 0 && i + 1 < argc)
+            copies = parse_int(argv[++i], 0, NOTIFY_FDS_MAX);
+        else if (strcmp(argv[i], "--big") == 0 && i + 1 < argc)
+            notify_big(&notifier, parse_int(argv[++i], 8, 1 << 17));
+        else if (strcmp(argv[i], "--barrier") == 0)
+            notify_barrier(&notifier);
+        else if (strcmp(argv[i], "--hold") == 0)
+            pause_forever();
+        else if (strcmp(argv[i], "--flood") == 0 && i + 1 < argc)
+            for (i++;;)
+                notify(&notifier, argv[i], strlen(argv[i]), STDIN_FILENO, copies);
+        else
+            notify(&notifier, argv[i], strlen(argv[i]), STDIN_FILENO, copies);
+    }
     return 0;
+}
+
+/* ---- the network ---- */
+
+/* Runs a program where there is nothing but a loopback device: every port is free. */
+static int run_net(int argc, char **argv)
+{
+    struct ifreq device = { .ifr_name = "lo" };
+
+    if (argc < 3 || strcmp(argv[1], "--") != 0)
+        misuse("net -- PROGRAM [ARG...]");
+    if (unshare(CLONE_NEWNET) < 0)
+        fail("unshare");
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &device) < 0)
+        fail("lo");
+    device.ifr_flags |= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &device) < 0)
+        fail("lo up");
+    become(argv + 2);
+}
+
+static int listen_on(int port, bool v6)
+{
+    struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    const int on = 1;
+    const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    six.sin6_addr = in6addr_loopback;
+    if (fd < 0)
+        fail("socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if ((v6 ? bind(fd, (const struct sockaddr *)&six, sizeof six)
+            : bind(fd, (const struct sockaddr *)&four, sizeof four))
+            != 0
+        || listen(fd, 16) != 0)
+        fail("listen");
+    return fd;
+}
+
+/* Prints a request up to its empty line. */
+static void print_request(int fd)
+{
+    char text[8192];
+    size_t size = 0;
+    ssize_t got;
+
+    while (size < sizeof text - 1 && (got = read(fd, text + size, sizeof text - 1 - size)) > 0) {
+        size += (size_t)got;
+        text[size] = '\0';
+        if (strstr(text, "\r\n\r\n"))
+            break;
+    }
+    for (char *line = strtok(text, "\r\n"); size > 0 && line; line = strtok(NULL, "\r\n"))
+        printf("< %s\n", line);
+    fflush(stdout);
+}
+
+/* Writes without end, until nobody reads, and prints how many bytes were taken. */
+static void flood(int fd)
+{
+    static const char block[65536];
+    long long sum = 0;
+    ssize_t done;
+
+    while ((done = write(fd, block, sizeof block)) > 0)
+        sum += done;
+    printf("flooded %lld\n", sum);
+    fflush(stdout);
+}
+
+static void serve_one(int fd, const char *how, const char *text)
+{
+    if (strcmp(how, "close") == 0)
+        return;
+    print_request(fd);
+    if (strcmp(how, "hold") == 0)
+        pause_forever();
+    for (const char *at = text; strcmp(how, "drip") == 0 && *at && write(fd, at, 1) == 1; at++)
+        usleep(100000);
+    if (strcmp(how, "drip") != 0 && write(fd, text, strlen(text)) < 0)
+        return;
+    if (strcmp(how, "flood") == 0)
+        flood(fd);
+}
+
+/* Serves one connection after the other. TEXT comes from the shell's printf, which knows \r\n. */
+static int run_serve(int argc, char **argv)
+{
+    if (argc != 5)
+        misuse("serve 4|6 PORT say|drip|flood|hold|close TEXT");
+    const int listener = listen_on(parse_int(argv[2], 1, 65535), argv[1][0] == '6');
+
+    signal(SIGPIPE, SIG_IGN);
+    printf("listening\n");
+    fflush(stdout);
+    for (;;) {
+        const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0)
+            fail("accept");
+        serve_one(fd, argv[3], argv[4]);
+        close(fd);
+    }
 }
 
 /* ---- the table of all parts ---- */
@@ -1285,7 +1472,10 @@ static const struct command commands[] = {
     { "sigio", run_sigio, "SIG PID in|out          have a signal sent for a descriptor" },
     { "traceme", run_traceme, "[N]                  have a thread traced by the parent, and end it" },
     { "seize", run_seize, "PID                     trace it and do not wait for it, until stdin ends" },
-    { "notify", run_notify, "TEXT...               send it to $NOTIFY_SOCKET" },
+    { "net", run_net, "-- PROGRAM...          become PROGRAM in a network namespace that has a loopback device only" },
+    { "serve", run_serve, "4|6 PORT say|drip|flood|hold|close TEXT  answer each connection on the loopback device" },
+    { "notify", run_notify,
+      "[--fds N] [--big SIZE] [--barrier] [--hold] [--flood] TEXT...  send it to $NOTIFY_SOCKET" },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

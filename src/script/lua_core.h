@@ -52,6 +52,12 @@ int core_pidfd(lua_State *L);
 /* lua_notify.c */
 int core_notify_open(lua_State *L);
 int core_notify_read(lua_State *L);
+int core_sender(lua_State *L);
+
+/* lua_socket.c */
+int core_address_family(lua_State *L);
+int core_connect(lua_State *L);
+int core_connected(lua_State *L);
 
 /* lua_store.c */
 int core_store(lua_State *L);

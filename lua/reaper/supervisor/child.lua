@@ -180,7 +180,9 @@ function child.take_over(service, found)
   end
   note_outputs(service, outputs)
   if found then
+    local other, leader = service.other, service.leader
     follow(service, found)
+    service.leader = other and other.pid == found.pid and leader or found.pid
     service.readiness:found()
   end
 end

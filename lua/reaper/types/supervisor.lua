@@ -7,19 +7,37 @@
 --
 -- `local supervisor = require "reaper.supervisor"`. Each change of a state is told to `on_service`.
 
----When a service counts as started: exactly one of the first five keys.
+---When a service counts as started: exactly one of the first seven keys.
+---
+---What a service with `ready = { notify = true }` may say on $NOTIFY_SOCKET, as long as it lives (sd_notify(3)): READY=1,
+---STATUS=text (the detail of supervisor.status), MAINPID=n (from now on the end of that process is the service's end),
+---EXTEND_TIMEOUT_USEC=n (its start or stop needs so much more), STOPPING=1, RELOADING=1, WATCHDOG=1, WATCHDOG=trigger,
+---WATCHDOG_USEC=n; BARRIER=1 works. All else is ignored: descriptors are not stored, and those that come are closed.
+---Heard are the processes of the service. One that has ended before its message is read is heard when it was root's or
+---of the user of the service's process. What others say is dropped, and they are named in a warning.
 ---@class reaper.ready
----@field notify? boolean READY=1 on $NOTIFY_SOCKET (sd_notify(3))
+---@field notify? boolean READY=1 on $NOTIFY_SOCKET
 ---@field fd? integer a newline on this descriptor (s6)
----@field exec? string[] a command that exits 0
+---@field exec? string[] a command that exits 0; the last line that it writes is the reason when it never does
+---@field http? string a URL that a server answers, as for `reaper.health`
+---@field tcp? string "HOST:PORT" where a server takes connections
 ---@field line? string a Lua pattern that a line of its output matches; needs one that is "inherit" or a function
 ---@field delay? number it has lived for so many seconds
----@field interval? number seconds between two tries of `exec`; default 1
+---@field interval? number seconds between two tries of `exec`, `http` or `tcp`; default 1
 ---@field timeout? number not ready within so many seconds is a failed start; default 60, with `delay` none
 
----As Docker's HEALTHCHECK. An unhealthy service is stopped and restarted by its policy, as a failure.
+---As Docker's HEALTHCHECK, by exactly one of the first three keys. An unhealthy service is stopped and restarted by its
+---policy, as a failure.
+---
+---`http` needs no tool in the image. "http://HOST[:PORT][/PATH][?QUERY]" is asked with GET; 2xx and 3xx are good, and a
+---redirection is not followed. It is plain HTTP/1.1 or 1.0, without TLS; HOST is a number (127.0.0.1, [::1]) or
+---localhost, which is looked for at both its addresses. What a command, a server or the kernel says stands in the
+---detail: "health: 3 failures: http://127.0.0.1:8080/healthz: 503 Service Unavailable", without the query, and "health: 3
+---failures: curl: (7) Failed to connect (exit 7)". A command's output goes nowhere else.
 ---@class reaper.health
----@field exec string[] a command that exits 0 when it is healthy
+---@field exec? string[] a command that exits 0 when it is healthy
+---@field http? string a URL that a server answers
+---@field tcp? string "HOST:PORT" where a server takes connections
 ---@field interval? number seconds from the start, and from one end of it to the next time; default 30
 ---@field timeout? number seconds that it may take; default 30
 ---@field retries? integer failures in a row that are too many; default 3
@@ -67,6 +85,7 @@
 ---@field stop? reaper.service_stop how it is stopped
 ---@field ready? reaper.ready default: at once
 ---@field health? reaper.health default: never asked
+---@field watchdog? number seconds (also in $WATCHDOG_USEC): once ready, it says WATCHDOG=1 as often or is not healthy
 ---@field when_failed? "exit"|"ignore" when it fails for good: the container ends with its exit code (default, but not with `schedule`), or not
 ---@field autostart? boolean false: it waits for `supervisor.start`; default true
 

@@ -272,9 +272,34 @@ function visible.notify_open(process)
 end
 
 function visible.notify_read(process, fd)
-  local text = process.descriptors:get(fd):read()
-  process.has_read = process.has_read or text
-  return text
+  local message = process.descriptors:get(fd):read()
+  process.has_read = process.has_read or message
+  if message then
+    return message.text, message.pid, 0
+  end
+end
+
+function silent.sender(process, pid)
+  local found = process.machine.processes[pid]
+  if found then
+    return found.comm, 0, found.gone or false
+  end
+end
+
+-- ---- Servers, of which there are none. ----
+
+local ECONNREFUSED = 111
+
+function silent.address_family(_, host)
+  return real.address_family(host)
+end
+
+function visible.connect()
+  return nil, "Connection refused", ECONNREFUSED
+end
+
+function silent.connected()
+  return nil, "Connection refused", ECONNREFUSED
 end
 
 -- ---- Log, clock and values. ----

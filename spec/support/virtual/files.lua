@@ -90,11 +90,11 @@ function files.notify(name)
   local self
   self = new {
     name = name,
-    send = function(_, text)
+    send = function(_, text, pid)
       if self:is_closed() then
         return false
       end
-      messages[#messages + 1] = text
+      messages[#messages + 1] = { text = text, pid = pid }
       return true
     end,
     read = function() return table.remove(messages, 1) end,

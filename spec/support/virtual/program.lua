@@ -215,7 +215,7 @@ end
 --- A message as sd_notify(3) sends it. False when nobody takes it.
 function Process:notify(text)
   local socket = self.machine.sockets[self.environment.NOTIFY_SOCKET or ""]
-  return socket ~= nil and socket:send(text)
+  return socket ~= nil and socket:send(text, self.pid)
 end
 
 function Process:path(name)
