@@ -185,6 +185,15 @@ describe("defaults", function()
     assert.matches("a failed", out, 1, true)
   end)
 
+  it("that are meant for what lasts do not hold for one-shots", function()
+    local c = start('defaults = { restart = "always", ready = { delay = 1 }, timeout = 5 },\n'
+      .. shell("migrate", "echo migrated", "oneshot = true") .. sleeper("web", 'after = { "migrate" }'))
+    c:expect "migrated\n"
+    c:expect "web running"
+    c:advance(20)
+    assert.equal(1, select(2, c:out():gsub("migrated\n", "")))
+  end)
+
   it("of `stop` stand beside a service's own keys", function()
     local c = start(shell("a", "trap 'echo got QUIT; exit' QUIT; while :; do sleep 0.1; done",
       'stop = { grace = 7 }') .. 'defaults = { stop = { signal = "QUIT" } },\n')

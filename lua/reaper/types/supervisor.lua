@@ -99,7 +99,7 @@
 ---The services, and what holds for all.
 ---@class reaper.services
 ---@field [integer] reaper.service|reaper.service_main in the order of their starts, as far as `after` leaves it open
----@field defaults? table keys of services that hold for all that do not have them; the tables `env`, `rlimit` and `stop` stand beside a service's own
+---@field defaults? table keys of services that hold for all that do not have them; the tables `env`, `rlimit` and `stop` stand beside a service's own. `restart`, `backoff`, `ready`, `health` and `watchdog` do not hold for one-shots and schedules, `timeout` only for these
 ---@field strategy? "one_for_one"|"one_for_all"|"rest_for_one" who is restarted together (OTP, stdlib, supervisor)
 ---@field intensity? integer more restarts than this within the period: give up; default: no limit (OTP: 1)
 ---@field period? number seconds; default 5

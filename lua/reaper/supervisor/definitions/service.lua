@@ -39,16 +39,32 @@ function service.read_defaults(defaults)
   return table_of("defaults", defaults, known)
 end
 
+-- Defaults that are meant for one kind of service only, and that mean nothing for others: they are passed by.
+local of_kind = {
+  restart = "lasting", backoff = "lasting", ready = "lasting", health = "lasting", watchdog = "lasting",
+  timeout = "one-shot", timezone = "scheduled", overlap = "scheduled",
+}
+
+local function is_meant(key, spec)
+  local kind = of_kind[key]
+  if kind == "lasting" then
+    return not spec.oneshot and spec.schedule == nil
+  elseif kind == "one-shot" then
+    return spec.oneshot or spec.schedule ~= nil
+  end
+  return kind == nil or spec.schedule ~= nil
+end
+
 local function with_defaults(spec, defaults)
   local found = {}
   for key, value in pairs(spec) do
     found[key] = value
   end
   for key, value in pairs(defaults) do
-    if found[key] == nil then
+    if found[key] == nil and is_meant(key, spec) then
       found[key] = value
     elseif merged[key] and type(value) == "table" and type(found[key]) == "table" then
-      found[key] = setmetatable(values.copy(found[key], 1), nil)
+      found[key] = values.copy(found[key], 1)
       for inner, default in pairs(value) do
         if found[key][inner] == nil then
           found[key][inner] = default
