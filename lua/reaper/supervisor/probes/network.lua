@@ -118,6 +118,9 @@ local function connected(self)
   elseif not self.target.path then
     return finish(self, true)
   end
+  if self.note then
+    self.note(self.target.label .. ": no answer yet")
+  end
   self.request, self.at = http.request(self.target), 1
   write(self)
 end
@@ -133,11 +136,11 @@ function connect(self)
   when(self, "w", connected)
 end
 
---- Asks a server once, for at most so many seconds: answer(true), or answer(false, why), later. Gives a function that
--- breaks it off.
-function network.ask(target, timeout, answer)
+--- Asks a server once, for at most so many seconds: answer(true), or answer(false, why), later. `note`, if given, is
+-- called with a text when the server is there, but has not answered yet. Gives a function that breaks it off.
+function network.ask(target, timeout, note, answer)
   local self = setmetatable({
-    target = target, answer = answer, next_host = 1, due = core.now() + timeout, is_over = false,
+    target = target, note = note, answer = answer, next_host = 1, due = core.now() + timeout, is_over = false,
   }, Try)
   self.stop_timer = timers.after(timeout, function()
     finish(self, false, ("it took longer than %g s"):format(timeout))

@@ -36,14 +36,15 @@ end
 local Asked = kind.new()
 
 function Asked:watch()
-  local server = self.options.http or self.options.tcp
-  self.last_failure = server and server.label .. ": no answer yet"
+  self.last_failure = nil
   return ask(self.service, self.options, 0, function(ok, why)
     if not ok then
       self.last_failure = why
       return self.options.interval
     end
     self.service:fire "ready"
+  end, function(why)
+    self.last_failure = why
   end)
 end
 
