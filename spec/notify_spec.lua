@@ -171,6 +171,29 @@ describe("MAINPID", function()
     end)
   end)
 
+  container.each_mode(function(mode)
+    -- The daemon speaks when the first process and the script process that has heard it are gone.
+    it("is known to the next script process, which hears and reads the daemon, and sees its end", function()
+      local daemon = "until [ -e {folder}/speak ]; do sleep 0.02; done; " .. notify .. " STATUS=serving --barrier; "
+        .. "echo the daemon speaks; until [ -e {folder}/end ]; do sleep 0.02; done; exit 7"
+      local c = start(shell("db", "sh -c '" .. daemon .. "' & " .. notify .. " MAINPID=$! READY=1 --barrier; exit 0",
+        "restart = 'never', when_failed = 'ignore', stdout = function(line) print('read: ' .. line) end, " .. NOTIFY)
+        .. shell("other", "exec sleep 100"), { mode = mode }, [[
+        function on_signal(name)
+          if name == "SIGUSR1" then print(supervisor.status "db".state, supervisor.status "db".detail) return false end
+        end]])
+      c:expect "db running\n"
+      script.kill_script(c)
+      script.touch(c, "speak")
+      c:expect "read: the daemon speaks\n"
+      c:kill "USR1"
+      c:expect "running\tserving\n"
+      script.touch(c, "end")
+      c:expect "db failed\n"
+      c:err_expect "db failed: exit 7"
+    end)
+  end)
+
   it("is dropped when that is no process of the service", function()
     local c = start(shell("db", notify .. " MAINPID=1 READY=1; exec sleep 100", NOTIFY), INIT)
     c:expect "db running\n"

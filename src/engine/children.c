@@ -60,16 +60,25 @@ struct child *children_add(struct children *children, pid_t pid)
 void children_reaped(struct children *children, struct child *child)
 {
     child->dead = 1;
-    close_held(child, 2);
-    if (child->held[0] < 0 && child->held[1] < 0)
+    if (!child->keeps_ready)
+        close_held(child, 2);
+    if (child->held[0] < 0 && child->held[1] < 0 && child->held[2] < 0)
         children_remove(children, child->pid);
+}
+
+void children_keep_ready(struct children *children, pid_t pid)
+{
+    struct child *child = children_find(children, pid);
+
+    if (child)
+        child->keeps_ready = 1;
 }
 
 void children_output_closed(struct children *children, pid_t pid, int which)
 {
     struct child *child = children_find(children, pid);
 
-    if (!child || which < 0 || which > 1 || child->held[which] < 0)
+    if (!child || which < 0 || which >= HELD_MAX || child->held[which] < 0)
         return;
     close_held(child, which);
     if (child->dead)

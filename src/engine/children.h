@@ -21,6 +21,7 @@ struct child {
     pid_t pid;
     int exec_failed;    /* its death is a failed exec and is not told */
     int dead;           /* reaped; stays for what is still unread in its outputs */
+    int keeps_ready;    /* the last of those that are held is, also when it is dead */
     int held[HELD_MAX]; /* the read ends of its stdout and stderr, and of where it tells that it is ready; or -1 */
     unsigned char owed[JOURNAL_READERS]; /* enum owed: what is to be handed over to each script process */
     char name[NAME_SIZE];                /* "" when it has none */
@@ -42,7 +43,10 @@ void children_remove(struct children *children, pid_t pid);
 /* The child is reaped: forgets it, unless outputs are kept. */
 void children_reaped(struct children *children, struct child *child);
 
-/* Output 0 (stdout) or 1 (stderr) has been read to its end. */
+/* Where the child says that it is ready is held also when it is dead, until that is closed. */
+void children_keep_ready(struct children *children, pid_t pid);
+
+/* Output 0 (stdout) or 1 (stderr), or where it says that it is ready (2), has been read to its end. */
 void children_output_closed(struct children *children, pid_t pid, int which);
 
 /* Calls `visit` for every child, in no order. */

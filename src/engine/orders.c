@@ -118,8 +118,13 @@ static void output_closed(struct engine *engine, struct delivery *delivery)
 {
     const int number = delivery->order->number;
 
-    if (number == 1 || number == 2)
+    if (number >= 1 && number <= HELD_MAX)
         children_output_closed(&engine->children, delivery->order->pid, number - 1);
+}
+
+static void ready_kept(struct engine *engine, struct delivery *delivery)
+{
+    children_keep_ready(&engine->children, delivery->order->pid);
 }
 
 static void exit_with(struct engine *engine, struct delivery *delivery)
@@ -219,6 +224,7 @@ static order_function *const functions[ORDER_COUNT] = {
     [ORDER_SPAWNED] = spawned,
     [ORDER_EXEC_FAILED] = exec_failed,
     [ORDER_OUTPUT_CLOSED] = output_closed,
+    [ORDER_READY_KEPT] = ready_kept,
     [ORDER_EXIT] = exit_with,
     [ORDER_RELOAD] = reload,
     [ORDER_CONFIGURE] = configure,

@@ -96,6 +96,7 @@ static const struct constant constants[] = {
     { "ORDER_ANSWER", ORDER_ANSWER },
     { "ORDER_WAIT", ORDER_WAIT },
     { "ORDER_OUTPUT_CLOSED", ORDER_OUTPUT_CLOSED },
+    { "ORDER_READY_KEPT", ORDER_READY_KEPT },
     { "ORDER_EXIT", ORDER_EXIT },
     { "ORDER_RELOAD", ORDER_RELOAD },
     { "ORDER_MAIN_START", ORDER_MAIN_START },

@@ -77,8 +77,8 @@ int core_now(lua_State *L)
 }
 
 /*
- * core.wall_clock(time): a descriptor that is readable at that time (whole seconds since 1970), or when the clock is set
- * (timerfd_settime(2), TFD_TIMER_CANCEL_ON_SET); or nil, message, errno. It goes on while the machine sleeps.
+ * core.wall_clock(time): a descriptor that is readable at that time (whole seconds since 1970), or when the clock is
+ * set (timerfd_settime(2), TFD_TIMER_CANCEL_ON_SET); or nil, message, errno. It goes on while the machine sleeps.
  */
 int core_wall_clock(lua_State *L)
 {

@@ -42,6 +42,16 @@ function adopted.take_ready(pid)
   return fd
 end
 
+--- The engine holds that descriptor also when the child has ended: others go on to write there.
+function adopted.keep_ready(pid)
+  core.order(core.ORDER_READY_KEPT, 0, pid)
+end
+
+--- Nobody needs it any more.
+function adopted.release_ready(pid)
+  core.order(core.ORDER_OUTPUT_CLOSED, 0, pid, 3)
+end
+
 --- The outputs that nobody has asked for yet of a child of an earlier script process, which may have ended: key →
 -- reader.
 function adopted.outputs_of(pid)
@@ -59,8 +69,9 @@ function adopted.pass_outputs_on()
   for _, reader in ipairs(outputs) do
     stream.pass_on(reader)
   end
-  for _, fd in pairs(ready_fds) do
+  for pid, fd in pairs(ready_fds) do
     core.close(fd)
+    adopted.release_ready(pid)
   end
   outputs, ready_fds = {}, {}
 end

@@ -23,6 +23,8 @@ local process = {
   adopted_outputs = adopted.outputs_of,
   pass_outputs_on = adopted.pass_outputs_on,
   take_ready = adopted.take_ready,
+  keep_ready = adopted.keep_ready,
+  release_ready = adopted.release_ready,
 
   main = nil, -- reaper.main, once there is a COMMAND
   main_started = main.started,

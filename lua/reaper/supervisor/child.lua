@@ -171,7 +171,8 @@ end
 --- Goes on with a process that an earlier script process has started: with the outputs, and with `found`, which is the
 -- process, if that lives.
 function child.take_over(service, found)
-  local outputs = found or process.adopted_outputs(service.pid)
+  local is_other = service.other ~= nil and service.other.pid == service.pid -- whose outputs are the first process's
+  local outputs = not is_other and found or process.adopted_outputs(is_other and service.leader or service.pid)
   for _, key in ipairs { "stdout", "stderr" } do
     local f = lines_of(service, key)
     if outputs[key] and type(f) == "function" then
@@ -180,9 +181,9 @@ function child.take_over(service, found)
   end
   note_outputs(service, outputs)
   if found then
-    local other, leader = service.other, service.leader
+    local leader = is_other and service.leader or found.pid
     follow(service, found)
-    service.leader = other and other.pid == found.pid and leader or found.pid
+    service.leader = leader
     service.readiness:found()
   end
 end
@@ -192,6 +193,7 @@ end
 function child.follow_other(service, member)
   local found = process.watch_other(member.pid, member.start, service.name)
   if found then
+    process.keep_ready(service.leader)
     local leader = service.leader
     follow(service, found)
     service.other, service.leader = { pid = member.pid, start = member.start }, leader

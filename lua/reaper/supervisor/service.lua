@@ -56,6 +56,10 @@ end
 function Service:ended(status, rusage)
   self.is_end_due = false
   self.readiness:ended()
+  if self.other then
+    process.release_ready(self.leader)
+    self.other = nil
+  end
   self.process, self.pid, self.rusage, self.said = nil, nil, rusage or {}, nil
   self:fire("died", status and { status = status } or { status = process.unknown, reason = UNSEEN })
 end

@@ -35,11 +35,11 @@ end
 
 function deaths:reaped(child)
   child.is_dead = true
-  if child.kept[3] then
+  if child.kept[3] and not child.keeps_ready then
     child.kept[3]:drop()
     child.kept[3] = nil
   end
-  if not child.kept[1] and not child.kept[2] then
+  if not child.kept[1] and not child.kept[2] and not child.kept[3] then
     self.children[child.process.pid] = nil
   end
 end

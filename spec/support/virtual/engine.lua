@@ -153,6 +153,13 @@ orders[real.ORDER_OUTPUT_CLOSED] = function(self, _, order)
   end
 end
 
+orders[real.ORDER_READY_KEPT] = function(self, _, order)
+  local child = self.children[order.pid]
+  if child then
+    child.keeps_ready = true
+  end
+end
+
 orders[real.ORDER_EXIT] = function(self, process, order)
   if order.number >= 0 then
     self.exit_code, self.left_code = order.number & 255, order.number & 255
