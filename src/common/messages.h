@@ -95,7 +95,6 @@ enum order_kind {
     ORDER_SPAWNED,       /* pid, text = name, flags = EVENT_HAS_…; sent by the child itself, with what is held */
     ORDER_EXEC_FAILED,   /* pid: its death is not to be told; sent by the child itself */
     ORDER_OUTPUT_CLOSED, /* pid; number = 1 or 2: this output has been read to its end; 3: so has what says "ready" */
-    ORDER_READY_KEPT,    /* pid: where it says that it is ready is read also when it has ended, as others say more */
     ORDER_EXIT,          /* begin the stop; number = exit code or -1 */
     ORDER_RELOAD,        /* load the script anew */
     ORDER_CONFIGURE,     /* text = key, zero, value */
@@ -103,6 +102,7 @@ enum order_kind {
     ORDER_STATS,         /* replied to */
     ORDER_LOOK,          /* much of the journal has been read: its memory can be given back */
     ORDER_ENVIRONMENT,   /* text = a piece of a change (variables.h) for COMMAND; number = 1 with the last one */
+    ORDER_READY_KEPT,    /* pid: where it says that it is ready is read also when it has ended, as others say more */
     ORDER_COUNT,
 };
 

@@ -4,6 +4,7 @@
 local core = require "reaper.core"
 local ending = require "reaper.supervisor.ending"
 local hooks = require "reaper.runtime.hooks"
+local phase = require "reaper.supervisor.phase"
 local process = require "reaper.process"
 
 local Main = {}
@@ -23,10 +24,11 @@ local function follow(self)
   end)
 end
 
---- Starts it. What cannot be started ends the container, with the code that a shell would give.
-function Main:start()
+local function start(self)
   local started, message, errno = process.main:start()
-  if started then
+  if phase.is_ending(self.group) and not started then
+    return become(self, "finished", "the container is stopping")
+  elseif started then
     follow(self)
     return become(self, "running")
   end
@@ -36,9 +38,17 @@ function Main:start()
   ending.end_with(self.group, self, message)
 end
 
---- The engine has sent START: it runs already when an earlier script process has started it.
+--- Starts it; where there is no process to be had, it waits for one. What cannot be started ends the container, with
+-- the code that a shell would give.
+function Main:start()
+  become(self, "starting")
+  hooks.run("main", start, self)
+end
+
+--- The engine has sent START: it runs already when an earlier script process has started it, or its end is still to be
+-- told.
 function Main:begin()
-  if process.main.pid and process.main:alive() then
+  if process.main_has_run() then
     self.state = "running"
     follow(self)
   end
