@@ -37,6 +37,27 @@ describe("the README", function()
     assert.truthy(err:find("COMMAND failed: exit 7 failures=1", 1, true), err)
     assert.equal(0, code)
   end)
+
+  it("shows services that a script can have, whose commands need not be here", function()
+    local code, _, err = container.run { raw = { "--check", "{folder}/services.lua" },
+      files = { ["services.lua"] = lua_blocks[3] } }
+    assert.equal(0, code, err)
+    for line in err:gmatch "[^\n]+" do
+      assert.matches("^reaper%-lua: warning: .*not found", line)
+    end
+  end)
+
+  it("names every key of a service, and every state", function()
+    local types = read("lua/reaper/types/supervisor.lua")
+    local section = readme:match("\n## Services\n(.-)\n## ")
+    local fields = types:match("%-%-%-@class reaper%.service\n(.-)\n\n") .. types:match("%-%-%-@class reaper%.services\n(.-)\n\n")
+    for key in fields:gmatch "%-%-%-@field ([%l_]+)" do
+      assert.truthy(section:find("`" .. key, 1, true), key)
+    end
+    for state in read("lua/reaper/types/settings.lua"):match("reaper%.service_state ([^\n]+)"):gmatch "[%l_]+" do
+      assert.truthy(section:match("\n| [^|]*%f[%l]" .. state .. "%f[^%l_][^|]* |"), state)
+    end
+  end)
 end)
 
 describe("every option of --help", function()
