@@ -1,5 +1,7 @@
--- doc/ARCHITECTURE.md draws the states of a service as lua/reaper/supervisor/machine.lua has them.
+-- doc/ARCHITECTURE.md draws the states of a service as lua/reaper/supervisor/machine.lua has them, and says where each
+-- thing lives.
 
+local uv = require "luv"
 local container = require "spec.support.container"
 local program = require "spec.support.program"
 
@@ -102,4 +104,19 @@ describe("the states of a service in ARCHITECTURE", function()
     end
     assert.are.same(sorted(events), sorted(explained))
   end)
+end)
+
+describe("where each thing lives, ARCHITECTURE says of", function()
+  local lives = assert(page:match("\n## Where each thing lives\n(.-)\n## "))
+
+  -- A file of C has its name there, and a directory of Lua modules with its slash.
+  for _, directory in ipairs { "src/common", "src/engine", "lua/reaper", "lua/reaper/supervisor" } do
+    it("all in " .. directory, function()
+      local scan = assert(uv.fs_scandir(directory))
+      for name, kind in uv.fs_scandir_next, scan do
+        local shown = kind == "directory" and name .. "/" or name
+        assert.is_truthy(name:find "%.h$" or lives:match("[`/]" .. shown:gsub("[%.%-]", "%%%0") .. "`"), shown)
+      end
+    end)
+  end
 end)
