@@ -13,6 +13,12 @@ for block in readme:gmatch("```lua\n(.-)```") do
   lua_blocks[#lua_blocks + 1] = block
 end
 
+-- What a service can be given, and its states, as the types have them.
+local types = read("lua/reaper/types/supervisor.lua")
+local keys = types:match("%-%-%-@class reaper%.service\n(.-)\n\n")
+  .. types:match("%-%-%-@class reaper%.services\n(.-)\n\n")
+local states = read("lua/reaper/types/settings.lua"):match("reaper%.service_state ([^\n]+)")
+
 describe("the README", function()
   after_each(container.close_all)
 
@@ -36,6 +42,47 @@ describe("the README", function()
     assert.equal("run\nrun\n", out)
     assert.truthy(err:find("COMMAND failed: exit 7 failures=1", 1, true), err)
     assert.equal(0, code)
+  end)
+
+  it("shows services that a script can have, whose commands need not be here", function()
+    local code, _, err = container.run { raw = { "--check", "{folder}/services.lua" },
+      files = { ["services.lua"] = lua_blocks[3] } }
+    assert.equal(0, code, err)
+    for line in err:gmatch "[^\n]+" do
+      assert.matches("^reaper%-lua: warning: .*not found", line)
+    end
+  end)
+
+  it("names every key of a service, and every state", function()
+    local section = readme:match("\n## Services\n(.-)\n## ")
+    for key in keys:gmatch "%-%-%-@field ([%l_]+)" do
+      assert.truthy(section:find("`" .. key, 1, true), key)
+    end
+    for state in states:gmatch "[%l_]+" do
+      assert.truthy(section:match("\n| [^|]*%f[%l]" .. state .. "%f[^%l_][^|]* |"), state)
+    end
+  end)
+end)
+
+describe("the man page", function()
+  local page = read("doc/reaper-lua.1")
+
+  it("names every key of a service, and every state", function()
+    local section = page:match("\n%.Ss Services\n(.-)\n%.Ss ")
+    for key in keys:gmatch "%-%-%-@field ([%l_]+)" do
+      assert.truthy(section:match("\n%.[IV][ta]%f[ ][^\n]* " .. key .. "%f[^%l_]"), key)
+    end
+    for state in states:gmatch "[%l_]+" do
+      assert.truthy(section:find("\n.It " .. state .. "\n", 1, true), state)
+    end
+  end)
+
+  it("has every function of scripts", function()
+    local reference = read("doc/REFERENCE.md")
+    local functions = reference:match("\n## Functions\n(.-)\n## ") .. reference:match("\n## Services\n(.*)")
+    for name in functions:gmatch "\n### `([%l_.%d]+)%(" do
+      assert.truthy(page:match("\n%.[%a ]*Fn [^\n]*%f[%l]" .. name:gsub("%.", "%%.") .. "%f[^%l_%d]"), name)
+    end
   end)
 end)
 

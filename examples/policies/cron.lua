@@ -1,6 +1,7 @@
 -- Commands at their times:  reaper-lua cron.lua
 -- Six fields: second, minute, hour, day of the month, month, day of the week (0 is Sunday); each *, */n (what n can
 -- divide), a number, a range or a list of these; all six must fit. A job that still runs at its next time is left out.
+-- Where minutes will do, the key `schedule` of a service does it, with the lines of crontab(5).
 local jobs = {
   { "0 30 3 * * 1-5", { "./backup", name = "backup" } },
   { "0 */15 8-18 * * *", { "./report", "--short", name = "report" } },

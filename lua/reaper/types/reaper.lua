@@ -22,7 +22,7 @@
 -- reported to `on_error`.
 
 ---The engine runs, and the main child was started. What has happened before is told after it.
----@param pid integer? of the main child; nil without COMMAND; in a program its own
+---@param pid integer? of the main child; nil without COMMAND and beside services; in a program its own
 ---@param again "crash"|"reload"|nil set in a script process that replaces an earlier one
 function on_start(pid, again) end
 
@@ -61,8 +61,8 @@ function on_error(message, hook, traceback) end
 ---@param count integer how many
 function on_overflow(count) end
 
----A service of `reaper.supervisor` has come to another state.
----@param name string of the service
+---A service of `reaper.supervisor` has come to another state (see [Services](#services)).
+---@param name string of the service; "main" is COMMAND
 ---@param state reaper.service_state the new state
 ---@param detail string? why, such as "exit 3; again in 0.2 s"
 function on_service(name, state, detail) end

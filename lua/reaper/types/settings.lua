@@ -75,7 +75,7 @@
 ---@class reaper.script_settings: reaper.settings
 ---@field user? string|integer run COMMAND as that user, "user:group" too; services have a `user` of their own
 ---COMMAND's environment, from its next start on: variables to set, and with false to take away; those that are not named
----stay, as they were before. All together at most 131,072 bytes. It has no REAPER_ variable.
+---stay as they were. All together have at most 131,072 bytes. No environment variable of reaper-lua sets it.
 ---@field env? table<string, string|number|false>
 ---@field hook_memory? string|integer limit of the Lua state: bytes, or a text such as "64M" (default: none)
 ---Seconds after which a script process that leaves events unread is killed and replaced (default 0: never).

@@ -5,7 +5,21 @@
 
 -- ## Services
 --
--- `local supervisor = require "reaper.supervisor"`. Each change of a state is told to `on_service`.
+-- `local supervisor = require "reaper.supervisor"`. Each change of a state is told to `on_service`. The states are:
+--
+-- * waiting: what it starts after is not ready, or it is restarted together with others that have not ended yet
+-- * scheduled: its time has not come
+-- * pre_start: that command runs
+-- * starting: its process runs, but is not ready
+-- * running: it is ready; a one-shot is at work
+-- * stopping: its process was sent the stop signal
+-- * clearing: its process has ended, and what is left of the service is being ended
+-- * post_stop: that command runs
+-- * backoff: it is started again after a pause
+-- * finished: it has come to its end, was stopped, or was not started yet
+-- * failed: it has failed for good
+--
+-- COMMAND beside services ("main") is waiting, running, finished or failed.
 
 ---When a service counts as started: exactly one of the first seven keys.
 ---
@@ -44,9 +58,12 @@
 ---@field start_period? number failures within so many seconds of the start do not count until one was none; default 0
 
 ---How a service is stopped: the signal goes to its process. When that has ended, here or by itself, what is left of the
----service gets TERM, HUP and CONT, and KILL when the grace is over; only then is the service down, and may start again.
+---service gets TERM, HUP and CONT, and KILL when the grace is over, but not within a second of that TERM unless the grace
+---is shorter. Only then is the service down, and may start again.
+---
 ---Its processes are those of its process group and session, those whose environment names it (REAPER_NAME), and what
----descends from them; never those of another service.
+---descends from them; never those of another service. A process that leaves all of these at once, before anybody has
+---looked, is not found: it goes on until the container stops.
 ---@class reaper.service_stop
 ---@field signal? reaper.signal default TERM
 ---@field grace? number seconds before KILL; default 5
@@ -66,6 +83,11 @@
 
 ---One service. All keys of `reaper.spawn` but the words of the command may stand beside these; `stdin` is "null" unless
 ---it is given.
+---
+---A line of an `env_file` is NAME=value, empty, or begins with #; "export " may stand in front. A value without quotes
+---ends with the line, or with a # behind a blank. One between quotes may have several lines; between `"…"`, `\n`, `\r`,
+---`\t`, `\\`, `\"` and `\$` are what they are in C and in the shell; between `'…'` only `\'` is. No variable is put in. A
+---wrong line is an error that says its number, and never shows its text.
 ---@class reaper.service
 ---@field name string 1 to 50 bytes without a slash, and not "main", which is COMMAND
 ---@field command string[] what to run. One that does not exist or cannot be executed has failed for good at once, unless `restart` is "always", "unless-stopped", a number or a function that says otherwise
@@ -79,10 +101,10 @@
 ---@field overlap? "skip"|"queue"|"kill" when the time comes again while it runs: that time is skipped (default), it runs once more afterwards, or it is stopped and begins anew
 ---@field pre_start? reaper.service_command runs before each start; a failure is a failed start
 ---@field post_stop? reaper.service_command runs after each end, with SERVICE_NAME, SERVICE_RESULT ("success", "exit-code", "signal", "core-dump", "timeout", "watchdog"), EXIT_CODE ("exited", "killed", "dumped") and EXIT_STATUS (a number, or a signal such as "TERM") in its environment, as systemd.exec(5) has them
----@field env_file? string|string[] files with lines NAME=value, below `env`: read when the script is loaded
+---@field env_file? string|string[] files of variables, below `env`; of two files the later one counts. Read when the script is loaded, with its rights
 ---@field reload? reaper.service_reload what `supervisor.reload` does
 ---@field terminal? boolean its stdin is the container's, and it gets the foreground of the terminal, if there is one. Not with `session`, and not beside COMMAND, which has it; one service at most
----@field stop? reaper.service_stop how it is stopped
+---@field stop? reaper.service_stop how it is stopped; default: TERM, and KILL after 5 seconds
 ---@field ready? reaper.ready default: at once
 ---@field health? reaper.health default: never asked
 ---@field watchdog? number seconds (also in $WATCHDOG_USEC): once ready, it says WATCHDOG=1 as often or is not healthy
@@ -99,7 +121,7 @@
 ---The services, and what holds for all.
 ---@class reaper.services
 ---@field [integer] reaper.service|reaper.service_main in the order of their starts, as far as `after` leaves it open
----@field defaults? table keys of services that hold for all that do not have them; the tables `env`, `rlimit` and `stop` stand beside a service's own. `restart`, `backoff`, `ready`, `health` and `watchdog` do not hold for one-shots and schedules, `timeout` only for these
+---@field defaults? table keys of services that hold for all that do not have them: any but `name`, `command`, `after`, `schedule` and `fds`. The keys of `env`, `rlimit` and `stop` stand beside those of a service; another table of a service takes the place of the default. `restart`, `backoff`, `ready`, `health` and `watchdog` do not hold for one-shots and schedules, `timeout` only for these
 ---@field strategy? "one_for_one"|"one_for_all"|"rest_for_one" who is restarted together (OTP, stdlib, supervisor)
 ---@field intensity? integer more restarts than this within the period: give up; default: no limit (OTP: 1)
 ---@field period? number seconds; default 5
