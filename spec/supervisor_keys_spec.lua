@@ -228,3 +228,45 @@ describe("a command that does not exist", function()
     end
   end)
 end)
+
+describe("the stop signal", function()
+  after_each(container.close_all)
+
+  container.each_mode(function(mode)
+    -- The shell starts its child in its own group; that of a script without job control is the leader's.
+    local function children_told(stop)
+      local c = start(shell("a", "trap 'echo leader got TERM; wait; exit 0' TERM; "
+        .. "sh -c 'trap \"echo child got TERM; exit 0\" TERM; echo up; while :; do sleep 0.02; done' & wait; wait", stop),
+        { mode = mode })
+      c:expect "up\n"
+      c:expect "a running"
+      c:kill "TERM"
+      assert.equal(0, c:wait())
+      return c:out()
+    end
+
+    it("goes to the leader alone, and what is left gets TERM afterwards", function()
+      local out = children_told "stop = { grace = 0.5 }"
+      assert.matches("leader got TERM\n.*a clearing.*child got TERM\n", out)
+    end)
+
+    it("goes to the group where that is wanted", function()
+      local out = children_told 'stop = { to = "group", grace = 5 }'
+      assert.matches("leader got TERM\n", out, 1, true)
+      assert.matches("child got TERM\n", out, 1, true)
+      assert.is_nil(out:find("clearing", 1, true))
+    end)
+  end)
+end)
+
+describe("stdin of a service", function()
+  after_each(container.close_all)
+
+  it("has nothing to read, unless it is given", function()
+    local c = start(shell("a", "read line && echo got $line || echo nothing; exec sleep 100")
+      .. shell("b", "read line; echo b got $line; exec sleep 100", 'stdin = "{folder}/input"'),
+      { mode = "init", files = { input = "words\n" } })
+    c:expect "nothing\n"
+    c:expect "b got words\n"
+  end)
+end)

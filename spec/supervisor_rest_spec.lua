@@ -113,6 +113,20 @@ describe("what is left of a service", function()
       assert.is_true(took >= 0.4 and took < 5, ("%g s"):format(took))
     end)
 
+    it("gets HUP on a terminal of its own, and nobody else does", function()
+      local c = start(shell("a", ("%s pty -- bash --norc -i & sh -c 'trap \"echo worker got TERM; exit 0\" TERM; echo up; "
+        .. "while :; do sleep 0.02; done' & exec sleep 2001"):format(container.helper), "stop = { grace = 20 }")
+        .. sleeper "other", { mode = mode })
+      c:expect "up\n"
+      await_count(c, "bash --norc -i", 2) -- with the one that has made its terminal
+      await_count(c, "sleep 2001", 1)
+      local begin = uv.hrtime()
+      uv.kill(pid_of(c, "sleep 2001"), "sigkill")
+      c:expect "a\tbackoff"
+      assert.is_true((uv.hrtime() - begin) / 1e9 < 10)
+      c:expect "worker got TERM\n"
+    end)
+
     it("is left alone where that is wanted", function()
       local c = start(shell("a", "sleep 1001 & exec sleep 2001", 'stop = { rest = "leave" }') .. sleeper "other",
         { mode = mode })

@@ -68,6 +68,7 @@ struct member {
     pid_t pid, ppid, pgrp, session;
     uint64_t start; /* 0: nobody knows */
     char comm[COMM_SIZE];
+    int terminal; /* of struct proc_stat */
     int is_dead;  /* a zombie, or a kernel thread, which never lived */
     int owner;    /* filled in: the index of its service, or MEMBERS_NOBODY */
     int progress; /* from here on: of members_find alone */

@@ -40,6 +40,7 @@ static int add_process(const struct proc_stat *stat, void *context)
     process->pgrp = stat->pgrp;
     process->session = stat->session;
     process->start = stat->start_time;
+    process->terminal = stat->terminal;
     process->is_dead = proc_is_dead(stat) || proc_is_kernel_thread(stat);
     memcpy(process->comm, stat->comm, sizeof process->comm);
     return 0;

@@ -110,9 +110,19 @@ static struct members_scan *push_scan(lua_State *L)
     return scan;
 }
 
-static void push_process(lua_State *L, const struct member *process)
+/* Not for the engine's own terminal, which lives on. */
+static int has_other_terminal(const struct members *members, const struct member *process)
 {
-    lua_createtable(L, 0, 4); // process
+    const struct member *const engine = members_get(members, members->engine);
+
+    return process->terminal != 0 && !(engine && process->session == engine->session);
+}
+
+static void push_process(lua_State *L, const struct members *members, const struct member *process)
+{
+    lua_createtable(L, 0, 5); // process
+    lua_pushboolean(L, has_other_terminal(members, process));
+    lua_setfield(L, -2, "terminal");
     lua_pushinteger(L, process->pid);
     lua_setfield(L, -2, "pid");
     if (process->start > 0) {
@@ -155,7 +165,7 @@ static void push_members(lua_State *L, const struct members *members)
         if (process->owner < 0)
             continue;
         lua_getfield(L, -1, members->services[process->owner].name); // result list
-        push_process(L, process);                                    // result list process
+        push_process(L, members, process);                           // result list process
         lua_rawseti(L, -2, luaL_len(L, -2) + 1);
         lua_pop(L, 1);
     }
@@ -166,8 +176,9 @@ static void push_members(lua_State *L, const struct members *members)
  * incomplete, since /proc is not there or hides processes; or nil, message, errno. See members.h.
  *
  * services: a list of { name, leader = pid or nil, alive = boolean, started = start time or nil }. known: a list of
- * { pid, start, name }. A process is { pid, start, ppid, comm }. A leader that /proc does not show has only a pid. The
- * field `group` of a list is the leader's process group where it has members that /proc does not show.
+ * { pid, start, name }. A process is { pid, start, ppid, comm, terminal = whether it has a terminal of its own }. A
+ * leader that /proc does not show has only a pid. The field `group` of a list is the leader's process group where it
+ * has members that /proc does not show.
  */
 int core_members(lua_State *L)
 {

@@ -106,17 +106,22 @@ end
 
 -- ---- Ending it. ----
 
--- Also to the group of the leader, where /proc hides members of it.
+-- HUP is for interactive shells, which ignore TERM, and goes to what has a terminal of its own: it would end others before
+-- they have dealt with TERM. Also to the group of the leader, where /proc hides members of it.
 local function signal(list, names, done)
   for _, member in ipairs(list) do
-    local key = member.pid .. "/" .. member.start
+    local key = ("%d/%s"):format(member.pid, member.start)
     for _, name in ipairs(done[key] and {} or names) do
-      core.kill_member(member.pid, member.start, core.signal(name))
+      if name ~= "HUP" or member.terminal then
+        core.kill_member(member.pid, member.start, core.signal(name))
+      end
     end
     done[key] = true
   end
   for _, name in ipairs(list.group and not done[list.group] and names or {}) do
-    core.kill(nil, -list.group, core.signal(name))
+    if name ~= "HUP" then
+      core.kill(nil, -list.group, core.signal(name))
+    end
   end
   done[list.group or ""] = true
 end
@@ -185,7 +190,7 @@ function Clearing:go_on()
   end
 end
 
---- Ends what is left of the service: TERM (and HUP, and CONT), then KILL at service.clear_by. Calls done() when nothing
+--- Ends what is left of the service: TERM (and CONT, and HUP on a terminal), then KILL at service.clear_by. Calls done() when nothing
 -- is left. Gives a function that breaks it off.
 function rest.clear(service, done)
   local self = setmetatable({ service = service, deadline = service.clear_by, done = done, undo = {}, terminated = {} },
