@@ -19,7 +19,7 @@
 -- * finished: it has come to its end, was stopped, or was not started yet
 -- * failed: it has failed for good
 --
--- COMMAND beside services ("main") is waiting, running, finished or failed.
+-- COMMAND beside services ("main") is waiting, starting, running, finished or failed.
 
 ---When a service counts as started: exactly one of the first seven keys.
 ---
