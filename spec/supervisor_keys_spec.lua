@@ -236,7 +236,8 @@ describe("the stop signal", function()
     -- The shell starts its child in its own group; that of a script without job control is the leader's.
     local function children_told(stop)
       local c = start(shell("a", "trap 'echo leader got TERM; wait; exit 0' TERM; "
-        .. "sh -c 'trap \"echo child got TERM; exit 0\" TERM; echo up; while :; do sleep 0.02; done' & wait; wait", stop),
+        .. "sh -c 'trap \"echo child got TERM; exit 0\" TERM; echo up; while :; do sleep 0.02; done' & "
+        .. "wait; wait", stop),
         { mode = mode })
       c:expect "up\n"
       c:expect "a running"

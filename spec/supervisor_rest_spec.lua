@@ -114,7 +114,8 @@ describe("what is left of a service", function()
     end)
 
     it("gets HUP on a terminal of its own, and nobody else does", function()
-      local c = start(shell("a", ("%s pty -- bash --norc -i & sh -c 'trap \"echo worker got TERM; exit 0\" TERM; echo up; "
+      local c = start(shell("a", ("%s pty -- bash --norc -i & "
+        .. "sh -c 'trap \"echo worker got TERM; exit 0\" TERM; echo up; "
         .. "while :; do sleep 0.02; done' & exec sleep 2001"):format(container.helper), "stop = { grace = 20 }")
         .. sleeper "other", { mode = mode })
       c:expect "up\n"

@@ -106,8 +106,8 @@ end
 
 -- ---- Ending it. ----
 
--- HUP is for interactive shells, which ignore TERM, and goes to what has a terminal of its own: it would end others before
--- they have dealt with TERM. Also to the group of the leader, where /proc hides members of it.
+-- HUP is for interactive shells, which ignore TERM, and goes to what has a terminal of its own: it would end others
+-- before they have dealt with TERM. Also to the group of the leader, where /proc hides members of it.
 local function signal(list, names, done)
   for _, member in ipairs(list) do
     local key = ("%d/%s"):format(member.pid, member.start)
@@ -190,8 +190,8 @@ function Clearing:go_on()
   end
 end
 
---- Ends what is left of the service: TERM (and CONT, and HUP on a terminal), then KILL at service.clear_by. Calls done() when nothing
--- is left. Gives a function that breaks it off.
+--- Ends what is left of the service: TERM (and CONT, and HUP on a terminal), then KILL at service.clear_by. Calls done()
+-- when nothing is left. Gives a function that breaks it off.
 function rest.clear(service, done)
   local self = setmetatable({ service = service, deadline = service.clear_by, done = done, undo = {}, terminated = {} },
     Clearing)
