@@ -19,11 +19,19 @@ Notes.__index = Notes
 
 -- Names of programs begin with the name of their service.
 local function new_notes()
-  return setmetatable({ list = {}, starts = {}, wrong = {} }, Notes)
+  return setmetatable({ list = {}, starts = {}, times = {}, wrong = {} }, Notes)
 end
 
 function Notes:add(what)
   self.list[#self.list + 1] = what
+end
+
+function Notes:count(what)
+  local count = 0
+  for _, other in ipairs(self.list) do
+    count = count + (other == what and 1 or 0)
+  end
+  return count
 end
 
 function Notes:position(what)
@@ -34,14 +42,23 @@ function Notes:position(what)
   end
 end
 
--- Each start of a program is noted, and that there are never two of it.
+-- What two programs have in common when they belong to the same service: "db", "db-pre" and "db-kid" do.
+local function service_of(comm)
+  return comm:match "^[^-]+"
+end
+
+-- Each start of a program is noted, and that there are never two of it, nor another one of its service, unless that is
+-- what has started it.
 function Notes:begin(process)
   local name = process.comm
   self.starts[name] = (self.starts[name] or 0) + 1
+  self.times[name] = self.times[name] or {}
+  table.insert(self.times[name], process.machine:seconds() - 1000)
   self:add(name .. " starts")
   for _, other in ipairs(process.machine.order) do
-    if other ~= process and other.comm == name then
-      table.insert(self.wrong, "two of " .. name)
+    local is_of_it = service_of(other.comm) == service_of(name) and not process.parent
+    if other ~= process and (other.comm == name or is_of_it) then
+      table.insert(self.wrong, ("%s starts beside %s"):format(name, other.comm))
     end
   end
 end
@@ -71,6 +88,30 @@ function moments.failing(code, seconds, times)
       process:exit(code)
     end
   end)
+end
+
+-- Ends by itself with the code, after so many seconds. TERM ends it at once.
+function moments.work(seconds, code)
+  return function(process, notes)
+    process:sleep(seconds)
+    notes:add(process.comm .. " is done")
+    process:exit(code or 0)
+  end
+end
+
+-- Does in each life what that function does, and in further ones what the last does.
+function moments.lives(...)
+  local list = { ... }
+  return function(process, notes)
+    return list[math.min(notes.starts[process.comm], #list)](process, notes)
+  end
+end
+
+-- Only KILL ends it.
+function moments.deaf(process)
+  process:on("TERM", false)
+  process:on("HUP", false)
+  process:sleep(1e6)
 end
 
 -- ---- Running. ----
@@ -114,15 +155,22 @@ function Run:kill(signal)
   self.container:kill(signal)
 end
 
--- Waits until that many notes of the kind are there.
+-- Waits until that many notes of the kind are there, or the container has ended for an end of which nobody knows.
 function Run:await(what, count)
   self.container:until_true(function()
-    local found = 0
-    for _, other in ipairs(self.notes.list) do
-      found = found + (other == what and 1 or 0)
-    end
-    return found >= (count or 1)
+    return self.notes:count(what) >= (count or 1) or (self.has_lost == "an end" and self.container:ended())
   end, 100, what)
+end
+
+-- Loads the script anew.
+function Run:reload(script)
+  self.container:write_file("hooks.lua", moments.HEAD .. script)
+  repeat -- a script that is lost while it is loaded is not loaded
+    local _, failures = self.container:err():gsub("the reload failed", "")
+    self:kill "HUP"
+    self.container:advance(0.01)
+    local _, more = self.container:err():gsub("the reload failed", "")
+  until more == failures
 end
 
 function Run:stop()
@@ -135,6 +183,30 @@ end
 function Run:expect_starts(wanted)
   for name, count in pairs(wanted) do
     assert.equal(count, self.notes.starts[name] or 0, "starts of " .. name)
+  end
+end
+
+function Run:expect_starts_within(name, least, most)
+  local count = self.notes.starts[name] or 0
+  assert(count >= least and count <= most, ("%d starts of %s"):format(count, name))
+end
+
+-- It starts at those times since the start of the container; a little later where there was no script process.
+function Run:expect_times(name, ...)
+  local times, wanted = self.notes.times[name] or {}, { ... }
+  local text = table.concat(times, " ")
+  assert.equal(#wanted, #times, ("starts of %s: %s"):format(name, text))
+  for i, time in ipairs(wanted) do
+    assert(times[i] >= time - 1e-6 and times[i] <= time + 1, ("starts of %s: %s"):format(name, text))
+  end
+end
+
+-- A living process of that name.
+function Run:find(name)
+  for _, process in ipairs(self.container:processes()) do
+    if process.comm == name then
+      return process
+    end
   end
 end
 

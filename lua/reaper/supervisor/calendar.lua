@@ -14,8 +14,11 @@ local SMALL_JUMP = 3 * 3600
 local Calendar = {}
 Calendar.__index = Calendar
 
+-- The next time is saved, so that the next script process does not take this one for the next.
 local function fire(self)
-  self.service:fire "tick"
+  if not self.service:fire "tick" then
+    self.service:save()
+  end
 end
 
 -- ---- A number of seconds. ----
@@ -78,11 +81,13 @@ end
 
 -- ---- For the service. ----
 
---- Awaits the next time, unless that is done already.
+--- Awaits the next time, unless that is done already. True when it was not.
 function Calendar:arm()
-  if not self.undo then
-    self.undo = (self.service.spec.schedule.every and await_interval or await_time)(self)
+  if self.undo then
+    return false
   end
+  self.undo = (self.service.spec.schedule.every and await_interval or await_time)(self)
+  return true
 end
 
 -- Does not await it any more.

@@ -87,8 +87,9 @@ function Group:schedule()
       elseif is_ready_to_start(self, service.spec) then
         service:fire "start"
       end
-    elseif service.state == "scheduled" then
-      service.calendar:arm()
+    end
+    if service.calendar and service:is_up() and service.calendar:arm() then
+      service:save() -- for which time it waits
     end
   end
   schedule_main(self)

@@ -109,6 +109,10 @@ end
 
 -- ---- From one script process to the next. ----
 
+local function first_state(spec)
+  return spec.autostart and (spec.schedule and "scheduled" or "waiting") or "finished"
+end
+
 --- What the next script process has to know, as plain values.
 function Service:memory()
   return {
@@ -117,7 +121,7 @@ function Service:memory()
     detail = self.detail, status = self.status and (self.status.raw or "unknown"), code = self.code,
     stop = { signal = self.spec.stop.signal, grace = self.spec.stop.grace, leaves_rest = self.spec.stop.leaves_rest },
     leader = self.leader, members = self.members[1] and self.members, other = self.other,
-    stopped_at = self.stopped_at, stop_reason = self.stop_reason, clear_by = self.clear_by,
+    stopped_at = self.stopped_at, stop_reason = self.stop_reason, clear_by = self.clear_by, is_asked = self.is_asked,
     ending = self.state ~= "running" and ends.memory(self.ending) or nil,
     calendar = self.calendar and self.calendar:memory(),
   }
@@ -132,7 +136,7 @@ end
 
 local remembered = {
   "state", "since", "past", "due", "is_restart", "after_stop", "is_done", "detail", "code", "leader", "other",
-  "stopped_at", "stop_reason", "clear_by",
+  "stopped_at", "stop_reason", "clear_by", "is_asked",
 }
 
 --- Goes on where an earlier script process was. `found` is its process, if that lives.
@@ -144,6 +148,8 @@ function Service:resume(memory, found)
   self.text, self.members = memory.command, memory.members or {}
   if self.calendar and memory.calendar then
     self.calendar:recall(memory.calendar)
+  elseif self.state == "scheduled" then -- the script does not have its schedule any more, or did not have it
+    self.state = first_state(self.spec)
   end
   self.pid = memory.pid -- also without a process, until somebody knows how that has ended
   child.take_over(self, found)
@@ -169,6 +175,9 @@ end
 
 --- Restarts it when it runs, or has failed with, another command than its script wants now.
 function Service:follow_script()
+  if self.state == "pre_start" and not self.spec.pre_start then
+    return self:fire("restart", "it has no pre_start any more")
+  end
   if self.text ~= self.spec.text
     and (self.state == "starting" or self.state == "running" or self.state == "failed") then
     self:fire("restart", "its command has changed")
@@ -220,11 +229,11 @@ end
 --   ending          its last end (ends.lua)
 --   after_stop      what follows its stop: a state, or "decide"; stop_reason, stopped_at: why, and since when
 --   limit           when its start or stop has taken too long
+--   is_asked        its process was sent the stop signal, in the state "stopping"
 --   said            what it does, in its own words
 return function(group, spec, changed, save)
-  local first = spec.autostart and (spec.schedule and "scheduled" or "waiting") or "finished"
   local self = setmetatable({
-    group = group, name = spec.name, spec = spec, state = first, since = core.now(),
+    group = group, name = spec.name, spec = spec, state = first_state(spec), since = core.now(),
     text = spec.text, -- of the command that it runs, or ran last
     past = past.new(core.now()), undo = {}, outputs = {}, members = {}, changed = changed, save = save,
   }, Service)

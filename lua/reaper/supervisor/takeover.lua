@@ -40,15 +40,11 @@ end
 
 local REMOVED = "the script does not have it any more"
 
-local function report_removed(group, name, state, detail)
-  log("info", ("%s: %s: %s"):format(name, state, detail))
-  group.report:deliver(name, state, detail)
-end
-
 local function forget(group, name, how)
   group.removed[name] = nil
+  log("info", ("%s: finished: %s"):format(name, how))
   memory.forget(name)
-  report_removed(group, name, "finished", how)
+  group.report:deliver(name, "finished", how)
 end
 
 -- What rest.lua wants to know of such a service.
@@ -86,7 +82,8 @@ local function stop_removed(group, name, child, known)
   group.removed[name] = remains
   hooks.run("supervisor", function()
     if not is_stopping then
-      report_removed(group, name, "stopping", REMOVED)
+      log("info", ("%s: stopping: %s"):format(name, REMOVED))
+      group.report:deliver(name, "stopping", REMOVED)
       rest.look(remains)
       known.members = remains.members
       child:kill(known.stop.signal)
