@@ -323,6 +323,9 @@ local function removed(name, moment)
     check = function(run)
       run:expect_starts { db = 1, other = 1 }
       run:expect_told "db finished"
+      if moment == "post_stop" then
+        run:expect_order("db-post starts", "db-post is done")
+      end
       assert.equal(0, run.code)
     end,
   }
@@ -351,6 +354,34 @@ add {
     run:expect_starts_within("db-pre", 1, once(run) + by_hand(run))
     run:expect_starts_within("db-post", 2, 1 + once(run) + by_hand(run))
     run:expect_starts { other = 1 }
+    assert.equal(0, run.code)
+  end,
+}
+
+add {
+  name = "a script that is loaded anew, without a service that has a child which is known by its descent only",
+  script = "supervisor.run { " .. OTHER .. [[ { name = "db", command = { "db" } } }]],
+  programs = {
+    db = server(function(process) process:spawn { "db-kid" } end), other = server(),
+    ["db-kid"] = function(process, notes)
+      process:set_session()
+      process:clear_environment()
+      process:on("HUP", false)
+      server()(process, notes)
+    end,
+  },
+  drive = function(run)
+    run:await "db-kid starts"
+    run.container:advance(0.5)
+    run:reload("supervisor.run { " .. OTHER .. " }")
+    run.container:advance(3)
+    assert.is_nil(run:find "db-kid")
+    run:stop()
+  end,
+  check = function(run)
+    run:expect_starts { db = 1, ["db-kid"] = 1, other = 1 }
+    run:expect_order("db is asked", "db ends", "db-kid is asked", "db-kid ends")
+    run:expect_told "db finished"
     assert.equal(0, run.code)
   end,
 }
@@ -412,6 +443,23 @@ add {
   end,
   check = function(run)
     run:expect_starts { other = 1, job = 3 }
+    assert.equal(0, run.code)
+  end,
+}
+
+add {
+  name = "a script that is loaded anew, with another schedule",
+  script = [[supervisor.run { { name = "job", command = { "job" }, schedule = 1000 } }]],
+  programs = { job = work(1) },
+  drive = function(run)
+    run.container:advance(5)
+    run:reload [[supervisor.run { { name = "job", command = { "job" }, schedule = "* * * * *", timezone = "UTC" } }]]
+    run.container:advance(95)
+    run:stop()
+  end,
+  clock = MINUTES,
+  check = function(run)
+    run:expect_times("job", 10, 70)
     assert.equal(0, run.code)
   end,
 }

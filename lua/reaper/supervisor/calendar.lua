@@ -121,12 +121,16 @@ end
 
 --- What the next script process has to know, as plain values.
 function Calendar:memory()
-  return { due = self.due, last = self.last, is_queued = self.is_queued }
+  return { due = self.due, last = self.last, is_queued = self.is_queued, text = self.service.spec.schedule_text }
 end
 
---- Goes on where an earlier script process was: what has been missed meanwhile is due at once.
+--- Goes on where an earlier script process was: what has been missed meanwhile is due at once. Of another schedule only
+-- counts that a run was asked for.
 function Calendar:recall(known)
-  self.due, self.last, self.is_queued = known.due, known.last, known.is_queued
+  self.is_queued = known.is_queued
+  if known.text == self.service.spec.schedule_text then
+    self.due, self.last = known.due, known.last
+  end
 end
 
 --- The calendar of a service. `due`: when it is to fire next; `last`: the last time of day that has come; `is_queued`:

@@ -141,7 +141,9 @@ local function stop_restart_set(self)
       if stays_down and service:is_up() then
         log("warning", service.name .. ": stays down, since it is never restarted; so does what waits for it")
       end
-      service:fire(stays_down and "stop" or "requeue", "another service is restarted")
+      if not service:fire(stays_down and "stop" or "requeue", "another service is restarted") then
+        service:save() -- what follows its stop
+      end
     end
   end
 end

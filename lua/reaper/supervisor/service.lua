@@ -119,7 +119,10 @@ function Service:memory()
     state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.text,
     is_restart = self.is_restart, after_stop = self.after_stop, is_done = self.is_done,
     detail = self.detail, status = self.status and (self.status.raw or "unknown"), code = self.code,
-    stop = { signal = self.spec.stop.signal, grace = self.spec.stop.grace, leaves_rest = self.spec.stop.leaves_rest },
+    stop = {
+      signal = self.spec.stop.signal, grace = self.spec.stop.grace, leaves_rest = self.spec.stop.leaves_rest,
+      post_stop = self.spec.post_stop and self.spec.post_stop.timeout,
+    },
     leader = self.leader, members = self.members[1] and self.members, other = self.other,
     stopped_at = self.stopped_at, stop_reason = self.stop_reason, clear_by = self.clear_by, is_asked = self.is_asked,
     ending = self.state ~= "running" and ends.memory(self.ending) or nil,
@@ -148,8 +151,8 @@ function Service:resume(memory, found)
   self.text, self.members = memory.command, memory.members or {}
   if self.calendar and memory.calendar then
     self.calendar:recall(memory.calendar)
-  elseif self.state == "scheduled" then -- the script does not have its schedule any more, or did not have it
-    self.state = first_state(self.spec)
+  elseif self.state == "scheduled" or (self.calendar and self.is_done) then -- it has lost its schedule, or got one
+    self.state, self.is_done = first_state(self.spec), nil
   end
   self.pid = memory.pid -- also without a process, until somebody knows how that has ended
   child.take_over(self, found)
@@ -168,6 +171,7 @@ function Service:was_not_started()
     self:save()
   elseif self.state == "post_stop" then
     activities.enter.post_stop(self)
+    self:save()
   else
     self:ended(nil)
   end
