@@ -40,7 +40,8 @@ local SCENARIOS = {
   -- ---- Before and after. ----
   {
     name = "what comes before and after a service runs once for each life",
-    script = [[supervisor.run { { name = "db", command = { "db" }, pre_start = { "db-pre" }, post_stop = { "db-post" } },
+    script = [[supervisor.run {
+      { name = "db", command = { "db" }, pre_start = { "db-pre" }, post_stop = { "db-post" } },
       { name = "web", command = { "web" }, after = { "db" } } }]],
     programs = { db = server(), web = server(), ["db-pre"] = work(0.2), ["db-post"] = work(0.2) },
     drive = function(run)
