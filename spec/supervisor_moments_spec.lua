@@ -1,187 +1,9 @@
 -- The script process is lost at every moment: before each of its calls that are seen from outside, in virtual time.
 -- Whatever the moment, the next one goes on as if nothing had happened, also where it is lost itself soon afterwards.
 
-local virtual = require "spec.support.virtual"
+local moments = require "spec.support.moments"
 
-local HEAD = [[
-  local supervisor = require "reaper.supervisor"
-  function on_service(name, state) io.stderr:write("told ", name, " ", state, "\n") end
-]]
-
--- ---- What programs do, and what is noted of it. ----
-
-local Notes = {}
-Notes.__index = Notes
-
--- Names of programs begin with the name of their service.
-local function new_notes()
-  return setmetatable({ list = {}, starts = {}, wrong = {} }, Notes)
-end
-
-function Notes:add(what)
-  self.list[#self.list + 1] = what
-end
-
-function Notes:position(what)
-  for i, other in ipairs(self.list) do
-    if other == what then
-      return i
-    end
-  end
-end
-
--- Each start of a program is noted, and that there are never two of it.
-function Notes:begin(process)
-  local name = process.comm
-  self.starts[name] = (self.starts[name] or 0) + 1
-  self:add(name .. " starts")
-  for _, other in ipairs(process.machine.order) do
-    if other ~= process and other.comm == name then
-      table.insert(self.wrong, "two of " .. name)
-    end
-  end
-end
-
--- Lives until TERM, and takes a moment for its end. `before(process)` comes first.
-local function server(before)
-  return function(process, notes)
-    process:on("TERM", function()
-      notes:add(process.comm .. " is asked")
-      process:sleep(0.05)
-      notes:add(process.comm .. " ends")
-      process:exit(0)
-    end)
-    if before then
-      before(process, notes)
-    end
-    process:sleep(1e6)
-  end
-end
-
--- Ends with the code, after so many seconds, in its first `times` lives.
-local function failing(code, seconds, times)
-  return server(function(process, notes)
-    if notes.starts[process.comm] <= times then
-      process:sleep(seconds)
-      notes:add(process.comm .. " fails")
-      process:exit(code)
-    end
-  end)
-end
-
--- ---- Running. ----
-
-local Run = {}
-Run.__index = Run
-
--- The script process is lost here. What it has read and written last tells what is lost with it.
-local function lose(self, name, process, ...)
-  self.lost_before, self.has_lost = (self.lost_before or "") .. " " .. name, self.has_lost or process.has_read
-  self.lost_words = (self.lost_words or "") .. (name == "write" and table.concat { ... } or "")
-  process.is_to_be_lost = true
-end
-
--- Runs a scenario; the script process is lost before call number `moment`, if that is given, and `again` calls later.
-local function new_run(scenario, moment, again)
-  local self = setmetatable({ notes = new_notes(), moment = moment, again = again, calls = 0 }, Run)
-  local programs = {}
-  for name, f in pairs(scenario.programs) do
-    programs[name] = function(process)
-      self.notes:begin(process)
-      f(process, self.notes)
-    end
-  end
-  self.container = virtual.start { script = HEAD .. scenario.script, programs = programs }
-  self.container:watch_calls(function(number, name, process, ...)
-    self.calls = number
-    if process.state == "loading" and not process.reason then
-      self.loading_calls = number -- a script that is lost before it was ever loaded has not been loaded
-    end
-    if number == moment or (again and number == moment + again) then
-      lose(self, name, process, ...)
-    end
-  end)
-  return self
-end
-
-function Run:kill(signal)
-  self.container:kill(signal)
-end
-
--- Waits until that many notes of the kind are there.
-function Run:await(what, count)
-  self.container:until_true(function()
-    local found = 0
-    for _, other in ipairs(self.notes.list) do
-      found = found + (other == what and 1 or 0)
-    end
-    return found >= (count or 1)
-  end, 100, what)
-end
-
-function Run:stop()
-  self:kill "TERM"
-  self.code = self.container:wait(100)
-end
-
--- ---- What is to be true. ----
-
-function Run:expect_starts(wanted)
-  for name, count in pairs(wanted) do
-    assert.equal(count, self.notes.starts[name] or 0, "starts of " .. name)
-  end
-end
-
--- Each of them comes later than the one before.
-function Run:expect_order(...)
-  local last = 0
-  for _, what in ipairs { ... } do
-    local position = self.notes:position(what)
-    assert(position, "not noted: " .. what)
-    assert(position > last, what .. " is too early")
-    last = position
-  end
-end
-
--- What a lost process had read of an end is lost with it: then nobody knows the code.
-function Run:expect_code(code)
-  if not (self.has_lost == "an end" and self.code == 255) then
-    assert.equal(code, self.code)
-  end
-end
-
--- An on_service in which the script process is lost is not called again, since that might be the reason.
-function Run:expect_told(what)
-  if (self.lost_words or ""):find("told " .. what .. "\n", 1, true) then
-    return
-  end
-  assert(self.container:err():find("told " .. what .. "\n", 1, true), "not told: " .. what)
-end
-
--- Of every run: nothing was there twice, and nothing is left.
-function Run:expect_peace()
-  assert.same({}, self.notes.wrong)
-  assert.same({}, self.container:processes())
-  for line in self.container:err():gmatch "[^\n]+" do
-    assert(not line:find "traceback", self.container:err())
-  end
-end
-
-local function play(run, scenario)
-  scenario.drive(run)
-  run.code = run.code or run.container:wait(1000)
-  scenario.check(run)
-  run:expect_peace()
-end
-
-local function report(run, message)
-  message = type(message) == "table" and tostring(message.message) or tostring(message)
-  return ("lost before call %s (%s )%s: %s\n--- notes\n%s\n%s"):format(run.moment, run.lost_before,
-    run.has_lost and ", with what it had read" or "", message, table.concat(run.notes.list, "\n"),
-    run.container:err())
-end
-
--- ---- Scenarios. ----
+local failing, server = moments.failing, moments.server
 
 local CHAIN = [[supervisor.run {
   { name = "db", command = { "db" } },
@@ -483,14 +305,8 @@ local SCENARIOS = {
     drive = function(run)
       run:await "web starts"
       run.container:advance(0.5)
-      run.container:write_file("hooks.lua", HEAD .. [[supervisor.run { { name = "db", command = { "db" } },
-        { name = "app", command = { "newer" }, after = { "db" } }, { name = "fresh", command = { "fresh" } } }]])
-      repeat -- a script that is lost while it is loaded is not loaded
-        local _, failures = run.container:err():gsub("the reload failed", "")
-        run:kill "HUP"
-        run.container:advance(0.01)
-        local _, more = run.container:err():gsub("the reload failed", "")
-      until more == failures
+      run:reload [[supervisor.run { { name = "db", command = { "db" } },
+        { name = "app", command = { "newer" }, after = { "db" } }, { name = "fresh", command = { "fresh" } } }]]
       run:await "fresh starts"
       run:await "newer starts"
       run:await "web ends"
@@ -516,33 +332,14 @@ local SCENARIOS = {
   },
 }
 
--- Loses the script process at each moment in turn. `again(moment)`: after how many calls it is lost once more, or nil.
-local function try_all(scenario, again)
-  local whole, failures = new_run(scenario), {}
-  play(whole, scenario)
-  for moment = whole.loading_calls + 1, whole.calls do
-    local run = new_run(scenario, moment, again(moment))
-    local fine, message = pcall(play, run, scenario)
-    if not fine then
-      failures[#failures + 1] = report(run, message)
-    end
-  end
-  if failures[1] then
-    error(("%d of %d moments\n%s"):format(#failures, whole.calls,
-      table.concat(failures, "\n\n", 1, math.min(3, #failures))), 0)
-  end
-end
-
 describe("wherever the script process is lost,", function()
   for _, scenario in ipairs(SCENARIOS) do
     it(scenario.name, function()
-      try_all(scenario, function() end)
+      moments.lose_once(scenario)
     end)
 
     it(scenario.name .. ", and the next one soon after it", function()
-      try_all(scenario, function(moment)
-        return 1 + moment % 9
-      end)
+      moments.lose_twice(scenario)
     end)
   end
 end)

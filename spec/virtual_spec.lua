@@ -45,6 +45,18 @@ local function touch(name)
   end
 end
 
+local function await_programs(name, count)
+  return function(c)
+    c:until_true(function()
+      local found = 0
+      for _, process in ipairs(c:processes()) do
+        found = found + (process.comm == name and 1 or 0)
+      end
+      return found == count
+    end)
+  end
+end
+
 local function replace(text)
   return function(c)
     script.replace(c, text)
@@ -205,6 +217,43 @@ local SCRIPTS = {
       supervisor.run { { name = "a", stop = { grace = 0.3 }, ready = { line = "up" },
         command = { "sh", "-c", "trap '' TERM; echo up; exec sleep 1000" } } }]],
     steps = { await "a\trunning", send "TERM" } },
+
+  { name = "what is left of a service: in groups of their own, without environment, deaf", script = TELL .. [[
+      local function kids(text) return { "sh", "-c", text .. " echo up; exec sleep 2001" } end
+      supervisor.run {
+        { name = "a", command = kids "sleep 1001 & setsid sleep 1002 &", ready = { line = "up" } },
+        { name = "b", command = kids "setsid env -i PATH=$PATH sleep 1003 &", ready = { line = "up" },
+          after = { "a" } },
+        { name = "c", command = kids "sh -c 'trap \"\" TERM HUP; exec sleep 1004' &", ready = { line = "up" },
+          after = { "b" }, stop = { grace = 0.3 } } }]],
+    steps = { await "c\trunning", await_programs("sleep", 7), send "TERM" } },
+
+  { name = "what comes before and after a service", script = TELL .. [[
+      supervisor.run { { name = "a", command = { "sh", "-c", "sleep 0.1; exit 3" }, restart = "on-failure:1",
+        backoff = { initial = 0.1 }, pre_start = { "sh", "-c", "sleep 0.1; echo before $SERVICE_NAME" },
+        post_stop = { "sh", "-c", "sleep 0.1; echo after $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS" } } }]] },
+
+  { name = "a pre_start that fails, and one that takes too long", script = TELL .. [[
+      supervisor.run { { name = "a", command = { "sleep", "100" }, restart = "never",
+          pre_start = { "sh", "-c", "sleep 0.2; exit 1" }, when_failed = "ignore" },
+        { name = "b", command = { "sleep", "100" }, pre_start = { "sleep", "50", timeout = 0.6 }, restart = "never",
+          after = { "c" } },
+        { name = "c", command = { "true" }, oneshot = true } }]] },
+
+  { name = "COMMAND beside services", script = TELL .. [[
+      supervisor.run { { name = "a", command = { "sleep", "100" } },
+        { name = "b", command = { "sleep", "0.1" }, oneshot = true, after = { "a" } } }]],
+    command = { "sh", "-c", "sleep 0.2; echo COMMAND; exit 4" } },
+
+  { name = "COMMAND beside services, and a script that is lost while COMMAND ends", script = TELL .. [[
+      supervisor.run { { name = "a", command = { "sleep", "100" } } }]],
+    command = { "sh", "-c", "trap 'while ! test -e {folder}/go; do sleep 0.02; done; exit 4' TERM; sleep 0.2; "
+      .. "echo up; while :; do sleep 0.02; done" },
+    steps = { await "up", await "main\trunning", send "TERM", lose_script, await "start\t[^\n]*crash\n", touch "go" } },
+
+  { name = "a number of seconds as a schedule", script = TELL .. [[
+      supervisor.run { { name = "a", command = { "true" }, schedule = 0.5 } }
+      reaper.after(1.3, function() supervisor.shutdown(3) end)]] },
 
   { name = "starts and stops by hand", script = TELL .. [[
       supervisor.run { { name = "a", command = { "sleep", "100" }, autostart = false },

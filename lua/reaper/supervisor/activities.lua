@@ -46,6 +46,9 @@ local function note_start(service)
 end
 
 local function watch_pre_start(service)
+  if not service.spec.pre_start then -- not any more: it is about to be stopped (Service:follow_script)
+    return
+  end
   local timeout = service.spec.pre_start.timeout
   limit(service, timeout, function()
     service:fire("late", ("pre_start has taken longer than %g s"):format(timeout))
@@ -98,7 +101,17 @@ local function watch_stop(service)
   end)
 end
 
+-- Asks its process to end. That it is to be stopped, and its members, are saved first: it can have ended when the next
+-- script process looks.
+local function ask_to_end(service)
+  service:save()
+  child.signal(service, service.spec.stop.signal, service.spec.stop.to_group)
+  child.signal(service, "CONT", service.spec.stop.to_group)
+  service.is_asked = true
+end
+
 function activities.enter.stopping(service)
+  service.is_asked = false
   if not service.process then
     if not service.is_end_due then -- nobody else fires it
       after(service, 0, function()
@@ -111,8 +124,15 @@ function activities.enter.stopping(service)
     rest.look(service) -- as long as its process lives, all that descends from it is to be seen
   end
   watch_stop(service)
-  child.signal(service, service.spec.stop.signal, service.spec.stop.to_group)
-  child.signal(service, "CONT", service.spec.stop.to_group)
+  ask_to_end(service)
+end
+
+-- The one before was lost before it is known to have sent the signal.
+local function resume_stop(service)
+  watch_stop(service)
+  if not service.is_asked then
+    ask_to_end(service)
+  end
 end
 
 local function clear(service)
@@ -157,7 +177,7 @@ activities.enter.finished, activities.enter.failed = reset, reset
 
 activities.resume = {
   pre_start = watch_pre_start, starting = watch_start, running = activities.enter.running,
-  backoff = activities.enter.backoff, stopping = watch_stop, clearing = clear, post_stop = watch_post_stop,
+  backoff = activities.enter.backoff, stopping = resume_stop, clearing = clear, post_stop = watch_post_stop,
 }
 
 -- States in which a service has a process.

@@ -14,8 +14,11 @@ local SMALL_JUMP = 3 * 3600
 local Calendar = {}
 Calendar.__index = Calendar
 
+-- The next time is saved, so that the next script process does not take this one for the next.
 local function fire(self)
-  self.service:fire "tick"
+  if not self.service:fire "tick" then
+    self.service:save()
+  end
 end
 
 -- ---- A number of seconds. ----
@@ -78,11 +81,13 @@ end
 
 -- ---- For the service. ----
 
---- Awaits the next time, unless that is done already.
+--- Awaits the next time, unless that is done already. True when it was not.
 function Calendar:arm()
-  if not self.undo then
-    self.undo = (self.service.spec.schedule.every and await_interval or await_time)(self)
+  if self.undo then
+    return false
   end
+  self.undo = (self.service.spec.schedule.every and await_interval or await_time)(self)
+  return true
 end
 
 -- Does not await it any more.
@@ -116,12 +121,16 @@ end
 
 --- What the next script process has to know, as plain values.
 function Calendar:memory()
-  return { due = self.due, last = self.last, is_queued = self.is_queued }
+  return { due = self.due, last = self.last, is_queued = self.is_queued, text = self.service.spec.schedule_text }
 end
 
---- Goes on where an earlier script process was: what has been missed meanwhile is due at once.
+--- Goes on where an earlier script process was: what has been missed meanwhile is due at once. Of another schedule only
+-- counts that a run was asked for.
 function Calendar:recall(known)
-  self.due, self.last, self.is_queued = known.due, known.last, known.is_queued
+  self.is_queued = known.is_queued
+  if known.text == self.service.spec.schedule_text then
+    self.due, self.last = known.due, known.last
+  end
 end
 
 --- The calendar of a service. `due`: when it is to fire next; `last`: the last time of day that has come; `is_queued`:

@@ -40,9 +40,15 @@ local function finish(group)
   group.question.done()
 end
 
---- How many seconds the stop of a service that the script does not have any more may still take before it is killed.
+--- How many seconds the process of a service that the script does not have any more has for its end: the stop, or
+-- post_stop.
+function ending.removed_grace(known)
+  return known.state == "post_stop" and known.stop.post_stop or known.stop.grace
+end
+
+--- How many of them are left.
 function ending.removed_takes(known)
-  return math.max(0, known.since + known.stop.grace - core.now())
+  return math.max(0, known.since + ending.removed_grace(known) - core.now())
 end
 
 -- Says to the engine how long the next step takes at most. A grace can be infinite.

@@ -87,8 +87,9 @@ function Group:schedule()
       elseif is_ready_to_start(self, service.spec) then
         service:fire "start"
       end
-    elseif service.state == "scheduled" then
-      service.calendar:arm()
+    end
+    if service.calendar and service:is_up() and service.calendar:arm() then
+      service:save() -- for which time it waits
     end
   end
   schedule_main(self)
@@ -140,7 +141,9 @@ local function stop_restart_set(self)
       if stays_down and service:is_up() then
         log("warning", service.name .. ": stays down, since it is never restarted; so does what waits for it")
       end
-      service:fire(stays_down and "stop" or "requeue", "another service is restarted")
+      if not service:fire(stays_down and "stop" or "requeue", "another service is restarted") then
+        service:save() -- what follows its stop
+      end
     end
   end
 end

@@ -96,6 +96,15 @@ local overlaps = {
   end,
 }
 
+-- Its time has come before a run that has been due for longer could begin.
+local function skip_waiting(service)
+  log("info", service.name .. ": its time has come again, but it still waits for its turn: skipped")
+end
+
+local function begin_anew(_, detail)
+  return "waiting", detail
+end
+
 -- Its time has come while it is still at work.
 local function overlap(stop)
   return function(service)
@@ -120,7 +129,7 @@ local function of_stop(row)
 end
 
 return {
-  waiting = { start = begin, stop = "finished", give_up = "failed" },
+  waiting = { start = begin, stop = "finished", give_up = "failed", tick = skip_waiting },
   scheduled = { tick = "waiting", again = "waiting", restart = "waiting", stop = "finished" },
   pre_start = of_process { died = ends.pre_start },
   starting = of_process { ready = "running" },
@@ -128,7 +137,9 @@ return {
   stopping = of_stop { died = ends.died, refused = "failed" },
   clearing = of_stop { cleared = ends.cleared },
   post_stop = of_stop { died = ends.post_stop },
-  backoff = { due = "waiting", stop = "finished", requeue = "waiting", restart = "waiting" },
+  backoff = {
+    due = "waiting", stop = "finished", requeue = "waiting", restart = "waiting", tick = overlap(begin_anew),
+  },
   finished = { again = start_by_hand, restart = start_by_hand, requeue = repeat_work },
   failed = { again = start_by_hand, restart = start_by_hand },
 }

@@ -48,6 +48,11 @@ function memory.save_all(group)
   store.set(values)
 end
 
+--- Saves what is known of a service that the script does not have any more.
+function memory.save_removed(name, known)
+  store.set { [key_of(name)] = known }
+end
+
 --- Forgets a service that the script does not have any more.
 function memory.forget(name)
   store.set { [key_of(name)] = false }

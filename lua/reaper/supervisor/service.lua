@@ -109,15 +109,22 @@ end
 
 -- ---- From one script process to the next. ----
 
+local function first_state(spec)
+  return spec.autostart and (spec.schedule and "scheduled" or "waiting") or "finished"
+end
+
 --- What the next script process has to know, as plain values.
 function Service:memory()
   return {
     state = self.state, since = self.since, pid = self.pid, past = self.past, due = self.due, command = self.text,
     is_restart = self.is_restart, after_stop = self.after_stop, is_done = self.is_done,
     detail = self.detail, status = self.status and (self.status.raw or "unknown"), code = self.code,
-    stop = { signal = self.spec.stop.signal, grace = self.spec.stop.grace, leaves_rest = self.spec.stop.leaves_rest },
+    stop = {
+      signal = self.spec.stop.signal, grace = self.spec.stop.grace, leaves_rest = self.spec.stop.leaves_rest,
+      post_stop = self.spec.post_stop and self.spec.post_stop.timeout,
+    },
     leader = self.leader, members = self.members[1] and self.members, other = self.other,
-    stopped_at = self.stopped_at, stop_reason = self.stop_reason, clear_by = self.clear_by,
+    stopped_at = self.stopped_at, stop_reason = self.stop_reason, clear_by = self.clear_by, is_asked = self.is_asked,
     ending = self.state ~= "running" and ends.memory(self.ending) or nil,
     calendar = self.calendar and self.calendar:memory(),
   }
@@ -132,7 +139,7 @@ end
 
 local remembered = {
   "state", "since", "past", "due", "is_restart", "after_stop", "is_done", "detail", "code", "leader", "other",
-  "stopped_at", "stop_reason", "clear_by",
+  "stopped_at", "stop_reason", "clear_by", "is_asked",
 }
 
 --- Goes on where an earlier script process was. `found` is its process, if that lives.
@@ -144,6 +151,8 @@ function Service:resume(memory, found)
   self.text, self.members = memory.command, memory.members or {}
   if self.calendar and memory.calendar then
     self.calendar:recall(memory.calendar)
+  elseif self.state == "scheduled" or (self.calendar and self.is_done) then -- it has lost its schedule, or got one
+    self.state, self.is_done = first_state(self.spec), nil
   end
   self.pid = memory.pid -- also without a process, until somebody knows how that has ended
   child.take_over(self, found)
@@ -162,6 +171,7 @@ function Service:was_not_started()
     self:save()
   elseif self.state == "post_stop" then
     activities.enter.post_stop(self)
+    self:save()
   else
     self:ended(nil)
   end
@@ -169,6 +179,9 @@ end
 
 --- Restarts it when it runs, or has failed with, another command than its script wants now.
 function Service:follow_script()
+  if self.state == "pre_start" and not self.spec.pre_start then
+    return self:fire("restart", "it has no pre_start any more")
+  end
   if self.text ~= self.spec.text
     and (self.state == "starting" or self.state == "running" or self.state == "failed") then
     self:fire("restart", "its command has changed")
@@ -220,11 +233,11 @@ end
 --   ending          its last end (ends.lua)
 --   after_stop      what follows its stop: a state, or "decide"; stop_reason, stopped_at: why, and since when
 --   limit           when its start or stop has taken too long
+--   is_asked        its process was sent the stop signal, in the state "stopping"
 --   said            what it does, in its own words
 return function(group, spec, changed, save)
-  local first = spec.autostart and (spec.schedule and "scheduled" or "waiting") or "finished"
   local self = setmetatable({
-    group = group, name = spec.name, spec = spec, state = first, since = core.now(),
+    group = group, name = spec.name, spec = spec, state = first_state(spec), since = core.now(),
     text = spec.text, -- of the command that it runs, or ran last
     past = past.new(core.now()), undo = {}, outputs = {}, members = {}, changed = changed, save = save,
   }, Service)

@@ -40,21 +40,18 @@ end
 
 local REMOVED = "the script does not have it any more"
 
-local function report_removed(group, name, state, detail)
-  log("info", ("%s: %s: %s"):format(name, state, detail))
-  group.report:deliver(name, state, detail)
-end
-
 local function forget(group, name, how)
   group.removed[name] = nil
+  log("info", ("%s: finished: %s"):format(name, how))
   memory.forget(name)
-  report_removed(group, name, "finished", how)
+  group.report:deliver(name, "finished", how)
 end
 
 -- What rest.lua wants to know of such a service.
 local function remains_of(group, name, known)
   return {
-    group = group, name = name, members = known.members or {}, leader = known.leader, spec = { stop = known.stop },
+    group = group, name = name, members = known.members or {}, leader = known.leader,
+    spec = { stop = known.stop, pre_start = true, post_stop = true }, -- it can have had those
   }
 end
 
@@ -76,28 +73,48 @@ local function clear_removed(group, name, known, how)
   end
 end
 
+-- Sends it the stop signal, unless an earlier script process has. What is known of it is saved before.
+local function ask_removed_to_end(group, remains, was_stopping)
+  local known, child = remains.known, remains.process
+  rest.look(remains)
+  known.members = remains.members
+  memory.save_removed(remains.name, known)
+  if not was_stopping then
+    group.report:deliver(remains.name, "stopping", REMOVED)
+  end
+  child:kill(known.stop.signal)
+  child:kill "CONT"
+  known.is_asked = true
+end
+
+-- Waits for its process: how that has ended. Its post_stop has the time that it was given.
+local function await_end(child, known)
+  local status = child:wait(ending.removed_takes(known))
+  if status then
+    return tostring(status)
+  end
+  child:kill "KILL"
+  child:wait()
+  return ("stopped by SIGKILL after %g s of grace"):format(ending.removed_grace(known))
+end
+
 -- Stops such a service; a later script may have it again.
 local function stop_removed(group, name, child, known)
-  local is_stopping = known.state == "stopping" -- an earlier script process has signalled it already
-  known.state, known.since = "stopping", is_stopping and known.since or core.now()
+  local was_stopping = known.state == "stopping"
+  known.is_asked = known.state == "post_stop" or (was_stopping and known.is_asked) or nil
+  if not was_stopping and not known.is_asked then
+    log("info", ("%s: stopping: %s"):format(name, REMOVED))
+    known.state, known.since = "stopping", core.now()
+  end
   known.after_stop, known.pid = "waiting", child.pid
   local remains = remains_of(group, name, known)
   remains.known, remains.process, remains.pid = known, child, child.pid
   group.removed[name] = remains
   hooks.run("supervisor", function()
-    if not is_stopping then
-      report_removed(group, name, "stopping", REMOVED)
-      rest.look(remains)
-      known.members = remains.members
-      child:kill(known.stop.signal)
-      child:kill "CONT"
+    if not known.is_asked then
+      ask_removed_to_end(group, remains, was_stopping)
     end
-    local status, how = child:wait(ending.removed_takes(known)), nil
-    if not status then
-      child:kill "KILL"
-      status, how = child:wait(), ("stopped by SIGKILL after %g s of grace"):format(known.stop.grace)
-    end
-    clear_removed(group, name, known, how or tostring(status))
+    clear_removed(group, name, known, await_end(child, known))
   end)
 end
 

@@ -106,9 +106,16 @@ local function install(process, open)
   return open and process:add(open)
 end
 
+-- Messages come first; but before it begins, a process looks at all ends that the old one was told (src/script/link.c).
+local function next_event(process)
+  local message = process.inbox[1]
+  local is_start = message and message[1] == real.EVENT_START and not process.has_started
+  return is_start and look_ahead(process) or table.remove(process.inbox, 1) or read_event(process)
+end
+
 -- The descriptors of an event stand in its `open`, by the index of the value.
 function silent.next(process)
-  local event = table.remove(process.inbox, 1) or read_event(process)
+  local event = next_event(process)
   if not event then
     process.busy = nil
     return

@@ -256,6 +256,16 @@ function Process:spawn(argv, run)
   }
 end
 
+--- It has a group and a session of its own from now on (setsid(2)); groups and sessions are the same here.
+function Process:set_session()
+  self.group = self.pid
+end
+
+--- It has no environment from now on, as by env -i.
+function Process:clear_environment()
+  self.environment = {}
+end
+
 local function take_zombie(self, child)
   for i, zombie in ipairs(self.zombies) do
     if not child or zombie.process == child then

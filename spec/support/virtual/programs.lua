@@ -22,6 +22,26 @@ function builtins.echo(self, ...)
   self:write(1, table.concat({ ... }, " ") .. "\n")
 end
 
+-- Becomes the program that the words name.
+local function become(self, words)
+  local _, message, errno = self:exec(words)
+  self:write(2, message .. "\n")
+  self:exit(errno == 2 and 127 or 126)
+end
+
+function builtins.setsid(self, ...)
+  assert(self.group ~= self.pid, "setsid(1) of the leader of a group forks: not known here")
+  self:set_session()
+  become(self, { ... })
+end
+
+-- env -i PATH=… COMMAND
+function builtins.env(self, option, path, ...)
+  assert(option == "-i" and path:find "^PATH=", "of env there is only env -i PATH=… here")
+  self:clear_environment()
+  become(self, { ... })
+end
+
 builtins["spec-helper"] = function(self, part, ...)
   assert(part == "notify", "of the helper there is only notify here")
   for _, text in ipairs { ... } do

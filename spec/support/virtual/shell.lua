@@ -135,9 +135,10 @@ local function run_program(self, argv)
   return code_of(self.process:wait(child, true))
 end
 
-local function fork(self, list)
+-- `becomes`: a command in whose place the forked process becomes the program, as where nothing follows it.
+local function fork(self, list, becomes)
   return self.process:spawn(self.process.argv, function(process)
-    process:exit(run_list({ process = process, arguments = self.arguments }, list))
+    process:exit(run_list({ process = process, arguments = self.arguments, becomes = becomes }, list))
   end)
 end
 
@@ -209,6 +210,8 @@ local function run_simple(self, node)
     assert(not (words[1] or ""):find "=", "shell: assignments are not known here")
     if builtin then
       return builtin(self, words)
+    elseif self.becomes == node then
+      return builtins.exec(self, { "exec", table.unpack(words) })
     end
     return run_program(self, words)
   end, words[1] == "exec")
@@ -225,7 +228,7 @@ function kinds.subshell(self, node)
 end
 
 function kinds.background(self, node)
-  fork(self, node.list)
+  fork(self, node.list, node.list[1])
   return 0
 end
 

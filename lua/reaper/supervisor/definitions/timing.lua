@@ -53,6 +53,7 @@ function timing.read(name, spec)
   local schedule = read_schedule(name, spec, timezone)
   return {
     oneshot = true, timeout = timeout, schedule = not schedule.at_start and schedule or nil, timezone = timezone,
+    schedule_text = ("%s %s"):format(spec.schedule, timezone),
     overlap = check.choose(WHERE, name .. ".overlap", spec.overlap == nil and "skip" or spec.overlap,
       { skip = "skip", queue = "queue", kill = "kill" }),
   }
