@@ -190,7 +190,7 @@ function Clearing:go_on()
   end
 end
 
---- Ends what is left of the service: TERM (and CONT, and HUP on a terminal), then KILL at service.clear_by. Calls done()
+--- Ends what is left of the service: TERM (CONT, and HUP on a terminal), then KILL at service.clear_by. Calls done()
 -- when nothing is left. Gives a function that breaks it off.
 function rest.clear(service, done)
   local self = setmetatable({ service = service, deadline = service.clear_by, done = done, undo = {}, terminated = {} },
