@@ -20,7 +20,7 @@ end
 -- nothing but a service without any keys are asked.
 local function read_machine()
   local machine, events = {}, {}
-  local out = program.printed [[
+  local _, out = program.run [[
     for state, row in pairs(require "reaper.supervisor.machine") do
       for event, next_state in pairs(row) do
         if type(next_state) == "function" then

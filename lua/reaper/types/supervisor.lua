@@ -58,8 +58,8 @@
 ---@field start_period? number failures within so many seconds of the start do not count until one was none; default 0
 
 ---How a service is stopped: the signal goes to its process. When that has ended, here or by itself, what is left of the
----service gets TERM and CONT (HUP, too, on a terminal of its own), and KILL when the grace is over, but not within a second of that TERM unless the grace
----is shorter. Only then is the service down, and may start again.
+---service gets TERM and CONT (HUP, too, on a terminal of its own), and KILL when the grace is over, but not within a
+---second of that TERM unless the grace is shorter. Only then is the service down, and may start again.
 ---
 ---Its processes are those of its process group and session, those whose environment names it (REAPER_NAME), and what
 ---descends from them; never those of another service. A process that leaves all of these at once, before anybody has
