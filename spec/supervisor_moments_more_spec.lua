@@ -247,6 +247,166 @@ add {
   end,
 }
 
+-- ---- MAINPID. ----
+
+-- A daemon: its first process names another one, and ends.
+local function daemon(process)
+  local real = process:spawn { "db-real" }
+  process:sleep(0.1)
+  process:notify(("MAINPID=%d\nREADY=1"):format(real.pid))
+  process:sleep(1)
+  process:exit(0)
+end
+
+local DAEMON = [[{ name = "db", command = { "db" }, restart = 0.3, ready = { notify = true, timeout = 5 } },
+  { name = "web", command = { "web" }, after = { "db" } } }]]
+
+-- A message that a lost process had read is lost with it: then the end of the first process is that of the service.
+local function of_daemon(run)
+  return run.has_lost and 1 or 0
+end
+
+add {
+  name = "a service that has named another process as its own is stopped by that",
+  script = "supervisor.run { " .. DAEMON,
+  programs = { db = daemon, ["db-real"] = server(), web = server() },
+  drive = function(run)
+    run:await "web starts"
+    run.container:advance(2)
+    run:stop()
+  end,
+  check = function(run)
+    run:expect_starts_within("db", 1, 1 + of_daemon(run))
+    run:expect_starts_within("db-real", 1, 1 + of_daemon(run))
+    run:expect_starts { web = 1 }
+    run:expect_order("db-real starts", "web starts", "web ends")
+    run:expect_order("db-real is asked", "db-real ends")
+    assert.equal(0, run.code)
+  end,
+}
+
+add {
+  name = "a service that has named another process as its own comes again when that fails",
+  script = "supervisor.run { " .. DAEMON,
+  programs = { db = daemon, ["db-real"] = lives(work(2, 3), server()), web = server() },
+  drive = function(run)
+    run:await("db-real starts", 2)
+    run.container:advance(2)
+    run:stop()
+  end,
+  check = function(run)
+    run:expect_starts_within("db", 2, 2 + of_daemon(run))
+    run:expect_starts_within("db-real", 2, 2 + of_daemon(run))
+    run:expect_starts { web = 1 }
+    run:expect_order("db-real starts", "web starts", "web ends")
+    run:expect_order("db-real is asked", "db-real ends")
+    assert.equal(0, run.code)
+  end,
+}
+
+add {
+  name = "a service that has named another process as its own is restarted by hand",
+  script = BY_HAND .. " supervisor.run { " .. DAEMON,
+  programs = { db = daemon, ["db-real"] = server(), web = server() },
+  drive = function(run)
+    run:await "web starts"
+    run.container:advance(1)
+    run:kill "USR2"
+    run.container:advance(3)
+    run:stop()
+  end,
+  check = function(run)
+    run:expect_starts_within("db", 2, 2 + of_daemon(run) + by_hand(run))
+    run:expect_order("db-real starts", "web starts", "web ends")
+    run:expect_order("db-real is asked", "db-real ends")
+    assert.equal(0, run.code)
+  end,
+}
+
+add {
+  name = "a service ends right after it has named another process as its own",
+  script = "supervisor.run { " .. DAEMON,
+  programs = {
+    db = function(process)
+      local real = process:spawn { "db-real" }
+      process:sleep(1)
+      process:notify(("MAINPID=%d\nREADY=1"):format(real.pid))
+      process:exit(0)
+    end,
+    ["db-real"] = server(), web = server(),
+  },
+  drive = function(run)
+    run:await "web starts"
+    run.container:advance(1)
+    run:stop()
+  end,
+  check = function(run)
+    -- Where it has ended while there was no script process, its socket has gone with what was in it.
+    run:expect_starts_within("db", 1, run.moment and 2 or 1)
+    run:expect_starts { web = 1 }
+    run:expect_order("db-real starts", "web starts", "web ends")
+    run:expect_order("db-real is asked", "db-real ends")
+    assert.equal(0, run.code)
+  end,
+}
+
+-- ---- Stops in the midst of something. ----
+
+local function stop_in(what, name, seconds)
+  return {
+    name = "a stop while " .. what,
+    script = [[supervisor.run { { name = "log", command = { "log" } },
+      { name = "db", command = { "db" }, after = { "log" }, stop = { grace = 1 }, restart = 0.3,
+        pre_start = { "db-pre" }, post_stop = { "db-post" } } }]],
+    programs = {
+      db = with_deaf_kid(function(process) process:sleep(0.5) process:exit(1) end), ["db-kid"] = deaf, log = server(),
+      ["db-pre"] = work(0.4), ["db-post"] = work(0.8),
+    },
+    drive = function(run)
+      run:await(name .. " starts")
+      run.container:advance(seconds)
+      run:stop()
+    end,
+    check = function(run)
+      run:expect_starts { log = 1 }
+      if run.has_lost ~= "an end" then -- else nobody knows how pre_start has ended: that is a failed start
+        run:expect_starts { db = name == "db-pre" and 0 or 1, ["db-pre"] = 1 }
+      end
+      run:expect_starts_within("db-post", 1, once(run))
+      run:expect_order(name .. " starts", "log is asked", "log ends")
+      run:expect_order("db-post is done", "log is asked")
+      assert.equal(0, run.code)
+    end,
+  }
+end
+
+add(stop_in("pre_start runs", "db-pre", 0.2))
+add(stop_in("the rest of a service is being ended", "db-kid", 0.9))
+add(stop_in("post_stop runs", "db-post", 0.3))
+
+add {
+  name = "all are restarted together, with all that belongs to them",
+  script = [[supervisor.run { strategy = "one_for_all",
+    { name = "db", command = { "db" }, stop = { grace = 0.5 }, post_stop = { "db-post" } },
+    { name = "app", command = { "app" }, after = { "db" }, restart = 0.3, pre_start = { "app-pre" } } }]],
+  programs = {
+    db = with_deaf_kid(), ["db-kid"] = deaf, ["db-post"] = work(0.1), ["app-pre"] = work(0.1),
+    app = lives(work(0.5, 1), server()),
+  },
+  drive = function(run)
+    run:await("app starts", 2)
+    run.container:advance(1)
+    run:stop()
+  end,
+  check = function(run)
+    run:expect_starts { app = 2 }
+    run:expect_starts_within("db", 2, 1 + once(run))
+    run:expect_order("app is done", "app is asked")
+    run:expect_order("db is asked", "db ends", "db-post starts", "db-post is done")
+    assert.equal(0, run.code)
+  end,
+}
+
 -- ---- By hand, in the midst of something. ----
 
 -- The service fails by itself, and its child is left. `signal` is sent while that is being ended, or post_stop runs.

@@ -72,6 +72,9 @@ local function follow(service, found)
   hooks.run("service " .. service.name, function()
     local status, rusage = found:wait()
     if service.process == found then
+      service.readiness:hear_out() -- it may have named another process
+    end
+    if service.process == found then
       service:ended(status, rusage)
     end
   end)

@@ -23,6 +23,9 @@ function Readiness.take_line(_, _) end
 --- A process of the service that an earlier script process has started was found.
 function Readiness.found(_) end
 
+--- The process of the service has ended, but that does not count yet: reads what it has said before.
+function Readiness.hear_out(_) end
+
 --- The process of the service has gone.
 function Readiness.ended(_) end
 

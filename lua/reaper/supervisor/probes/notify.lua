@@ -11,8 +11,9 @@ local Watchdog = require "reaper.supervisor.probes.watchdog"
 
 local MESSAGES_A_TURN = 64 -- who sends without end does not keep the loop from others
 
--- `fd` is our end of the socket until it is watched; `close` then ends that. `senders` are those who send; `watchdog`
--- is there as long as the socket is; `is_reloading` between RELOADING=1 and READY=1; `said` what was complained about.
+-- `fd` is our end of the socket until it is watched; then it is `watched`, and `close` ends that. `senders` are those
+-- who send; `watchdog` is there as long as the socket is; `is_reloading` between RELOADING=1 and READY=1; `said` what
+-- was complained about.
 local Notify = kind.new()
 
 -- ---- What a message leads to. ----
@@ -135,6 +136,7 @@ function Notify:watch()
   end
   self.senders, self.said, self.is_reloading = sender.new(self.service), {}, false
   self.status, self.shown_status = nil, nil
+  self.watched = fd
   self.close = kind.watch_descriptor(fd, function()
     read_some(self, fd)
   end)
@@ -152,11 +154,18 @@ function Notify:found()
   self:watch()
 end
 
+-- A daemon names its main process and ends: the message can be read after that.
+function Notify:hear_out()
+  if self.watched then
+    read_some(self, self.watched)
+  end
+end
+
 function Notify:ended()
   if self.close then
     self.close()
     self.watchdog:forget()
-    self.close, self.watchdog = nil, nil
+    self.close, self.watchdog, self.watched = nil, nil, nil
   end
 end
 
