@@ -37,12 +37,15 @@ local function await_count(c, text, wanted)
   end, 20, ("%d processes '%s'"):format(wanted, text))
 end
 
+-- Waits until there is one: a shell becomes it in a moment.
 local function pid_of(c, text)
-  for _, process in ipairs(c:processes()) do
-    if is_one(process, text) then
-      return process.pid
+  return c:until_true(function()
+    for _, process in ipairs(c:processes()) do
+      if is_one(process, text) then
+        return process.pid
+      end
     end
-  end
+  end, 20, "a process '" .. text .. "'")
 end
 
 -- A port of the loopback that nobody has.

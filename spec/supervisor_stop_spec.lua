@@ -325,7 +325,8 @@ describe("the stop of services goes on", function()
       c:expect "web got QUIT\n"
       script.kill_script(c)
       assert.equal(0, c:wait())
-      assert.matches("web got QUIT\n.*db got TERM\n.*db finished\n$", c:out())
+      assert.matches("web got QUIT\n.*db finished\n", c:out())
+      assert.matches("web got QUIT\n.*db got TERM\n", c:out()) -- what a service writes can come later than its end
       assert.is_nil(c:err():find("in time", 1, true))
     end)
   end
