@@ -676,7 +676,7 @@ describe("wherever the script process is lost,", function()
     end)
 
     it(scenario.name .. ", and the next one soon after it", function()
-      moments.lose_twice(scenario)
+      moments.lose_twice(scenario, 2) -- half of them, in half of the time
     end)
   end
 end)

@@ -259,11 +259,12 @@ local function report(run, message)
     run.container:err())
 end
 
--- Loses the script process at each moment in turn. `again(moment)`: after how many calls it is lost once more, or nil.
-local function try_all(scenario, again)
+-- Loses the script process at each moment in turn, or at every so many (`step`). `again(moment)`: after how many calls
+-- it is lost once more, or nil.
+local function try_all(scenario, step, again)
   local whole, failures = new_run(scenario), {}
   play(whole, scenario)
-  for moment = whole.loading_calls + 1, whole.calls do
+  for moment = whole.loading_calls + 1, whole.calls, step do
     local run = new_run(scenario, moment, again(moment))
     local fine, message = pcall(play, run, scenario)
     if not fine then
@@ -279,12 +280,12 @@ end
 --- Plays the scenario once without a loss, and then loses the script process at each moment in turn. A scenario is a
 -- script, programs, `clock` (on the wall), `command`, `drive(run)`, which acts on the container, and `check(run)`.
 function moments.lose_once(scenario)
-  try_all(scenario, function() end)
+  try_all(scenario, 1, function() end)
 end
 
---- The same; and the next script process is lost soon after the first one.
-function moments.lose_twice(scenario)
-  try_all(scenario, function(moment)
+--- The same; and the next script process is lost soon after the first one. `step`: every how many moments.
+function moments.lose_twice(scenario, step)
+  try_all(scenario, step or 1, function(moment)
     return 1 + moment % 9
   end)
 end
