@@ -42,6 +42,7 @@ need_test() {
     have tini || need tini
     have nginx || need nginx-light
     have redis-server || need redis-server
+    have_file /usr/bin/python3 || need python3
     have strace || need strace
 }
 
