@@ -54,6 +54,9 @@ need_container() {
     have catatonit || need catatonit # in podman's pods
     have runc || need runc
     have_file /usr/share/doc/busybox-static || need busybox-static
+    have nginx || need nginx-light
+    have redis-server || need redis-server
+    have_file /usr/bin/python3 || need python3
 }
 
 need_bench() {

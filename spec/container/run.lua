@@ -135,8 +135,9 @@ local function check_engine(which, start, files)
 end
 
 mount_folders()
-check_engine(engine.new("docker", "", ""), start_docker, { "shared", "docker" })
-check_engine(engine.new("podman", "--init-path /run/reaper-lua", "-t 0"), start_podman, { "shared", "podman" })
+check_engine(engine.new("docker", "", ""), start_docker, { "shared", "services", "docker" })
+check_engine(engine.new("podman", "--init-path /run/reaper-lua", "-t 0"), start_podman,
+  { "shared", "services", "podman" })
 
 print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
 os.exit(failed == 0 and passed > 0)
