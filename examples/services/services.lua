@@ -7,11 +7,12 @@ function on_service(name, state, detail) -- each change of a state
 end
 
 supervisor.run {
-  -- What holds for all that do not say otherwise: whatever ends is started again, after a delay that grows.
+  -- What holds for all that do not say otherwise: whatever ends is started again, after a delay that grows, but for what
+  -- is to end: one-shots and schedules.
   defaults = { restart = "always", stop = { grace = 10 } },
 
   -- Once, before all others: a volume is empty at first.
-  { name = "prepare", oneshot = true, restart = "no",
+  { name = "prepare", oneshot = true,
     command = { "install", "-d", "-o", "redis", "-g", "redis", data .. "/redis" } },
 
   -- Redis listens before it has loaded its data, so it is asked whether it is ready. Where the disk is full, it goes on
@@ -36,6 +37,6 @@ supervisor.run {
     ready = { line = "^ready" }, stdout = reaper.log.lines "worker" },
 
   -- A job of cron.
-  { name = "save", after = { "db" }, schedule = "@hourly", restart = "no", timeout = 60,
+  { name = "save", after = { "db" }, schedule = "@hourly", timeout = 60,
     command = { "redis-cli", "-e", "bgsave" } },
 }
