@@ -72,6 +72,7 @@ build = {
       ["reaper.supervisor.calendar"] = "lua/reaper/supervisor/calendar.lua",
       ["reaper.supervisor.child"] = "lua/reaper/supervisor/child.lua",
       ["reaper.supervisor.definitions"] = "lua/reaper/supervisor/definitions/init.lua",
+      ["reaper.supervisor.definitions.defaults"] = "lua/reaper/supervisor/definitions/defaults.lua",
       ["reaper.supervisor.definitions.main"] = "lua/reaper/supervisor/definitions/main.lua",
       ["reaper.supervisor.definitions.order"] = "lua/reaper/supervisor/definitions/order.lua",
       ["reaper.supervisor.definitions.probes"] = "lua/reaper/supervisor/definitions/probes.lua",

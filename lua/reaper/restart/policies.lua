@@ -90,8 +90,9 @@ end
 
 --- Always, after a delay that grows from `initial` (default 0.1 s) by `factor` (2) up to `max` (60 s), with up to
 -- `jitter` (0; a part of it) more or less. After a run of `reset_after` seconds (10) it begins with `initial` again.
-function restart.backoff(options)
-  local where = "restart.backoff"
+-- `where` is what messages name, where that is not this function.
+function restart.backoff(options, where)
+  where = where or "restart.backoff"
   options = check.options(where, options, { "initial", "factor", "max", "jitter", "reset_after" })
   local initial = check.seconds_or(where, options, "initial", 0.1)
   local most = check.seconds_or(where, options, "max", 60)
