@@ -34,6 +34,7 @@ build = {
     lua = {
       reaper = "lua/reaper/init.lua",
       ["reaper.process.adopted"] = "lua/reaper/process/adopted.lua",
+      ["reaper.process.command"] = "lua/reaper/process/command.lua",
       ["reaper.process.descriptors"] = "lua/reaper/process/descriptors.lua",
       ["reaper.process"] = "lua/reaper/process/init.lua",
       ["reaper.process.main"] = "lua/reaper/process/main.lua",

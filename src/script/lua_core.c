@@ -53,6 +53,7 @@ static const luaL_Reg functions[] = {
     { "environment", core_environment },
     { "pipe", core_pipe },
     { "open", core_open },
+    { "can_execute", core_can_execute },
     { "read", core_read },
     { "write", core_write },
     { "put", core_put },

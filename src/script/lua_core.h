@@ -71,6 +71,7 @@ int core_check_setting(lua_State *L);
 /* lua_descriptors.c */
 int core_pipe(lua_State *L);
 int core_open(lua_State *L);
+int core_can_execute(lua_State *L);
 int core_read(lua_State *L);
 int core_write(lua_State *L);
 int core_put(lua_State *L);

@@ -1,5 +1,6 @@
 --- One service as a script gives it: checked, with defaults.
 
+local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 local defaults = require "reaper.supervisor.definitions.defaults"
 local probes = require "reaper.supervisor.definitions.probes"
@@ -192,7 +193,11 @@ function service.read(index, given, shared)
   local name = read_name(index, given)
   local spec = defaults.apply(given, shared)
   check_contradictions(name, spec)
-  return read_values(name, spec)
+  local found = read_values(name, spec)
+  if core.checking then
+    start.look_for_programs(name, found.spawn, found)
+  end
+  return found
 end
 
 return service
