@@ -24,6 +24,7 @@ static const luaL_Reg functions[] = {
     { "read_deaths", core_read_deaths },
     { "has_read_all", core_has_read_all },
     { "spawn", core_spawn },
+    { "take_terminal", core_take_terminal },
     { "find_user", core_find_user },
     { "kill", core_kill },
     { "engine", core_engine },

@@ -34,6 +34,7 @@ int core_fd(lua_State *L);
 
 /* lua_spawn.c */
 int core_spawn(lua_State *L);
+int core_take_terminal(lua_State *L);
 
 /* lua_process.c */
 int core_kill(lua_State *L);

@@ -51,7 +51,7 @@ local function read_restart(name, spec, default)
   end
   check.type(WHERE, name .. ".backoff", spec.backoff, "table")
   local decision = restart.decision(WHERE, name .. ".restart", value)
-  local delay = restart.backoff(spec.backoff, ("%s %s.backoff"):format(WHERE, name))
+  local delay = restart.backoff_of(("%s %s.backoff"):format(WHERE, name), spec.backoff)
   return decision == restart.never and decision or restart.all(decision, delay)
 end
 
