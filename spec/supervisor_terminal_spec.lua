@@ -11,7 +11,7 @@ describe("a service that has the terminal", function()
     return container.start { tty = true, env = screen.environment, mode = "init", script = ([[
       local supervisor = require "reaper.supervisor"
       function on_service(name, state, detail) print(name .. " is " .. state, detail or "") end
-      function on_signal(name) print("signal " .. name) end
+      function on_signal(name) print("told of " .. name) end
       supervisor.run { { name = "a", command = { "sh", "-c", %q }, terminal = true, %s } }
     ]]):format(command, keys) }
   end
@@ -38,14 +38,14 @@ describe("a service that has the terminal", function()
     see(c, "got-one")
     c:write(screen.ctrl_c)
     assert.equal(130, c:wait(10))
-    assert.is_nil(c:all():find("signal SIGINT", 1, true))
+    assert.is_nil(c:all():find("told of SIGINT", 1, true))
   end)
 
   it("leaves the terminal to reaper-lua when it has ended, which Ctrl-C stops", function()
     local c = start('restart = function() return 1000 end', "exit 1")
     see(c, "a is backoff")
     c:write(screen.ctrl_c)
-    see(c, "signal SIGINT")
+    see(c, "told of SIGINT")
     c:wait(10)
   end)
 end)
