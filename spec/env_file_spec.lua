@@ -1,6 +1,7 @@
 -- reaper.supervisor.env_file: how files of environment variables are read.
 
 package.path = package.path .. ";lua/?.lua;lua/?/init.lua"
+package.cpath = "build/?.so;" .. package.cpath
 local env_file = require "reaper.supervisor.env_file"
 
 describe("an env_file has", function()

@@ -340,7 +340,7 @@ end)
 local internal = {
   restart = {
     policy = true, decision = true, short_runs = true, restarts_since = true, ask = true, text = true,
-    is_own_end = true, parse_docker = true,
+    is_own_end = true, parse_docker = true, backoff_of = true,
   },
 }
 

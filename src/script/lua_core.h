@@ -34,6 +34,7 @@ int core_fd(lua_State *L);
 
 /* lua_spawn.c */
 int core_spawn(lua_State *L);
+int core_take_terminal(lua_State *L);
 
 /* lua_process.c */
 int core_kill(lua_State *L);
@@ -71,6 +72,7 @@ int core_check_setting(lua_State *L);
 /* lua_descriptors.c */
 int core_pipe(lua_State *L);
 int core_open(lua_State *L);
+int core_can_execute(lua_State *L);
 int core_read(lua_State *L);
 int core_write(lua_State *L);
 int core_put(lua_State *L);

@@ -59,6 +59,22 @@ int core_open(lua_State *L)
     return 1;
 }
 
+/* core.can_execute(path): true; or nil, message, errno where it is no file that the caller may execute. */
+int core_can_execute(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct stat file;
+
+    if (stat(path, &file) != 0)
+        return push_failure(L, errno, NULL);
+    if (!S_ISREG(file.st_mode))
+        return push_failure(L, EACCES, NULL); /* as execve does */
+    if (access(path, X_OK) != 0)
+        return push_failure(L, errno, NULL);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* core.identity(fd): a text that is the same for another descriptor of the same file or device; nil for others. */
 int core_identity(lua_State *L)
 {

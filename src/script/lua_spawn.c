@@ -1,7 +1,9 @@
 /* core.spawn: a new process, from a table that lua/reaper/process/ has checked. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -152,10 +154,40 @@ static void give_pipes(lua_State *L, int table, const struct user *user)
 }
 
 /*
+ * The terminal that the engine's session has, where the engine leads that: else a shell shares it out. A descriptor to
+ * be closed, or -1.
+ */
+static int open_terminal(void)
+{
+    if (getsid(0) != getppid())
+        return -1;
+    return open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* core.take_terminal(): the foreground goes back to the engine's group, which then gets what is typed as signals. */
+int core_take_terminal(lua_State *L)
+{
+    const int terminal = open_terminal();
+    sigset_t refusal;
+    sigset_t before;
+
+    (void)L;
+    if (terminal < 0)
+        return 0;
+    sigemptyset(&refusal);
+    sigaddset(&refusal, SIGTTOU); /* by which the kernel stops who is in the background */
+    sigprocmask(SIG_BLOCK, &refusal, &before);
+    tcsetpgrp(terminal, getpgid(getppid()));
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    close(terminal);
+    return 0;
+}
+
+/*
  * core.spawn(request): pid, pidfd or nil; or nil, message, errno. Fields of `request`: argv, env (lists of strings),
  * fds, limits (flat lists), pipes (a list of those that were made for the process), name, cwd, user, group, umask,
- * nice, oom_score_adj, session (0 or 1); tell_stdout, tell_stderr and tell_ready are descriptors that the engine is to
- * hold.
+ * nice, oom_score_adj, session and terminal (0 or 1: it gets the foreground of the terminal); tell_stdout, tell_stderr
+ * and tell_ready are descriptors that the engine is to hold.
  */
 int core_spawn(lua_State *L)
 {
@@ -164,6 +196,7 @@ int core_spawn(lua_State *L)
     struct spawn_result result;
     struct user user;
     char why[WHY_SIZE];
+    int spawned;
 
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checkstack(L, 32, NULL);
@@ -184,7 +217,12 @@ int core_spawn(lua_State *L)
         return 3;
     give_pipes(L, 1, request.user);
     request.copies_memory = request.user != NULL; /* the user's other processes may stop it before its exec */
-    if (spawn(&request, &result) == 0) {
+    if (integer_field(L, 1, "terminal", 0))
+        request.terminal_fd = open_terminal();
+    spawned = spawn(&request, &result);
+    if (request.terminal_fd >= 0)
+        close(request.terminal_fd);
+    if (spawned == 0) {
         lua_pushinteger(L, result.pid);
         if (result.pidfd >= 0)
             lua_pushinteger(L, result.pidfd);

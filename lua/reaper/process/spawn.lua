@@ -24,7 +24,8 @@ local function attach_streams(self, spec, pipe_ends)
 end
 
 -- Starts a child for the public function `where`. Wrong arguments raise before anything is opened.
-local function start(where, spec, ready_fd)
+-- `takes_terminal` gives it the terminal's foreground.
+local function start(where, spec, ready_fd, takes_terminal)
   local wanted = request.make(where, spec)
   descriptors.check(where, spec)
   if core.checking then
@@ -36,7 +37,7 @@ local function start(where, spec, ready_fd)
   end
   wanted.pipes = opened.pipes
   wanted.fds, wanted.tell_stdout, wanted.tell_stderr = opened.fds, opened.pipe_ends.stdout, opened.pipe_ends.stderr
-  wanted.tell_ready = ready_fd
+  wanted.tell_ready, wanted.terminal = ready_fd, takes_terminal and 1 or 0
   local pid, pidfd, number = core.spawn(wanted)
   descriptors.close(opened, not pid)
   if not pid then
@@ -52,10 +53,11 @@ function spawn.child(spec)
   return start("reaper.spawn", request.check("reaper.spawn", spec, {}))
 end
 
---- The same for a service. The engine holds `ready_fd`, which says that it is ready, for the next script process.
-function spawn.service(spec, ready_fd)
+--- The same for a service. The engine holds `ready_fd`, which says that it is ready, for the next script process. With
+-- `takes_terminal` it gets the foreground of the terminal, where the engine leads the terminal's session.
+function spawn.service(spec, ready_fd, takes_terminal)
   local where = "supervisor.run " .. spec.name
-  return start(where, request.check(where, spec, {}), ready_fd)
+  return start(where, request.check(where, spec, {}), ready_fd, takes_terminal)
 end
 
 --- reaper.run{ …, capture = true }: spawns and waits: status, rusage[, output]; or nil, message, errno.

@@ -91,7 +91,11 @@ end
 --- Always, after a delay that grows from `initial` (default 0.1 s) by `factor` (2) up to `max` (60 s), with up to
 -- `jitter` (0; a part of it) more or less. After a run of `reset_after` seconds (10) it begins with `initial` again.
 function restart.backoff(options)
-  local where = "restart.backoff"
+  return restart.backoff_of("restart.backoff", options)
+end
+
+--- The same for what `where` names in messages.
+function restart.backoff_of(where, options)
   options = check.options(where, options, { "initial", "factor", "max", "jitter", "reset_after" })
   local initial = check.seconds_or(where, options, "initial", 0.1)
   local most = check.seconds_or(where, options, "max", 60)

@@ -127,7 +127,7 @@ function child.start(service)
     return not_started(service, message, errno)
   end
   local started
-  started, message, errno = try(process.spawn_service, request, readiness.fd)
+  started, message, errno = try(process.spawn_service, request, readiness.fd, service.spec.terminal)
   if close then
     core.close(close)
   end

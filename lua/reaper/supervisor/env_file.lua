@@ -16,11 +16,13 @@
 --
 -- Messages name the path and the line, and hold no text of the file: it may be a secret.
 
+local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 
 local env_file = {}
 
 local LARGEST = 1024 * 1024 -- bytes of a file
+local EAGAIN = 11
 
 local NAME = "^[A-Za-z_][A-Za-z0-9_.-]*$"
 local BLANK = "^[ \t]*$"
@@ -139,23 +141,40 @@ function env_file.parse(text, path)
   return values
 end
 
---- The variables that a file has, name → value; or nil, message[, errno] for one that cannot be read, has more than
--- 1 MiB, or is malformed. Of a larger one no more than that is read.
-function env_file.read(path)
-  local file, why, errno = io.open(check.text("env_file.read", "path", path), "rb")
-  if not file then
+-- The text of a file, or little more than LARGEST bytes of a larger one; or nil, message, errno. Nothing is waited for:
+-- what is no file, such as a FIFO, may have nothing to read yet.
+local function read_text(path)
+  local fd, why, errno = core.open(path, "r")
+  if not fd then
     return nil, why, errno
   end
-  local text
-  text, why, errno = file:read(LARGEST + 1)
-  file:close()
-  if why then
-    return nil, ("%s: %s"):format(path, why), errno
-  elseif text and #text > LARGEST then
+  local parts, size = {}, 0
+  repeat
+    local bytes
+    bytes, why, errno = core.read(fd)
+    parts[#parts + 1] = bytes
+    size = size + #(bytes or "")
+  until not bytes or bytes == "" or size > LARGEST
+  core.close(fd)
+  if errno == EAGAIN then
+    return nil, path .. ": it is no file, but a FIFO, a terminal or the like; a file expected", errno
+  elseif errno then
+    return nil, ("%s: %s"):format(path, why:gsub("^read: ", "")), errno
+  end
+  return table.concat(parts)
+end
+
+--- The variables that a file has, name → value; or nil, message[, errno] for one that cannot be read, has more than
+-- 1 MiB, or is malformed. Of a larger one little more than that is read.
+function env_file.read(path)
+  local text, why, errno = read_text(check.text("env_file.read", "path", path))
+  if not text then
+    return nil, why, errno
+  elseif #text > LARGEST then
     return nil, ("%s: it has more than 1 MiB (%d bytes), which is the most that an env_file may have"):format(path,
       LARGEST)
   end
-  return env_file.parse(text or "", path)
+  return env_file.parse(text, path)
 end
 
 return env_file

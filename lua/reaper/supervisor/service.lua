@@ -55,6 +55,9 @@ end
 --- Its process has ended; without a status nobody knows how.
 function Service:ended(status, rusage)
   self.is_end_due = false
+  if self.spec.terminal then
+    core.take_terminal() -- so that Ctrl-C reaches reaper-lua, now that it cannot reach the service
+  end
   self.readiness:ended()
   if self.other then
     process.release_ready(self.leader)

@@ -103,8 +103,8 @@
 ---@field post_stop? reaper.service_command runs after each end, with SERVICE_NAME, SERVICE_RESULT ("success", "exit-code", "signal", "core-dump", "timeout", "watchdog"), EXIT_CODE ("exited", "killed", "dumped") and EXIT_STATUS (a number, or a signal such as "TERM") in its environment, as systemd.exec(5) has them
 ---@field env_file? string|string[] files of variables, below `env`; of two files the later one counts. Read when the script is loaded, with its rights
 ---@field reload? reaper.service_reload what `supervisor.reload` does
----@field terminal? boolean its stdin is the container's, and it gets the foreground of the terminal, if there is one. Not with `session`, and not beside COMMAND, which has it; one service at most
 ---@field stop? reaper.service_stop how it is stopped; default: TERM, and KILL after 5 seconds
+---@field terminal? boolean its stdin is the container's, and at each start it gets the foreground of the terminal, if there is one and reaper-lua leads its session, as in `docker run -it`; beside a shell that has started reaper-lua it does not. Ctrl-C then goes to its process group, and not to reaper-lua: what follows its end is its `restart`. After its end Ctrl-C goes to reaper-lua, and stops all. Not with `session`, and not beside COMMAND, which has it; one service at most
 ---@field ready? reaper.ready default: at once
 ---@field health? reaper.health default: never asked
 ---@field watchdog? number seconds (also in $WATCHDOG_USEC): once ready, it says WATCHDOG=1 as often or is not healthy

@@ -212,6 +212,8 @@ function visible.spawn(process, request)
   return child.pid, process:add(files.pidfd(child))
 end
 
+function silent.take_terminal() end
+
 function silent.find_user(_, text)
   return real.find_user(text)
 end

@@ -19,11 +19,7 @@ function main.read(index, given, before)
   elseif not process.main then
     check.refuse(WHERE, where .. ".main", "there is no COMMAND; reaper-lua SCRIPT -- COMMAND expected")
   end
-  local after = {}
-  for i, name in ipairs(given.after == nil and {} or check.type(WHERE, where .. ".after", given.after, "table")) do
-    after[i] = check.type(WHERE, ("%s.after[%d]"):format(where, i), name, "string")
-  end
-  return { after = given.after ~= nil and after or nil }
+  return { after = given.after ~= nil and values.names(where .. ".after", given.after) or nil }
 end
 
 -- Those that start by themselves and stay, or end well.
@@ -46,12 +42,15 @@ function main.complete(found, group)
   end
   local names = {}
   for _, spec in ipairs(group) do
-    names[#names + 1], names[spec.name] = spec.name, true
+    names[#names + 1], names[spec.name] = spec.name, spec
   end
   for _, name in ipairs(found.after) do
     if not names[name] then
       check.raise(("%s: COMMAND is to start after '%s', which is no service%s"):format(WHERE, name,
         check.hint(name, names)))
+    elseif names[name].schedule then
+      check.raise(("%s: COMMAND is to start after '%s', which runs by a schedule and is never ready"):format(WHERE,
+        name))
     end
   end
   return found

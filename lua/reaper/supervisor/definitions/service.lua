@@ -1,6 +1,8 @@
 --- One service as a script gives it: checked, with defaults.
 
+local core = require "reaper.core"
 local check = require "reaper.runtime.check"
+local defaults = require "reaper.supervisor.definitions.defaults"
 local probes = require "reaper.supervisor.definitions.probes"
 local restart = require "reaper.restart"
 local start = require "reaper.supervisor.definitions.start"
@@ -17,63 +19,6 @@ local own_keys = {
 }
 
 local known_keys = table.move(start.keys, 1, #start.keys, #own_keys + 1, table.move(own_keys, 1, #own_keys, 1, {}))
-
--- What belongs to one service alone.
-local not_shared = { name = true, command = true, after = true, schedule = true, fds = true }
-
--- ---- Defaults for all services. ----
-
--- Of these tables a service's own keys stand beside those of the defaults; other tables take the place of the default.
-local merged = { env = true, rlimit = true, stop = true }
-
---- Checks the table `defaults` as far as it says nothing about one service; what is wrong in its values is found where
--- it is used, which is in each service.
-function service.read_defaults(defaults)
-  if defaults == nil then
-    return {}
-  end
-  local known = {}
-  for _, key in ipairs(known_keys) do
-    known[#known + 1] = not not_shared[key] and key or nil
-  end
-  return table_of("defaults", defaults, known)
-end
-
--- Defaults that are meant for one kind of service only, and that mean nothing for others: they are passed by.
-local of_kind = {
-  restart = "lasting", backoff = "lasting", ready = "lasting", health = "lasting", watchdog = "lasting",
-  timeout = "one-shot", timezone = "scheduled", overlap = "scheduled",
-}
-
-local function is_meant(key, spec)
-  local kind = of_kind[key]
-  if kind == "lasting" then
-    return not spec.oneshot and spec.schedule == nil
-  elseif kind == "one-shot" then
-    return spec.oneshot or spec.schedule ~= nil
-  end
-  return kind == nil or spec.schedule ~= nil
-end
-
-local function with_defaults(spec, defaults)
-  local found = {}
-  for key, value in pairs(spec) do
-    found[key] = value
-  end
-  for key, value in pairs(defaults) do
-    if found[key] == nil and is_meant(key, spec) then
-      found[key] = value
-    elseif merged[key] and type(value) == "table" and type(found[key]) == "table" then
-      found[key] = values.copy(found[key], 1)
-      for inner, default in pairs(value) do
-        if found[key][inner] == nil then
-          found[key][inner] = default
-        end
-      end
-    end
-  end
-  return found
-end
 
 -- ---- Keys. ----
 
@@ -105,7 +50,8 @@ local function read_restart(name, spec, default)
     return restart.policy(WHERE, name .. ".restart", value)
   end
   check.type(WHERE, name .. ".backoff", spec.backoff, "table")
-  local decision, delay = restart.decision(WHERE, name .. ".restart", value), restart.backoff(spec.backoff)
+  local decision = restart.decision(WHERE, name .. ".restart", value)
+  local delay = restart.backoff_of(("%s %s.backoff"):format(WHERE, name), spec.backoff)
   return decision == restart.never and decision or restart.all(decision, delay)
 end
 
@@ -120,10 +66,8 @@ local function read_hook(name, value, timeout)
   if value == nil then
     return nil
   end
-  check.type(WHERE, name, value, "table")
-  check.keys(WHERE .. " " .. name, value, { "timeout" }, true)
-  local words = command(name, value)
-  words.timeout = seconds(name .. ".timeout", value.timeout, timeout, true)
+  local words = command(name, value, { "timeout" })
+  words.timeout = values.positive_seconds(name .. ".timeout", value.timeout, timeout, true)
   return words
 end
 
@@ -134,20 +78,14 @@ local function read_reload(name, value)
   table_of(name, value, { "signal", "exec", "timeout" })
   if (value.signal == nil) == (value.exec == nil) then
     check.refuse(WHERE, name, "exactly one of signal and exec expected")
+  elseif value.timeout ~= nil and value.exec == nil then
+    check.refuse(WHERE, name .. ".timeout", "only exec can take time; a signal is sent at once")
   end
   return {
     signal = value.signal ~= nil and check.signal(WHERE, name .. ".signal", value.signal) or nil,
     exec = value.exec ~= nil and command(name .. ".exec", value.exec) or nil,
-    timeout = seconds(name .. ".timeout", value.timeout, 30),
+    timeout = values.positive_seconds(name .. ".timeout", value.timeout, 30),
   }
-end
-
-local function read_after(name, after)
-  local list = {}
-  for i, other in ipairs(after == nil and {} or check.type(WHERE, name, after, "table")) do
-    list[i] = check.type(WHERE, ("%s[%d]"):format(name, i), other, "string")
-  end
-  return list
 end
 
 local function flag(name, spec, key, default)
@@ -160,11 +98,17 @@ end
 
 -- The variables of one file, or of a list of files of which a later one wins, below those of `env`.
 local function add_env_file(name, spec)
-  local paths = type(spec.env_file) == "table" and spec.env_file or { spec.env_file }
+  local paths = { spec.env_file }
+  if type(spec.env_file) == "table" then
+    paths = values.list(name .. ".env_file", spec.env_file)
+  end
   local env_file = require "reaper.supervisor.env_file" -- which most scripts do not need
   local env = {}
-  for _, path in ipairs(paths) do
-    local found, why = env_file.read(check.text(WHERE, name .. ".env_file", path))
+  for i = 1, #paths do
+    if type(paths[i]) ~= "string" or paths[i] == "" then
+      check.fail(WHERE, name .. ".env_file", "a path, or a list of paths,", paths[i])
+    end
+    local found, why = env_file.read(check.text(WHERE, name .. ".env_file", paths[i]))
     if not found then
       check.refuse(WHERE, name .. ".env_file", why)
     end
@@ -186,6 +130,8 @@ local function read_terminal(name, spec)
     check.refuse(WHERE, name .. ".terminal", "with session = true it would lose the terminal")
   elseif terminal and spec.stdin ~= nil and spec.stdin ~= "inherit" then
     check.refuse(WHERE, name .. ".terminal", "its stdin is the terminal then, so that stdin cannot be given")
+  elseif terminal and type(spec.fds) == "table" and spec.fds[0] ~= nil then
+    check.refuse(WHERE, name .. ".terminal", "its stdin is the terminal then, so that fds[0] cannot be given")
   end
   spec.stdin = terminal and "inherit" or spec.stdin == nil and "null" or spec.stdin
   return terminal
@@ -195,25 +141,20 @@ end
 
 -- What cannot stand beside what.
 local function check_contradictions(name, spec)
-  local kind = spec.schedule and "schedule" or spec.oneshot and "oneshot"
+  local kind = spec.schedule ~= nil and "schedule" or spec.oneshot and "oneshot"
   for _, key in ipairs { "ready", "health", "watchdog" } do
-    if kind and spec[key] then
+    if kind and spec[key] ~= nil then
       check.refuse(WHERE, name .. "." .. key, ("a service with %s ends by itself, so that nobody asks whether it is %s")
         :format(kind, key == "ready" and "ready" or "healthy"))
     end
   end
-  if spec.timeout and not kind then
+  if spec.timeout ~= nil and not kind then
     check.refuse(WHERE, name .. ".timeout", "only a service with oneshot or schedule has to end in time")
   end
 end
 
---- Reads one service. `defaults` are those of read_defaults.
-function service.read(index, given, defaults)
-  check.type(WHERE, ("[%d]"):format(index), given, "table")
-  check.keys(("%s %s"):format(WHERE, type(given.name) == "string" and given.name or ("[%d]"):format(index)), given,
-    known_keys)
-  local name = read_name(index, given)
-  local spec = with_defaults(given, defaults)
+-- The keys of one service, but its name. `spec` may be changed.
+local function read_values(name, spec)
   if spec.env_file ~= nil then
     add_env_file(name, spec)
   end
@@ -221,7 +162,7 @@ function service.read(index, given, defaults)
   local spawn = start.read(name, spec)
   local found = timing.read(name, spec)
   found.name, found.spawn, found.text = name, spawn, start.text(spawn)
-  found.after = read_after(name .. ".after", spec.after)
+  found.after = values.names(name .. ".after", spec.after)
   found.terminal = terminal
   found.restart = read_restart(name, spec, found.oneshot and "no" or "on-failure")
   found.gives_up_missing = gives_up_missing(spec.restart)
@@ -236,7 +177,26 @@ function service.read(index, given, defaults)
     spec.when_failed == nil and (spec.schedule ~= nil and "ignore" or "exit") or spec.when_failed,
     { exit = "exit", ignore = "ignore" })
   found.autostart = flag(name, spec, "autostart", true)
-  check_contradictions(name, found)
+  return found
+end
+
+--- Checks the table `defaults`.
+function service.read_defaults(given)
+  return defaults.read(given, known_keys, read_values)
+end
+
+--- Reads one service. `shared` are the defaults.
+function service.read(index, given, shared)
+  check.type(WHERE, ("[%d]"):format(index), given, "table")
+  check.keys(("%s %s"):format(WHERE, type(given.name) == "string" and given.name or ("[%d]"):format(index)), given,
+    known_keys)
+  local name = read_name(index, given)
+  local spec = defaults.apply(given, shared)
+  check_contradictions(name, spec)
+  local found = read_values(name, spec)
+  if core.checking then
+    start.look_for_programs(name, found.spawn, found)
+  end
   return found
 end
 

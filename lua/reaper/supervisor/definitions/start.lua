@@ -1,6 +1,7 @@
 --- How a service is started: the keys that reaper.spawn takes, too.
 
 local core = require "reaper.core"
+local command = require "reaper.process.command"
 local check = require "reaper.runtime.check"
 local descriptors = require "reaper.process.descriptors"
 local request = require "reaper.process.request"
@@ -31,6 +32,17 @@ function start.read(name, spec)
   request.make(where, request.check(where, spawn, {}))
   descriptors.check(where, spawn)
   return spawn
+end
+
+--- Warns of commands of a service that cannot be run. `hooks` are further commands, by their keys.
+function start.look_for_programs(name, spawn, hooks)
+  local env = request.make(WHERE .. " " .. name, spawn).env
+  command.warn(name .. ".command", spawn[1], env, spawn.cwd)
+  for _, key in ipairs { "pre_start", "post_stop" } do
+    if hooks[key] then
+      command.warn(name .. "." .. key, hooks[key][1], env, spawn.cwd)
+    end
+  end
 end
 
 -- The source of an output or a descriptor as text: a path as it stands, or which file an open file is.

@@ -6,6 +6,8 @@ local values = require "reaper.supervisor.definitions.values"
 
 local WHERE, seconds = values.WHERE, values.seconds
 
+local SHORTEST = 0.1 -- seconds from one run to the next: less is a loop
+
 local timing = {}
 
 -- What makes sense with a schedule only.
@@ -21,13 +23,15 @@ end
 local function read_schedule(name, spec, timezone)
   local value = spec.schedule
   if type(value) == "number" then
-    if seconds(name .. ".schedule", value) == 0 then
-      check.refuse(WHERE, name .. ".schedule", "more than 0 seconds expected")
+    if seconds(name .. ".schedule", value) < SHORTEST then
+      check.refuse(WHERE, name .. ".schedule", ("%g seconds or more expected"):format(SHORTEST))
     end
     return { every = value }
+  elseif type(value) ~= "string" then
+    check.fail(WHERE, name .. ".schedule", "a text such as \"*/5 * * * *\" or a number of seconds", value)
   end
   local schedule = require "reaper.schedule" -- which most scripts do not need
-  local found, why = schedule.parse(check.type(WHERE, name .. ".schedule", value, "string"))
+  local found, why = schedule.parse(value)
   if found and not found.at_start then
     local next_time
     next_time, why = found:next(core.time() // 1 | 0, timezone)
@@ -40,7 +44,7 @@ end
 -- one-shot each time, and "@reboot" is a one-shot of each start of the container.
 function timing.read(name, spec)
   local oneshot = spec.oneshot ~= nil and check.type(WHERE, name .. ".oneshot", spec.oneshot, "boolean") or false
-  local timeout = spec.timeout ~= nil and seconds(name .. ".timeout", spec.timeout) or nil
+  local timeout = spec.timeout ~= nil and values.positive_seconds(name .. ".timeout", spec.timeout) or nil
   if spec.schedule == nil then
     check_without_schedule(name, spec)
     return { oneshot = oneshot, timeout = timeout }
