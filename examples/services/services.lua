@@ -7,8 +7,8 @@ function on_service(name, state, detail) -- each change of a state
 end
 
 supervisor.run {
-  -- What holds for all that do not say otherwise: whatever ends is started again, after a delay that grows. One-shots and
-  -- schedules are to end.
+  -- What holds for all that do not say otherwise: whatever ends is started again, after a delay that grows. This does
+  -- not concern one-shots and schedules, which are to end.
   defaults = { restart = "always", stop = { grace = 10 } },
 
   -- Once, before all others: a volume is empty at first.

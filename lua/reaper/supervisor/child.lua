@@ -213,11 +213,14 @@ local function send(service, signal, to_group)
   return service.process:kill(signal)
 end
 
+-- States in which the end of the process is waited for.
+local is_end_awaited = { stopping = true, post_stop = true }
+
 --- Signals the process of a service. Without the right to (another user's process, no CAP_KILL) it will not end for us:
 -- that is said, and nobody waits for it.
 function child.signal(service, signal, to_group)
   local ok, message, errno = send(service, signal, to_group)
-  if not ok and (errno == EPERM or errno == EACCES) and service.state == "stopping" then
+  if not ok and (errno == EPERM or errno == EACCES) and is_end_awaited[service.state] then
     local detail = ("process %d cannot be stopped: %s"):format(service.pid, message)
     table.insert(service.undo, timers.after(0, function()
       service:fire("refused", detail)

@@ -136,7 +136,7 @@ return {
   running = of_process { unhealthy = stop_then "decide" },
   stopping = of_stop { died = ends.died, refused = "failed" },
   clearing = of_stop { cleared = ends.cleared },
-  post_stop = of_stop { died = ends.post_stop },
+  post_stop = of_stop { died = ends.post_stop, refused = ends.conclude },
   backoff = {
     due = "waiting", stop = "finished", requeue = "waiting", restart = "waiting", tick = overlap(begin_anew),
   },
