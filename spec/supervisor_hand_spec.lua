@@ -108,6 +108,14 @@ describe("supervisor.wait", function()
     end)
   end)
 
+  it("sees a service that is down for a moment only", function()
+    local c = doing(sleeper "a", [[
+      supervisor.wait "a"
+      supervisor.restart "a"
+      print("down", supervisor.wait("a", "down", 10))]])
+    c:expect "down\ttrue\n"
+  end)
+
   it("gives up in time", function()
     local c = doing(sleeper("a", "ready = { delay = 50, timeout = 60 }"),
       'print(supervisor.wait("a", "ready", 5)) print(supervisor.wait("a", nil, 0))')

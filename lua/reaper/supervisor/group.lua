@@ -225,8 +225,8 @@ local function changed(self, service, detail)
   end
   memory.save(self, service)
   self.report:deliver(service.name, service.state, detail)
+  self.waiters:look() -- before anything follows: a service that is restarted is down for this moment only
   after_change(self, service)
-  self.waiters:look()
 end
 
 -- ---- A new group. ----
