@@ -49,7 +49,7 @@ describe("the README", function()
       files = { ["services.lua"] = lua_blocks[3] } }
     assert.equal(0, code, err)
     for line in err:gmatch "[^\n]+" do
-      assert.matches("^reaper%-lua: warning: .*not found", line)
+      assert.matches("^reaper%-lua: warning: .*: cannot run \"[^\"]+\": No such file", line)
     end
   end)
 
