@@ -178,7 +178,7 @@ static int named(const struct members *members, pid_t pid)
 static int run(const struct test_case *test_case)
 {
     struct test_case copy = *test_case;
-    struct member list[ROOM];
+    struct member list[ROOM] = { { 0 } };
     struct members members = { .list = list, .services = copy.services, .known = copy.known, .self = SCRIPT };
     int wrong = 0;
 

@@ -88,7 +88,7 @@ static void spell_json(const unsigned char *at, size_t length, int is_first, cha
  */
 static void spell_text(const unsigned char *at, size_t length, int is_first, char piece[PIECE_SIZE])
 {
-    const char named = *at == '\n' ? 'n' : *at == '\r' ? 'r' : *at == '\t' ? 't' : '\0';
+    const int named = *at == '\n' ? 'n' : *at == '\r' ? 'r' : *at == '\t' ? 't' : '\0';
 
     (void)is_first;
     if (named)

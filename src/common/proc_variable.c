@@ -23,7 +23,8 @@ static int open_as(uid_t uid, gid_t gid, const char *path)
     int signal = 0;
     gid_t own_gid;
     uid_t own_uid;
-    int fd, saved;
+    int fd;
+    int saved;
 
     prctl(PR_GET_PDEATHSIG, &signal, 0UL, 0UL, 0UL);
     own_gid = (gid_t)setfsgid(gid);
@@ -45,7 +46,8 @@ static int open_environment(pid_t pid)
 {
     struct stat owner;
     char path[32];
-    int fd, saved;
+    int fd;
+    int saved;
 
     snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
