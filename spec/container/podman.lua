@@ -84,10 +84,8 @@ return function(podman, check)
         and podman(("exec page-services kill -STOP %d"):format(process.pid)) == 0
     end)
     podman:must(("exec page-services kill -KILL %d"):format(render.pid))
-    find("the adopted orphan", function(process)
-      return process.pid == sleep.pid and process.parent == reaper.pid
-    end)
-    podman:expect("page-services", "render is backoff.*render is running")
+    podman:expect("page-services", "render is clearing[^\n]*sleep.*render is backoff.*render is running")
+    expect.different(0, (podman(("exec page-services kill -0 %d"):format(sleep.pid)))) -- the adopted orphan was ended
     podman:must(("exec page-services kill -KILL %d"):format(web.pid))
     podman:expect("page-services", "web is backoff.*web is running")
     podman:await_no_zombie "page-services"
