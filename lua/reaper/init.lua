@@ -4,17 +4,22 @@ local core = require "reaper.core"
 local check = require "reaper.runtime.check"
 local hooks = require "reaper.runtime.hooks"
 local log = require "reaper.runtime.log"
-local log_file = require "reaper.runtime.log_file"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 local settings = require "reaper.runtime.settings"
 local timers = require "reaper.runtime.timers"
-local watch = require "reaper.runtime.watch"
+
+-- A function that is its module, which is loaded at the first call: most scripts do not need it.
+local function loaded_later(module)
+  return function(...)
+    return require(module)(...)
+  end
+end
 
 local reaper = {
   version = core.version,
   configure = settings.configure,
-  log = setmetatable({ lines = log.lines, file = log_file }, getmetatable(log)),
+  log = setmetatable({ lines = log.lines, file = loaded_later "reaper.runtime.log_file" }, getmetatable(log)),
   on = hooks.on,
   spawn = process.spawn,
   run = process.run,
@@ -22,7 +27,7 @@ local reaper = {
   children = process.children,
   processes = process.all,
   now = core.now,
-  watch = watch,
+  watch = loaded_later "reaper.runtime.watch",
 }
 
 for name, value in pairs(core.wait_options) do

@@ -4,7 +4,6 @@ require "reaper.runtime.events"
 
 local core = require "reaper.core"
 local caller = require "reaper.runtime.caller"
-local command = require "reaper.process.command"
 local hooks = require "reaper.runtime.hooks"
 local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
@@ -98,7 +97,7 @@ return function(chunk, message)
   end
   if core.checking then
     if core.has_command then
-      command.warn("COMMAND", arg[1], core.environment())
+      require "reaper.process.command".warn("COMMAND", arg[1], core.environment())
     end
     return result and 0 or LOAD_FAILED
   end
