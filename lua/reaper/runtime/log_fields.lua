@@ -30,6 +30,11 @@ local function replacement()
   return "\u{fffd}"
 end
 
+--- A text in which each byte that is no UTF-8 has become U+FFFD.
+function fields.valid(text)
+  return utf8.len(text) and text or mend(text, replacement)
+end
+
 local function hex(bytes)
   return (bytes:gsub(".", function(byte)
     return ("\\x%02x"):format(byte:byte())
@@ -38,10 +43,7 @@ end
 
 --- A string as JSON has it. Each byte that is no UTF-8 becomes U+FFFD.
 function fields.json_text(text)
-  if not utf8.len(text) then
-    text = mend(text, replacement)
-  end
-  text = text:gsub('[%c"\\]', function(c)
+  text = fields.valid(text):gsub('[%c"\\]', function(c)
     return json_escapes[c] or ("\\u%04x"):format(c:byte())
   end)
   return '"' .. text:gsub(C1, function(c)
@@ -77,7 +79,7 @@ end
 
 -- The name, with "_" behind it until none of those before has it.
 local function unique(name, taken)
-  name = utf8.len(name) and name or mend(name, replacement)
+  name = fields.valid(name)
   while taken[name] do
     name = name .. "_"
   end

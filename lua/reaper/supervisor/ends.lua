@@ -108,8 +108,8 @@ end
 -- process, since its command cannot be run.
 function ends.died(service, ending)
   note(service, ending.status, ending.reason, ending.is_missing)
-  local left = not ending.is_missing and rest.left(service) or {}
-  if left[1] or left.group then
+  local left = not ending.is_missing and rest.left(service)
+  if left then
     return "clearing", ("%s; %s"):format(service.ending.reason or ending.status, rest.text(left))
   end
   return ends.cleared(service)

@@ -73,16 +73,16 @@ function rest.look(service)
   return list
 end
 
---- The same for a service whose first process has ended; an empty list where the rest is to live on.
+--- The same for a service whose first process has ended; nil when nothing is left, or it is to live on.
 function rest.left(service)
   if service.spec.stop.leaves_rest then
-    return {}
+    return nil
   end
   local list = rest.look(service)
-  if not list[1] and not list.group then
-    service.leader = nil -- from now on its number can be that of another process, or of another group
+  if list[1] or list.group then
+    return list
   end
-  return list
+  service.leader = nil -- from now on its number can be that of another process, or of another group
 end
 
 --- What rest.look says of a process that belongs to the service beside its first one, or nil.
@@ -174,7 +174,7 @@ end
 function Clearing:go_on()
   self:stop()
   local list, now = rest.left(self.service), core.now()
-  if not list[1] and not list.group then
+  if not list then
     return self:finish()
   elseif now < self.deadline then
     signal(list, { "TERM", "HUP", "CONT" }, self.terminated)

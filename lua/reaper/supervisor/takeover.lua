@@ -64,8 +64,7 @@ local function clear_removed(group, name, known, how)
     forget(group, name, how)
     ending.go_on(group)
   end
-  local left = rest.left(remains)
-  if left[1] or left.group then
+  if rest.left(remains) then
     remains.clear_by = rest.deadline(remains)
     rest.clear(remains, done)
   else

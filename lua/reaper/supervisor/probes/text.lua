@@ -1,6 +1,8 @@
 --- Text that services, probes and servers give, as it may stand in a detail: short, in one line, without control
 -- characters.
 
+local fields = require "reaper.runtime.log_fields"
+
 local text = {}
 
 --- As many bytes of it are shown.
@@ -8,20 +10,6 @@ text.MOST = 200
 
 local COLOURS = "\27%[[%d;]*%a"
 local C1 = "\xc2[\x80-\x9f]" -- control characters of 8 bits, as UTF-8 has them
-
--- Each byte that is no UTF-8 becomes U+FFFD.
-local function valid(given)
-  local parts, at = {}, 1
-  while true do
-    local whole, bad = utf8.len(given, at)
-    parts[#parts + 1] = given:sub(at, whole and -1 or bad - 1)
-    if whole then
-      return table.concat(parts)
-    end
-    parts[#parts + 1] = "\u{fffd}"
-    at = bad + 1
-  end
-end
 
 -- Cut at a whole character.
 local function cut(given, most)
@@ -35,7 +23,7 @@ end
 function text.clean(given, most)
   most = most or text.MOST
   local short = given:sub(1, 4 * most) -- what is behind that is never shown
-  short = valid(short:gsub(COLOURS, ""):gsub("\t", " ")):gsub(C1, "?"):gsub("%c", "?")
+  short = fields.valid((short:gsub(COLOURS, ""):gsub("\t", " "))):gsub(C1, "?"):gsub("%c", "?")
   return cut(short, most)
 end
 
