@@ -22,7 +22,7 @@ OF_PROGRAMS = lua/reaper/runtime/program.lua lua/reaper/runtime/statuses.lua
 EMBEDDED = $(filter-out $(OF_PROGRAMS) $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua lua/reaper/*/*/*.lua)))
 LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \
-	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c)
+	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c lua_pages.c control.c lua_control.c)
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
@@ -43,7 +43,7 @@ BUSTED = lua5.4 tools/specs.lua $(firstword $(wildcard /usr/local/bin/busted /us
 .PHONY: all library static help demo test test-static test-container bench terminal soak lint format check-static arm64 \
 	i386 asan valgrind coverage fuzz nightly reference install uninstall clean need-build
 
-all: need-build $(OUTPUT) $(LIBRARY)
+all: need-build $(OUTPUT) reaperctl $(LIBRARY)
 
 help:
 	@echo 'make             build ./reaper-lua (installs Lua 5.4 headers where it can)'
@@ -69,7 +69,7 @@ help:
 	@echo 'make fuzz        fuzz what reads foreign input (FUZZ_SECONDS=60 each, 0: replay the corpus; FUZZ_TARGETS=names)'
 	@echo 'make nightly     all that takes long, one after the other, with the time of each part'
 	@echo 'make reference   write doc/REFERENCE.md from the types files'
-	@echo 'make install     into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
+	@echo 'make install     reaper-lua and its link reaperctl, into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove what was built'
 
 library: $(LIBRARY)
@@ -80,6 +80,10 @@ need-build:
 $(OUTPUT): $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(LINK)
 	mv $@.new $@
+
+# The client is the same binary, which looks at the name that it is called by.
+reaperctl:
+	ln -sf reaper-lua $@
 
 # What was made with other flags, or for another Lua, is made again.
 FLAGS = $(strip $(COMPILE) $(LDFLAGS) $(LINK))
@@ -390,10 +394,11 @@ reference:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(OUTPUT) $(DESTDIR)$(PREFIX)/bin/reaper-lua
+	ln -sf reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl
 	install -m 644 doc/reaper-lua.1 $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/reaper-lua $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
+	rm -f $(DESTDIR)$(PREFIX)/bin/reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
 
 clean:
-	rm -rf build reaper-lua reaper-lua.new reaper-lua-static compile_commands.json
+	rm -rf build reaper-lua reaperctl reaper-lua.new reaper-lua-static compile_commands.json

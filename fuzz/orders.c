@@ -244,7 +244,7 @@ static void forget_child(struct child *child, void *context)
     children_remove(&engine.children, child->pid);
 }
 
-static int never_script(const struct engine *unused, unsigned reader, int socket_fd)
+static int never_script(struct engine *unused, unsigned reader, int socket_fd)
 {
     (void)unused;
     (void)reader;

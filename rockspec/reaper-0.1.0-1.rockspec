@@ -29,7 +29,7 @@ build = {
   },
   install_pass = false,
   install = {
-    -- All but runtime/script.lua and restart/option.lua, which only the binary runs. Nothing loads those of types/;
+    -- All but runtime/script.lua, restart/option.lua and control/, which only the binary runs. Nothing loads those of types/;
     -- language servers read them.
     lua = {
       reaper = "lua/reaper/init.lua",
@@ -89,6 +89,7 @@ build = {
       ["reaper.supervisor.machine"] = "lua/reaper/supervisor/machine.lua",
       ["reaper.supervisor.main"] = "lua/reaper/supervisor/main.lua",
       ["reaper.supervisor.memory"] = "lua/reaper/supervisor/memory.lua",
+      ["reaper.supervisor.page"] = "lua/reaper/supervisor/page.lua",
       ["reaper.supervisor.phase"] = "lua/reaper/supervisor/phase.lua",
       ["reaper.supervisor.probes.address"] = "lua/reaper/supervisor/probes/address.lua",
       ["reaper.supervisor.probes.ask"] = "lua/reaper/supervisor/probes/ask.lua",

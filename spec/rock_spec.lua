@@ -240,7 +240,7 @@ describe("a rockspec", function()
       local expected = { reaper = "lua/reaper/init.lua" }
       for _, file in ipairs(files_below("lua/reaper")) do
         local name = file:match("^(.*)%.lua$"):gsub("/?init$", "")
-        if name ~= "runtime/script" and name ~= "restart/option" and name ~= "" then
+        if name ~= "runtime/script" and name ~= "restart/option" and not name:find "^control" and name ~= "" then
           expected["reaper." .. name:gsub("/", ".")] = "lua/reaper/" .. file
         end
       end

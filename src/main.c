@@ -9,6 +9,8 @@
 #include "common/options.h"
 #include "common/signals.h"
 #include "engine/engine.h"
+#include "engine/report.h"
+#include "script/control.h"
 #include "script/script.h"
 
 enum { FAILED = 125 };
@@ -21,7 +23,7 @@ static const char license[] =
     "Lua is copyright Lua.org, PUC-Rio, under the same licence.\n";
 
 /* Runs in the new script process, whose dispositions are still those of the engine. */
-static int become_script(const struct engine *engine, unsigned reader, int socket_fd)
+static int become_script(struct engine *engine, unsigned reader, int socket_fd)
 {
     struct inherited_signals signals = engine->origin.signals;
     const struct script_start start = {
@@ -36,6 +38,8 @@ static int become_script(const struct engine *engine, unsigned reader, int socke
         .store_fd = engine->scripts.store_fd,
         .directory_fd = engine->main_child.directory_fd,
         .directory = engine->main_child.directory,
+        .page = report_leave(engine),
+        .has_page = engine->scripts.slot[reader].reason != START_RELOAD,
     };
 
     signals_learn_ignored(&signals);
@@ -127,7 +131,10 @@ int main(int argc, char **argv)
 {
     const pid_t parent = getppid();
     struct inherited_signals signals;
+    int first;
 
     signals_take(&signals);
+    if (control_is_meant(argc, argv, &first))
+        return control_run(argc - first, argv + first, &signals);
     return run(argc, argv, parent, &signals);
 }

@@ -18,6 +18,7 @@
  *     wait.c, channel.c     the one wait; the socket
  *     journal_writer.c      what the script process reads
  *     terminal.c            the controlling terminal, and who has its foreground
+ *     report.c              what it shows of itself: its page, which reaperctl reads
  *     setup.c, origin.c     what is arranged with the kernel; what the engine was started with
  */
 #ifndef REAPER_ENGINE_ENGINE_H
@@ -30,6 +31,7 @@
 #include "common/log.h"
 #include "common/messages.h"
 #include "common/options.h"
+#include "common/pages.h"
 #include "common/signals.h"
 #include "common/spawn.h"
 #include "common/variables.h"
@@ -260,6 +262,14 @@ struct remains {
     struct hidden hidden;
 };
 
+/* What reaperctl reads (common/pages.h). */
+struct pages {
+    struct engine_page *engine; /* NULL: there is none */
+    struct script_page *script; /* the engine keeps it for the script processes, and may not even read it */
+    int engine_fd, script_fd;
+    struct engine_report report; /* as it was written last */
+};
+
 struct engine {
     struct origin origin;
     struct options options; /* in force */
@@ -276,6 +286,7 @@ struct engine {
     struct reaper reaper;
     struct remains remains;
     struct statistics statistics;
+    struct pages pages;
 };
 
 /*

@@ -14,6 +14,7 @@
 #include "engine/orders.h"
 #include "engine/reload.h"
 #include "engine/remains.h"
+#include "engine/report.h"
 #include "engine/scripts.h"
 #include "engine/setup.h"
 #include "engine/slot.h"
@@ -33,6 +34,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->origin.base = *options;
     engine->origin.signals = *signals;
     engine->main_child.pidfd = engine->terminal.fd = engine->scripts.store_fd = -1;
+    engine->pages.engine_fd = engine->pages.script_fd = -1;
     for (int i = 0; i < DISMISSED_MAX; i++)
         engine->dismissed.list[i].pidfd = -1;
     engine->main_child.start = spawn_result_empty();
@@ -53,6 +55,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     log_open(&engine->log);
     setup_surroundings(engine);
     terminal_find(&engine->terminal);
+    report_open(engine);
 }
 
 /* ---- The loop. ---- */
@@ -158,6 +161,7 @@ static void turn(struct engine *engine)
 {
     siginfo_t record;
 
+    report_write(engine);
     engine->reaper.together = 0;
     if (wait_for_signal(engine, deadlines_next(engine), &record))
         take_signals(engine, &record);
@@ -211,6 +215,7 @@ int engine_run(const struct engine_start *start, const struct options *options, 
     begin(&engine);
     while (engine.life.state != ENGINE_DONE)
         turn(&engine);
+    report_write(&engine);
     tear_down(&engine);
     return engine.life.final_code;
 }

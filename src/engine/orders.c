@@ -14,6 +14,7 @@
 #include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/reload.h"
+#include "engine/report.h"
 #include "engine/scripts.h"
 #include "engine/setup.h"
 #include "engine/slot.h"
@@ -202,9 +203,8 @@ static void stats(struct engine *engine, struct delivery *delivery)
     struct event event = handover_reply_to(delivery->order->question);
 
     event.kind = EVENT_STATS;
-    event.of.statistics = engine->statistics;
+    event.of.statistics = report_statistics(engine);
     event.of.statistics.uptime_ns = clock_now() - engine->origin.started_at;
-    event.of.statistics.dropped = (int64_t)engine->journal.dropped_ever;
     if (delivery->slot)
         handover_reply(engine, delivery->slot, &event, -1);
 }

@@ -30,7 +30,7 @@ struct engine_start {
     pid_t parent;                         /* getppid() of the first moment */
     const struct engine_program *program; /* or NULL */
     /* Runs in the new script process and gives its exit code, with which that process ends. */
-    int (*become_script)(const struct engine *engine, unsigned reader, int socket_fd);
+    int (*become_script)(struct engine *engine, unsigned reader, int socket_fd);
     void (*exit)(int code);
 };
 

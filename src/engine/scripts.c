@@ -14,6 +14,7 @@
 #include "engine/main_child.h"
 #include "engine/questions.h"
 #include "engine/reload.h"
+#include "engine/report.h"
 #include "engine/slot.h"
 #include "engine/terminal.h"
 #include "engine/wait.h"
@@ -41,6 +42,7 @@ static double next_delay(const struct engine *engine)
 int scripts_start_first(struct engine *engine)
 {
     engine->scripts.store_fd = memfd_create("reaper-store", MFD_CLOEXEC);
+    report_open_script_page(engine);
     if (journal_begin(&engine->journal) == 0 && slot_start(engine, engine->scripts.current, START_FIRST) == 0)
         return 0;
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s", strerror(errno));

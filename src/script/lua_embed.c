@@ -22,8 +22,4 @@ void embed_preload(lua_State *L)
         lua_setfield(L, -2, file->module);
     }
     lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "reaper");
-    lua_call(L, 1, 1); // reaper
-    lua_setglobal(L, "reaper");
 }

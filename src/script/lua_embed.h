@@ -14,7 +14,7 @@ struct embedded_file {
 /* The last one has the module NULL. The array is generated: build/lua_files.c. */
 extern const struct embedded_file embedded_files[];
 
-/* Puts a loader for each file into package.preload, and sets the global `reaper`. */
+/* Puts a loader for each file into package.preload. */
 void embed_preload(lua_State *L);
 
 #endif

@@ -176,6 +176,7 @@ int core_poll(lua_State *L)
         return raise_plain(L, "this process was forked from the one that the engine tells of events");
     if (open_epoll(script) < 0)
         return raise_plain(L, lua_pushfstring(L, "cannot wait for anything: %s", strerror(errno)));
+    watchdog_rest(&script->watchdog);
     wait_for_something(L, script, link_has_ended(&script->link) ? 0 : timeout, lua_toboolean(L, 2));
     count = epoll_wait(script->epoll_fd, ready, READY_MAX, 0);
     count = sort_out(script, ready, count, fds);

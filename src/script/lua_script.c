@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "script/lua_core.h"
+#include "script/lua_pages.h"
 #include "script/script.h"
 
-/* core.resume(co, …): see watchdog_resume. */
+/* core.resume(co, label, …): see watchdog_resume. */
 static int core_resume(lua_State *L)
 {
     return watchdog_resume(L, &script_of(L)->watchdog);
@@ -31,8 +32,18 @@ static int core_exit(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "resume", core_resume }, { "give_up", core_give_up }, { "exit", core_exit },
-    { "store", core_store },   { "stored", core_stored },   { NULL, NULL },
+    { "resume", core_resume },
+    { "give_up", core_give_up },
+    { "exit", core_exit },
+    { "store", core_store },
+    { "stored", core_stored },
+    { "take_page", core_take_page },
+    { "show_services", core_show_services },
+    { "show_service", core_show_service },
+    { "show_event", core_show_event },
+    { "show_reply", core_show_reply },
+    { "inbox", core_inbox },
+    { NULL, NULL },
 };
 
 void open_script_core(lua_State *L, struct script *script)

@@ -2,6 +2,7 @@
 #include "script/script.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include "script/load.h"
 #include "script/lua_core.h"
 #include "script/lua_embed.h"
+#include "script/lua_pages.h"
 
 enum { LOAD_FAILED = 125 };
 
@@ -74,7 +76,8 @@ static void set_up(struct script *script, const struct script_start *start)
     script->link.fd = -1;
     if (start->socket_fd >= 0)
         link_open(&script->link, start->socket_fd, start->journal, start->reader, start->from);
-    script->epoll_fd = script->timer_fd = -1;
+    script->epoll_fd = script->timer_fd = script->inbox[0] = script->inbox[1] = -1;
+    script->page = start->page;
     script->checking = start->socket_fd < 0;
     script->store_fd = start->store_fd;
     script->options_changed = set_limits;
@@ -83,6 +86,10 @@ static void set_up(struct script *script, const struct script_start *start)
     script->log.patient = 1;
     script->wants_info = 1; /* until the script is loaded, nobody knows */
     script_apply_options(script);
+    if (script->page && pipe2(script->inbox, O_CLOEXEC | O_NONBLOCK) != 0)
+        script->inbox[0] = script->inbox[1] = -1;
+    if (start->has_page)
+        pages_begin(script);
 }
 
 /* ---- The script. ---- */
@@ -129,6 +136,10 @@ static void open_libraries(lua_State *L, struct script *script)
     lua_setfield(L, -2, "reaper.core");
     lua_pop(L, 1);
     embed_preload(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "reaper");
+    lua_call(L, 1, 1); // reaper
+    lua_setglobal(L, "reaper");
 }
 
 static int with_traceback(lua_State *L)

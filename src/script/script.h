@@ -12,6 +12,7 @@
  *     lua_poll.c      waiting
  *     lua_process.c   processes: spawn, kill, wait, look
  *     lua_members.c   the processes of services
+ *     lua_pages.c     what reaperctl reads
  *     lua_system.c    log, signals, settings, clock, descriptors
  *     lua_log_file.c  files for the lines of services
  *     lua_values.c    C value to Lua value
@@ -28,6 +29,7 @@
 #include "common/log.h"
 #include "common/messages.h"
 #include "common/options.h"
+#include "common/pages.h"
 #include "common/signals.h"
 #include "script/link.h"
 #include "script/watchdog.h"
@@ -46,8 +48,10 @@ struct script {
     struct watchdog watchdog;                       /* of a script process; the hooks of a program are its own affair */
     void (*options_changed)(struct script *script); /* or NULL */
     int wants_info;
-    int epoll_fd; /* the link, the watched descriptors and the timer; -1 until it is needed */
-    int timer_fd; /* readable when the loop is to run again; -1 unless reaper.fd() was called */
+    int epoll_fd;             /* the link, the watched descriptors and the timer; -1 until it is needed */
+    int timer_fd;             /* readable when the loop is to run again; -1 unless reaper.fd() was called */
+    struct script_page *page; /* what reaperctl reads (common/pages.h), or NULL */
+    int inbox[2];             /* the pipe of its orders: to read, and to write, which is never closed; -1 */
 };
 
 struct script_start {
@@ -62,6 +66,8 @@ struct script_start {
     int store_fd;     /* what earlier script processes have kept (lua_store.c), or -1 */
     int directory_fd; /* where to run, or -1 */
     const char *directory;
+    struct script_page *page; /* or NULL */
+    int has_page;             /* it writes there from the beginning: no other script process lives */
 };
 
 /* Runs the script process until its channel is closed. The exit code of its process: 0, or 125 when the script did not

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "common/pages.h"
 #include "script/pool.h"
 
 enum unwinding {
@@ -35,10 +36,12 @@ struct watchdog {
     int timer;                   /* as the kernel counts them */
     int has_timer;
     struct pool pool;
-    size_t used;  /* bytes that the Lua state has allocated */
-    size_t limit; /* of `used`; 0: none */
-    int limited;  /* the limit is in force: code of the script is running */
-    int full;     /* nearly all of the limit is in use for good */
+    size_t used;              /* bytes that the Lua state has allocated */
+    size_t limit;             /* of `used`; 0: none */
+    int limited;              /* the limit is in force: code of the script is running */
+    int full;                 /* nearly all of the limit is in use for good */
+    struct script_page *page; /* where it says what runs (common/pages.h), or NULL */
+    struct script_busy busy;  /* what it says there */
 };
 
 /* An allocator (lua_Alloc) that enforces the limit. `context` is the struct watchdog. */
@@ -60,9 +63,18 @@ struct watchdog *watchdog_of(lua_State *L);
 /* Registers the watch-dog, and replaces coroutine.resume, wrap and close by functions that it can follow. */
 void watchdog_install(lua_State *L, struct watchdog *watchdog);
 
+/* The script process is about to wait: nothing of the script runs. */
+static inline void watchdog_rest(struct watchdog *watchdog)
+{
+    if (!watchdog->page || watchdog->busy.since == 0)
+        return;
+    watchdog->busy.since = 0;
+    LATCH_WRITE(&watchdog->page->busy, &watchdog->busy);
+}
+
 /*
- * resume(co, …): runs a call of the script until it yields or ends. Like coroutine.resume, but a failure gives false,
- * message, traceback. After os.exit it gives nil.
+ * resume(co, label, …): runs a call of the script, which is known as `label`, until it yields or ends. Like
+ * coroutine.resume, but a failure gives false, message, traceback. After os.exit it gives nil.
  */
 int watchdog_resume(lua_State *L, struct watchdog *watchdog);
 

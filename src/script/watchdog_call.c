@@ -1,5 +1,9 @@
 /* A call of the script under the watch-dog: it runs until it yields or ends, and its failure is reported. */
 #include <lauxlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
 
 #include "script/watchdog.h"
 
@@ -9,6 +13,38 @@ struct call {
     int limited;
     int ticks;
 };
+
+/* ---- What is seen of it from outside. ---- */
+
+/* In steps of some milliseconds, for a tenth of the price. */
+static int64_t coarse_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+static void show(struct watchdog *watchdog, const char *label)
+{
+    struct script_busy *const busy = &watchdog->busy;
+
+    if (!watchdog->page)
+        return;
+    busy->since = coarse_now();
+    strncpy(busy->label, label ? label : "?", sizeof busy->label - 1);
+    LATCH_WRITE(&watchdog->page->busy, busy);
+}
+
+/* The call that began the one that is over goes on. */
+static void show_again(struct watchdog *watchdog, const struct script_busy *outer)
+{
+    watchdog->busy = *outer;
+    if (watchdog->page)
+        LATCH_WRITE(&watchdog->page->busy, outer);
+}
+
+/* ---- The call. ---- */
 
 /* From now on the limits hold, for what `co` does. Gives the call that has run until now. */
 static struct call enter(struct watchdog *watchdog, lua_State *co)
@@ -95,7 +131,8 @@ static int report_failure(lua_State *L, lua_State *co, struct watchdog *watchdog
 int watchdog_resume(lua_State *L, struct watchdog *watchdog)
 {
     lua_State *co = lua_tothread(L, 1);
-    const int arguments = lua_gettop(L) - 1;
+    const int arguments = lua_gettop(L) - 2;
+    const struct script_busy before = watchdog->running ? watchdog->busy : (struct script_busy){ 0 };
     struct call outer;
     lua_Debug frame;
     int results = 0;
@@ -108,9 +145,12 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
         return luaL_error(L, "what the script keeps needs nearly all of --hook-memory");
     luaL_checkstack(co, arguments, "too many arguments");
     lua_xmove(L, co, arguments);
+    show(watchdog, lua_tostring(L, 2)); // co label
     outer = enter(watchdog, co);
     status = lua_resume(co, L, arguments, &results);
     leave(watchdog, &outer);
+    if (outer.running)
+        show_again(watchdog, &before);
     if (status != LUA_OK && status != LUA_YIELD)
         return report_failure(L, co, watchdog, status);
     if (watchdog->unwinding != UNWIND_NONE) { /* its time was over, but it ended before the error was raised */

@@ -36,6 +36,10 @@ loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop, main_has_run)
   if main_has_run then
     process.main_started(pid, pidfd)
   end
+  if core.take_page then -- a program has no page
+    core.take_page()
+    core.show_event("script", nil, again or "start")
+  end
   hooks.started(in_stop)
   hooks.call("on_start", nil, pid, again)
   process.pass_outputs_on()

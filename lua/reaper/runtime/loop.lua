@@ -23,7 +23,7 @@ local function resumed(co, ok, ...)
   return false, message, traceback
 end
 
-local resume = core.resume or function(co, ...)
+local resume = core.resume or function(co, _, ...)
   return resumed(co, coroutine.resume(co, ...))
 end
 local give_up = core.give_up or coroutine.close
@@ -72,7 +72,7 @@ end
 local function continue(co, ...)
   local outer = current
   current = co
-  local ended = settle(co, resume(co, ...))
+  local ended = settle(co, resume(co, labels[co], ...))
   current = outer
   return ended
 end

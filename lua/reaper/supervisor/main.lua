@@ -4,6 +4,7 @@
 local core = require "reaper.core"
 local ending = require "reaper.supervisor.ending"
 local hooks = require "reaper.runtime.hooks"
+local page = require "reaper.supervisor.page"
 local phase = require "reaper.supervisor.phase"
 local process = require "reaper.process"
 
@@ -13,6 +14,7 @@ Main.__index = Main
 local function become(self, state, detail)
   self.state, self.since, self.detail = state, core.now(), detail
   self.group.report:deliver("main", state, detail)
+  page.show(self.group, self)
   self.group.waiters:look()
 end
 

@@ -1,5 +1,6 @@
 --- What the next script process has to know of the services, should this one be lost or replaced.
 
+local page = require "reaper.supervisor.page"
 local phase = require "reaper.supervisor.phase"
 local store = require "reaper.runtime.store"
 
@@ -20,8 +21,11 @@ local function of_group(group)
   }
 end
 
---- Saves what has changed: something of the group, and the service, if one is given.
+--- Saves what has changed: something of the group, and the service, if one is given, which is shown so, too.
 function memory.save(group, service)
+  if service then
+    page.show(group, service)
+  end
   if not phase.has_started(group) then
     return
   end
@@ -46,6 +50,7 @@ function memory.save_all(group)
     values[key_of(name)] = remains.known
   end
   store.set(values)
+  page.show_all(group)
 end
 
 --- Saves what is known of a service that the script does not have any more.

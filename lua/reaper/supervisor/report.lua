@@ -3,6 +3,7 @@
 local hooks = require "reaper.runtime.hooks"
 local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
+local page = require "reaper.supervisor.page"
 local timers = require "reaper.runtime.timers"
 
 local report = {}
@@ -21,8 +22,9 @@ local function wake_waiter(self)
   end
 end
 
---- Calls on_service.
+--- Calls on_service, and tells those who follow the events.
 function Report:deliver(name, state, detail)
+  page.tell(name, state, detail)
   self.running = self.running + 1
   hooks.call("on_service", function()
     self.running = self.running - 1

@@ -7,6 +7,7 @@ local core = require "reaper.core"
 local ends = require "reaper.supervisor.ends"
 local machine = require "reaper.supervisor.machine"
 local new_calendar = require "reaper.supervisor.calendar"
+local page = require "reaper.supervisor.page"
 local past = require "reaper.restart.past"
 local probes = require "reaper.supervisor.probes"
 local process = require "reaper.process"
@@ -100,14 +101,15 @@ end
 --- What it does, in its own words; nil: nothing any more.
 function Service:say(text)
   self.said = text
+  page.show(self.group, self)
 end
 
 function Service:stopping()
-  self.said = self.said or "it is stopping, as it says"
+  self:say(self.said or "it is stopping, as it says")
 end
 
 function Service:reloading()
-  self.said = self.said or "it is loading its configuration, as it says"
+  self:say(self.said or "it is loading its configuration, as it says")
 end
 
 -- ---- From one script process to the next. ----

@@ -132,6 +132,19 @@ function silent.next(process)
   return table.unpack(values, 1, event.n)
 end
 
+-- What reaperctl reads concerns nobody here.
+function silent.take_page() end
+
+function silent.show_services() end
+
+function silent.show_service() end
+
+function silent.show_event() end
+
+function silent.show_reply() end
+
+function silent.inbox() end
+
 function silent.is_connected(process)
   return not process.is_closed, true
 end

@@ -116,7 +116,7 @@ local function settled(self, co, ok, ...)
 end
 
 -- core.resume
-local function resume(self, co, ...)
+local function resume(self, co, _, ...)
   return settled(self, co, resume_limited(self, co, ...))
 end
 

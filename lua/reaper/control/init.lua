@@ -1,0 +1,103 @@
+--- reaperctl: its commands, and the one that its command line names.
+
+local core = require "reaper.core"
+local arguments = require "reaper.control.arguments"
+local failure = require "reaper.control.failure"
+
+-- Each command is a module of its own, which gives a function that is called with the options and the words behind the
+-- command's name, and gives the exit code. `options` are those that it takes beside --pid.
+local commands = {
+  { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
+}
+
+local options = {
+  pid = { letter = "p", value = "PID", parse = arguments.positive, help = "which reaper-lua (default 1)" },
+  json = { letter = "j", help = "print JSON" },
+  help = { letter = "h", help = "show this help" },
+  version = { letter = "V", help = "show the version" },
+}
+
+-- The options as --help lists them.
+local order = { "pid", "json", "help", "version" }
+
+local for_all = { "pid", "help", "version" }
+
+local function print_row(left, right)
+  print(("  %-44s %s"):format(left, right))
+end
+
+local function print_options()
+  for _, name in ipairs(order) do
+    local option = options[name]
+    print_row(("-%s, --%s%s"):format(option.letter, name, option.value and " " .. option.value or ""), option.help)
+  end
+end
+
+local function print_help()
+  print "Usage: reaperctl [OPTIONS] COMMAND [ARGUMENTS]          (or: reaper-lua --ctl …)"
+  print "Looks into a running reaper-lua, and steers it.\n"
+  for _, command in ipairs(commands) do
+    print_row(command.name .. (command.words and " " .. command.words or ""), command.help)
+  end
+  print ""
+  print_options()
+  print "\nExit code: 0 done or told, 1 the answer is no, 2 usage, 3 not found, or no right,"
+  print "4 no script process, or no answer in time."
+end
+
+local function find(name)
+  local names = {}
+  for _, command in ipairs(commands) do
+    if command.name == name then
+      return command
+    end
+    names[#names + 1] = command.name
+  end
+  local nearest = core.nearest(name, names)
+  failure.usage(("there is no command '%s'%s; --help lists them"):format(name,
+    nearest and ("; did you mean '%s'?"):format(nearest) or ""))
+end
+
+local function check_options(command, given)
+  local allowed = {}
+  for _, list in ipairs { for_all, command.options } do
+    for _, name in ipairs(list) do
+      allowed[name] = true
+    end
+  end
+  for name in pairs(given) do
+    if not allowed[name] then
+      failure.usage(("'%s' has no option --%s"):format(command.name, name))
+    end
+  end
+end
+
+local function run(words)
+  local given, rest = arguments.read(words, options)
+  if given.help then
+    print_help()
+    return 0
+  elseif given.version then
+    print("reaperctl " .. core.version)
+    return 0
+  end
+  local name = table.remove(rest, 1)
+  if not name then
+    failure.usage "which command? --help lists them"
+  end
+  local command = find(name)
+  check_options(command, given)
+  return require("reaper.control." .. name)(given, rest)
+end
+
+--- Runs reaperctl with the words of its command line. The exit code.
+return function(words)
+  local ok, result = xpcall(run, failure.with_traceback, words)
+  if ok then
+    return result
+  elseif failure.is(result) then
+    io.stderr:write("reaperctl: ", result.message, "\n")
+    return result.code
+  end
+  error(result, 0)
+end

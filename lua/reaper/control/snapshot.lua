@@ -1,0 +1,113 @@
+--- How a reaper-lua is at this moment, as its pages say: what every command of reaperctl begins with.
+
+local core = require "reaper.core"
+local failure = require "reaper.control.failure"
+
+local snapshot = {}
+
+local BLOCKED_AFTER = 1 -- seconds in one call of the script without a return to the loop
+local UNREAD_AFTER = 10 -- seconds after which the engine looks whether its events are read
+
+--- The pages of the reaper-lua that --pid names.
+function snapshot.open(options)
+  local pages, why = core.pages(options.pid or 1)
+  if not pages then
+    failure.with(failure.NOT_FOUND, why)
+  end
+  return pages
+end
+
+-- Restarts in the last ten minutes.
+local function recent_restarts(row, now)
+  local count, passed = 0, now // 60 - row.minute
+  for i, restarts in ipairs(row.restarts_in) do
+    if i - 1 + passed < #row.restarts_in then
+      count = count + restarts
+    end
+  end
+  return count
+end
+
+-- COMMAND that stands alone is shown as a service is.
+local function row_of_command(engine)
+  local is_alive = engine.main_pid ~= 0
+  local state = is_alive and "running" or "starting"
+  if not is_alive and (engine.status or engine.main_code >= 0) then
+    state = engine.status and engine.status.ok and "finished" or "failed"
+  end
+  return {
+    name = "main", state = state, pid = engine.main_pid, leader = engine.main_pid, restarts = 0, recent = 0,
+    status = engine.status, detail = "", output = "", is_main = true, autostart = true, ready = is_alive,
+    alive = is_alive, done = state == "finished", fatal = state == "failed", ring = -1,
+  }
+end
+
+local function script_of(engine, session, now)
+  if engine.script_state == "none" then
+    return nil
+  end
+  local script = {
+    name = engine.script, pid = engine.script_pid ~= 0 and engine.script_pid or nil, state = engine.script_state,
+    since = engine.script_since, next_start = engine.script_next, session = session,
+  }
+  local is_alive = session and session.pid == engine.script_pid
+  if is_alive and session.busy_since and now - session.busy_since >= BLOCKED_AFTER then
+    script.state, script.blocked, script.label = "blocked", now - session.busy_since, session.label
+  end
+  if engine.unread_since and now - engine.unread_since >= UNREAD_AFTER then
+    script.unread, script.unread_for = engine.unread, now - engine.unread_since
+  end
+  script.is_stale = script.state == "blocked" or not is_alive
+  return script
+end
+
+--- A table with
+--   now       core.now() of the look
+--   engine    what core.engine_report gives
+--   script    nil without a script; else name, pid, state ("loading", "working", "blocked", "down", "gone"), since,
+--             next_start; blocked (seconds) and label of the hook that it is blocked in; is_stale: what it says of
+--             services is from before; unread: so many events it has left unread, for unread_for seconds, where that is
+--             long; session: what core.script_report gives
+--   services  a list of what core.service_reports gives, with `recent`: restarts in ten minutes
+function snapshot.take(pages)
+  local now = core.now()
+  local engine, why = core.engine_report(pages)
+  if not engine then
+    failure.with(failure.NO_ANSWER, why)
+  end
+  local session = core.script_report(pages)
+  local services = core.service_reports(pages)
+  for _, row in ipairs(services) do
+    row.recent = recent_restarts(row, now)
+  end
+  local has_main = services[#services] and services[#services].is_main
+  if engine.has_command and not has_main then
+    services[#services + 1] = row_of_command(engine)
+  end
+  return { now = now, engine = engine, script = script_of(engine, session, now), services = services }
+end
+
+--- How many zombies /proc shows, whosever children they are.
+function snapshot.count_zombies()
+  local count = 0
+  for _, process in ipairs(core.processes() or {}) do
+    count = count + (process.state == "Z" and 1 or 0)
+  end
+  return count
+end
+
+--- The service of that name in the list; it ends the command when there is none.
+function snapshot.find(taken, name)
+  local names = {}
+  for _, row in ipairs(taken.services) do
+    if row.name == name then
+      return row
+    end
+    names[#names + 1] = row.name
+  end
+  local nearest = core.nearest(name, names)
+  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s"):format(name,
+    nearest and ("; did you mean '%s'?"):format(nearest) or ""))
+end
+
+return snapshot

@@ -1,0 +1,66 @@
+#define _GNU_SOURCE
+#include "common/pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/options.h"
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010 /* <linux/fcntl.h>, from Linux 5.1 on */
+#endif
+
+static void set_head(struct page_head *head, size_t size)
+{
+    memcpy(head->magic, PAGE_MAGIC, sizeof head->magic);
+    head->version = PAGES_VERSION;
+    head->size = (uint32_t)size;
+    strncpy(head->program, REAPER_VERSION, sizeof head->program - 1);
+}
+
+/* A kernel that does not know FUTURE_WRITE leaves it to the file's user not to write. */
+static int seal(int fd)
+{
+    const int against_size = F_SEAL_SHRINK | F_SEAL_GROW;
+
+    if (fcntl(fd, F_ADD_SEALS, against_size | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0)
+        return 0;
+    return errno == EINVAL ? fcntl(fd, F_ADD_SEALS, against_size | F_SEAL_SEAL) : -1;
+}
+
+static void *map(int fd, size_t size, size_t ready)
+{
+    void *page;
+
+    if (ftruncate(fd, (off_t)size) != 0 || fallocate(fd, 0, 0, (off_t)ready) != 0)
+        return NULL;
+    page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED)
+        return NULL;
+    set_head(page, size);
+    if (seal(fd) == 0)
+        return page;
+    munmap(page, size);
+    return NULL;
+}
+
+void *page_make(const char *name, size_t size, size_t ready, int *fd)
+{
+    void *page;
+    int saved;
+
+    *fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0)
+        return NULL;
+    page = map(*fd, size, ready);
+    if (!page) {
+        saved = errno;
+        close(*fd);
+        *fd = -1;
+        errno = saved;
+    }
+    return page;
+}

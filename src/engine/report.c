@@ -1,0 +1,161 @@
+#define _GNU_SOURCE
+#include "engine/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/slot.h"
+
+typedef char state_name[PAGE_STATE_SIZE]; /* copied as a whole, once a turn */
+
+static const state_name state_names[ENGINE_STATES] = {
+    [ENGINE_LOADING] = "loading",     [ENGINE_STARTING] = "starting", [ENGINE_RUNNING] = "running",
+    [ENGINE_ORDERLY] = "orderly",     [ENGINE_STOPPING] = "stopping", [ENGINE_KILLING] = "killing",
+    [ENGINE_ASKING_CODE] = "on_exit", [ENGINE_PARTING] = "parting",   [ENGINE_LAST_SWEEP] = "last sweep",
+    [ENGINE_DONE] = "done",
+};
+
+/* ---- The pages. ---- */
+
+static void *make(struct engine *engine, const char *name, size_t size, size_t ready, int *fd)
+{
+    void *const page = page_make(name, size, ready, fd);
+
+    if (!page)
+        log_line(&engine->log, LOG_LEVEL_WARNING, "reaperctl cannot look inside: no memory file %s: %s", name,
+                 strerror(errno));
+    return page;
+}
+
+static int64_t wall_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+static const char *last_part(const char *path)
+{
+    const char *const slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static void set_what_stays(struct engine *engine, struct engine_report *report)
+{
+    const struct options *const base = &engine->origin.base;
+
+    report->started_at = engine->origin.started_at;
+    report->started_time = wall_clock();
+    report->pid = getpid();
+    report->is_init = engine->origin.is_init;
+    report->is_program = engine->origin.start->program != NULL;
+    report->has_command = base->command != NULL;
+    if (base->command)
+        snprintf(report->command, sizeof report->command, "%s", last_part(base->command[0]));
+    if (base->script || base->eval)
+        snprintf(report->script, sizeof report->script, "%s", base->script ? base->script : "-x");
+    else if (base->restart)
+        snprintf(report->script, sizeof report->script, "--restart");
+}
+
+void report_open(struct engine *engine)
+{
+    struct pages *const pages = &engine->pages;
+
+    pages->engine = make(engine, ENGINE_PAGE_NAME, sizeof *pages->engine, sizeof *pages->engine, &pages->engine_fd);
+    set_what_stays(engine, &pages->report);
+}
+
+void report_open_script_page(struct engine *engine)
+{
+    struct pages *const pages = &engine->pages;
+
+    pages->script =
+        make(engine, SCRIPT_PAGE_NAME, sizeof *pages->script, sizeof pages->script->head, &pages->script_fd);
+    if (pages->script)
+        mprotect(pages->script, sizeof *pages->script, PROT_NONE);
+}
+
+struct script_page *report_leave(struct engine *engine)
+{
+    struct pages *const pages = &engine->pages;
+
+    if (pages->engine)
+        munmap(pages->engine, sizeof *pages->engine);
+    pages->engine = NULL;
+    if (pages->script && mprotect(pages->script, sizeof *pages->script, PROT_READ | PROT_WRITE) != 0)
+        pages->script = NULL;
+    return pages->script;
+}
+
+/* ---- What is written. ---- */
+
+static const state_name script_none = "none", script_loading = "loading", script_works = "working",
+                        script_down = "down", script_gone = "gone";
+
+static const state_name *script_state(const struct engine *engine)
+{
+    const struct slot *const slot = engine->scripts.current;
+
+    if (!engine_has_script(engine))
+        return &script_none;
+    if (slot->pid == 0)
+        return engine->scripts.start_at == NEVER ? &script_gone : &script_down;
+    return slot->state == SLOT_READY ? &script_works : &script_loading;
+}
+
+static void set_script(const struct engine *engine, struct engine_report *report)
+{
+    const struct slot *const slot = engine->scripts.current;
+    const state_name *const state = script_state(engine);
+
+    if (slot->pid != report->script_pid || memcmp(state, report->script_state, sizeof *state) != 0) {
+        report->script_since = clock_now();
+        memcpy(report->script_state, state, sizeof *state);
+    }
+    report->script_pid = slot->pid;
+    report->script_next = slot->pid == 0 && engine->scripts.start_at != NEVER ? engine->scripts.start_at : 0;
+    report->unread = (int64_t)journal_unread(&engine->journal);
+    report->unread_since = slot->look_at == NEVER || report->unread == 0 ? 0 : slot->unread_since;
+    report->is_reloading = engine->scripts.reload != RELOAD_IDLE;
+    report->open_questions = 0;
+    for (int i = 0; i < engine->questions.used; i++)
+        report->open_questions += engine->questions.list[i].kind != QUESTION_NONE;
+}
+
+static void set_main_child(const struct engine *engine, struct engine_report *report)
+{
+    report->main_pid = engine->main_child.pid;
+    report->main_status = engine->main_child.status;
+    report->main_code = engine->main_child.code;
+}
+
+struct statistics report_statistics(const struct engine *engine)
+{
+    struct statistics statistics = engine->statistics;
+
+    statistics.dropped = (int64_t)engine->journal.dropped_ever;
+    return statistics;
+}
+
+void report_write(struct engine *engine)
+{
+    struct engine_report *const report = &engine->pages.report;
+
+    if (!engine->pages.engine)
+        return;
+    report->statistics = report_statistics(engine);
+    set_main_child(engine, report);
+    set_script(engine, report);
+    memcpy(report->state, state_names[engine->life.state], sizeof report->state);
+    memcpy(report->stop_reason, engine->life.stop_reason, sizeof report->stop_reason);
+    report->exit_code =
+        engine->life.state >= ENGINE_ASKING_CODE ? engine->life.final_code : engine->life.requested_code;
+    LATCH_WRITE(&engine->pages.engine->report, report);
+}

@@ -1,0 +1,94 @@
+#define _GNU_SOURCE
+#include "script/control.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "script/lua_core.h"
+#include "script/lua_embed.h"
+#include "script/script.h"
+
+enum { CONTROL_FAILED = 2 };
+
+int control_is_meant(int argc, char **argv, int *first)
+{
+    const char *const slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    const char *const name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+
+    *first = 1;
+    if (strcmp(name, "reaperctl") == 0)
+        return 1;
+    *first = 2;
+    return argc > 1 && strcmp(argv[1], "--ctl") == 0;
+}
+
+static int with_traceback(lua_State *L)
+{
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
+}
+
+/* The one argument is the struct script, which holds the words in argv. Gives the exit code. */
+static int protected_run(lua_State *L)
+{
+    struct script *const script = lua_touserdata(L, 1);
+
+    luaL_openlibs(L);
+    lua_pushlightuserdata(L, script);
+    open_core(L); // core
+    open_control_core(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); // core loaded
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "reaper.core");
+    embed_preload(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "reaper.control");
+    lua_call(L, 1, 1); // run
+    lua_newtable(L);   // run words
+    for (int i = 0; i < script->argc; i++) {
+        lua_pushstring(L, script->argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int run_lua(struct script *script)
+{
+    lua_State *const L = luaL_newstate();
+    int code = CONTROL_FAILED;
+
+    if (!L) {
+        fputs("reaperctl: not enough memory\n", stderr);
+        return CONTROL_FAILED;
+    }
+    lua_pushcfunction(L, with_traceback);
+    lua_pushcfunction(L, protected_run);
+    lua_pushlightuserdata(L, script);
+    if (lua_pcall(L, 1, 1, 1) == LUA_OK)
+        code = (int)lua_tointeger(L, -1);
+    else
+        fprintf(stderr, "reaperctl: %s\n", lua_tostring(L, -1));
+    lua_close(L);
+    return code;
+}
+
+int control_run(int argc, char **argv, const struct inherited_signals *signals)
+{
+    struct script script;
+
+    memset(&script, 0, sizeof script);
+    script.argc = argc;
+    script.argv = argv;
+    script.link.fd = -1;
+    script.epoll_fd = script.timer_fd = script.store_fd = script.inbox[0] = script.inbox[1] = -1;
+    script.signals = *signals;
+    script.configured = options_default();
+    script.options = script.configured;
+    signals_restore(signals);
+    prctl(PR_SET_NAME, "reaperctl");
+    return run_lua(&script);
+}

@@ -1,0 +1,23 @@
+/*
+ * control.h: reaperctl, which looks into a running reaper-lua and steers it: the same binary under another name.
+ *
+ *     control.c       its process: a Lua state with the files of lua/reaper/control/, and nothing of the user's
+ *     lua_control.c   reaper.core, what only it has: the pages of another process, and its inbox
+ */
+#ifndef REAPER_SCRIPT_CONTROL_H
+#define REAPER_SCRIPT_CONTROL_H
+
+#include <lua.h>
+
+#include "common/signals.h"
+
+/* True when the program was called as reaperctl, or as reaper-lua --ctl; *first is where the words of that begin. */
+int control_is_meant(int argc, char **argv, int *first);
+
+/* Runs reaperctl with those words. The exit code. */
+int control_run(int argc, char **argv, const struct inherited_signals *signals);
+
+/* Adds the functions that only reaperctl has to the table of reaper.core on top (lua_control.c). */
+void open_control_core(lua_State *L);
+
+#endif

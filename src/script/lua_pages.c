@@ -1,0 +1,264 @@
+#define _GNU_SOURCE
+#include "script/lua_pages.h"
+
+#include <lauxlib.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "script/script.h"
+
+/* Tells those who wait for a change. */
+static void announce(struct script_page *page)
+{
+    atomic_fetch_add_explicit(&page->changes, 1, memory_order_release);
+    syscall(SYS_futex, &page->changes, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+static struct script_page *page_of(lua_State *L)
+{
+    const struct script *const script = script_of(L);
+
+    return script->watchdog.page; /* while it is this process that writes */
+}
+
+/* ---- Which script process writes. ---- */
+
+static void show_session(struct script *script, int services, int has_supervisor)
+{
+    struct script_session session;
+    struct stat inbox;
+
+    memset(&session, 0, sizeof session);
+    session.began_at = clock_now();
+    session.pid = getpid();
+    session.inbox_fd = script->inbox[0];
+    session.services = services;
+    session.has_supervisor = has_supervisor;
+    if (script->inbox[0] >= 0 && fstat(script->inbox[0], &inbox) == 0)
+        session.inbox_inode = inbox.st_ino;
+    LATCH_WRITE(&script->page->session, &session);
+    announce(script->page);
+}
+
+void pages_begin(struct script *script)
+{
+    if (!script->page)
+        return;
+    script->watchdog.page = script->page;
+    show_session(script, 0, 0);
+}
+
+/* core.take_page(): from now on this script process writes, after one that was there before it. */
+int core_take_page(lua_State *L)
+{
+    struct script *const script = script_of(L);
+
+    if (!script->watchdog.page)
+        pages_begin(script);
+    return 0;
+}
+
+/* core.show_services(count): supervisor.run was called, with so many services, COMMAND included. */
+int core_show_services(lua_State *L)
+{
+    struct script *const script = script_of(L);
+
+    if (page_of(L))
+        show_session(script, (int)luaL_checkinteger(L, 1), 1);
+    return 0;
+}
+
+/* core.inbox(): the descriptor from which orders are read, or nil. */
+int core_inbox(lua_State *L)
+{
+    const struct script *const script = script_of(L);
+
+    if (script->inbox[0] >= 0)
+        lua_pushinteger(L, script->inbox[0]);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* ---- A service. ---- */
+
+static lua_Integer integer_field(lua_State *L, const char *key, lua_Integer otherwise)
+{
+    lua_Integer value;
+
+    lua_getfield(L, 2, key);
+    value = luaL_optinteger(L, -1, otherwise);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* Seconds, as nanoseconds. */
+static int64_t moment_field(lua_State *L, const char *key)
+{
+    lua_Number value;
+
+    lua_getfield(L, 2, key);
+    value = luaL_optnumber(L, -1, 0);
+    lua_pop(L, 1);
+    return (int64_t)(value * (lua_Number)NANOSECONDS);
+}
+
+static void string_field(lua_State *L, const char *key, char *into, size_t size)
+{
+    lua_getfield(L, 2, key);
+    snprintf(into, size, "%s", luaL_optstring(L, -1, ""));
+    lua_pop(L, 1);
+}
+
+/* Counts the restarts of the last minutes. */
+static void count_restarts(lua_State *L, struct service_row *row)
+{
+    const int64_t minute = 60 * NANOSECONDS;
+
+    row->minute = (uint64_t)(clock_now() / minute);
+    if (lua_getfield(L, 2, "history") == LUA_TTABLE) { // list
+        for (lua_Integer i = luaL_len(L, -1); i > 0; i--) {
+            uint64_t ago;
+
+            lua_rawgeti(L, -1, i); // list moment
+            ago = row->minute - (uint64_t)(lua_tonumber(L, -1) / 60);
+            lua_pop(L, 1);
+            if (ago >= PAGE_MINUTES)
+                break;
+            row->restarts_in[ago]++;
+        }
+    }
+    lua_pop(L, 1);
+}
+
+static uint32_t flags_field(lua_State *L)
+{
+    static const struct {
+        const char *key;
+        enum page_service_flag flag;
+    } flags[] = {
+        { "is_main", PAGE_SERVICE_MAIN }, { "autostart", PAGE_SERVICE_AUTOSTART }, { "ready", PAGE_SERVICE_READY },
+        { "alive", PAGE_SERVICE_ALIVE },  { "fatal", PAGE_SERVICE_FATAL },         { "done", PAGE_SERVICE_DONE },
+    };
+    uint32_t all = 0;
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        lua_getfield(L, 2, flags[i].key);
+        all |= lua_toboolean(L, -1) ? flags[i].flag : 0;
+        lua_pop(L, 1);
+    }
+    return all;
+}
+
+/*
+ * core.show_service(index, fields): the service at that place, from 1 on. Moments are seconds: since, started_at,
+ * due_at (as core.now), next_run (of the wall clock); then restarts, history (moments of the last ones), pid, leader,
+ * status (as in a wait status), flags (PAGE_SERVICE_…), ring (its index, or -1), name, state, detail, output.
+ */
+int core_show_service(lua_State *L)
+{
+    struct script_page *const page = page_of(L);
+    const lua_Integer index = luaL_checkinteger(L, 1);
+    struct service_row row;
+
+    if (!page || index < 1 || index > PAGE_SERVICES)
+        return 0;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    memset(&row, 0, sizeof row);
+    row.since = moment_field(L, "since");
+    row.started_at = moment_field(L, "started_at");
+    row.due_at = moment_field(L, "due_at");
+    row.next_run = moment_field(L, "next_run");
+    row.restarts = (uint64_t)integer_field(L, "restarts", 0);
+    count_restarts(L, &row);
+    row.pid = (int32_t)integer_field(L, "pid", 0);
+    row.leader = (int32_t)integer_field(L, "leader", 0);
+    row.status = (int32_t)integer_field(L, "status", PAGE_STATUS_NONE);
+    row.flags = flags_field(L);
+    row.ring = (int32_t)integer_field(L, "ring", -1);
+    string_field(L, "name", row.name, sizeof row.name);
+    string_field(L, "state", row.state, sizeof row.state);
+    string_field(L, "detail", row.detail, sizeof row.detail);
+    string_field(L, "output", row.output, sizeof row.output);
+    LATCH_WRITE(&page->service[index - 1], &row);
+    announce(page);
+    return 0;
+}
+
+/* ---- Events, replies. ---- */
+
+static int64_t wall_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
+/* core.show_event(type, name, state, detail): the next event; strings, of which all but the type can be nil. */
+int core_show_event(lua_State *L)
+{
+    struct script_page *const page = page_of(L);
+    struct event_row row;
+
+    if (!page)
+        return 0;
+    memset(&row, 0, sizeof row);
+    row.number = atomic_load_explicit(&page->events, memory_order_relaxed) + 1;
+    row.time = wall_clock();
+    snprintf(row.type, sizeof row.type, "%s", luaL_checkstring(L, 1));
+    snprintf(row.name, sizeof row.name, "%s", luaL_optstring(L, 2, ""));
+    snprintf(row.state, sizeof row.state, "%s", luaL_optstring(L, 3, ""));
+    snprintf(row.detail, sizeof row.detail, "%s", luaL_optstring(L, 4, ""));
+    LATCH_WRITE(&page->event[row.number % PAGE_EVENTS], &row);
+    atomic_store_explicit(&page->events, row.number, memory_order_release);
+    announce(page);
+    return 0;
+}
+
+/* The row of the reply with that id, or the oldest one. */
+static size_t reply_place(const struct script_page *page, const char *id)
+{
+    size_t oldest = 0;
+    int64_t oldest_at = INT64_MAX;
+    struct reply_row row;
+
+    for (size_t i = 0; i < PAGE_REPLIES; i++) {
+        if (!LATCH_READ(&page->reply[i], &row))
+            continue;
+        if (strncmp(row.id, id, sizeof row.id) == 0)
+            return i;
+        if (row.at < oldest_at) {
+            oldest = i;
+            oldest_at = row.at;
+        }
+    }
+    return oldest;
+}
+
+/* core.show_reply(id, state, text): how far the order with that id is: "accepted", "done" or "refused". */
+int core_show_reply(lua_State *L)
+{
+    static const char *const states[] = { "", "accepted", "done", "refused", NULL };
+    struct script_page *const page = page_of(L);
+    struct reply_row row;
+
+    if (!page)
+        return 0;
+    memset(&row, 0, sizeof row);
+    row.at = clock_now();
+    row.pid = getpid();
+    snprintf(row.id, sizeof row.id, "%s", luaL_checkstring(L, 1));
+    row.state = luaL_checkoption(L, 2, NULL, states);
+    snprintf(row.text, sizeof row.text, "%s", luaL_optstring(L, 3, ""));
+    LATCH_WRITE(&page->reply[reply_place(page, row.id)], &row);
+    announce(page);
+    return 0;
+}
