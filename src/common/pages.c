@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/options.h"
@@ -31,10 +32,23 @@ static int seal(int fd)
     return errno == EINVAL ? fcntl(fd, F_ADD_SEALS, against_size | F_SEAL_SEAL) : -1;
 }
 
+/* Where files may not grow so large, to try it would be a SIGXFSZ. */
+static int may_be_so_large(size_t size)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= size)
+        return 1;
+    errno = EFBIG;
+    return 0;
+}
+
 static void *map(int fd, size_t size, size_t ready)
 {
     void *page;
 
+    if (!may_be_so_large(size))
+        return NULL;
     if (ftruncate(fd, (off_t)size) != 0 || fallocate(fd, 0, 0, (off_t)ready) != 0)
         return NULL;
     page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

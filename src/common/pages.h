@@ -95,9 +95,9 @@ struct script_session {
     int64_t began_at;
     uint64_t inbox_inode; /* of the pipe, so that another descriptor of that number is not taken for it */
     int32_t pid;
-    int32_t inbox_fd;       /* where it takes orders: a descriptor of its own; -1: nowhere */
-    int32_t services;       /* how many there are */
-    int32_t has_supervisor; /* supervisor.run was called */
+    int32_t inbox_fd; /* where it takes orders: a descriptor of its own; -1: nowhere */
+    int32_t services; /* how many are shown: until a new script process has taken them over, those of the old one */
+    int32_t padding;
 };
 
 /* What the script process runs. */

@@ -27,7 +27,7 @@ static void *make(struct engine *engine, const char *name, size_t size, size_t r
 
     if (!page)
         log_line(&engine->log, LOG_LEVEL_WARNING, "reaperctl cannot look inside: no memory file %s: %s", name,
-                 strerror(errno));
+                 errno == EFBIG ? "files may not be so large (ulimit -f)" : strerror(errno));
     return page;
 }
 
@@ -76,6 +76,8 @@ void report_open_script_page(struct engine *engine)
 {
     struct pages *const pages = &engine->pages;
 
+    if (!pages->engine)
+        return;
     pages->script =
         make(engine, SCRIPT_PAGE_NAME, sizeof *pages->script, sizeof pages->script->head, &pages->script_fd);
     if (pages->script)

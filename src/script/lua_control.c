@@ -272,7 +272,7 @@ static int core_engine_report(lua_State *L)
 }
 
 /*
- * core.script_report(pages): what the script process has written: pid, began_at, services (how many), has_supervisor,
+ * core.script_report(pages): what the script process has written: pid, began_at, services (how many),
  * inbox_fd, inbox_inode, events (how many, ever); label and busy_since of the hook that runs, nil when it waits. nil
  * where no script process has written anything.
  */
@@ -288,7 +288,6 @@ static int core_script_report(lua_State *L)
     set_integer(L, "pid", session.pid);
     set_moment(L, "began_at", session.began_at);
     set_integer(L, "services", session.services < 0 ? 0 : session.services);
-    set_flag(L, "has_supervisor", session.has_supervisor);
     set_integer(L, "inbox_fd", session.inbox_fd);
     set_integer(L, "inbox_inode", (lua_Integer)session.inbox_inode);
     set_integer(L, "events", (lua_Integer)atomic_load_explicit(&page->events, memory_order_acquire));

@@ -30,19 +30,21 @@ static struct script_page *page_of(lua_State *L)
 
 /* ---- Which script process writes. ---- */
 
-static void show_session(struct script *script, int services, int has_supervisor)
+/* Writes who it is: with the services that are shown, or, where `services` is negative, those that were there before.
+ */
+static void show_session(struct script *script, int services)
 {
     struct script_session session;
     struct stat inbox;
 
-    memset(&session, 0, sizeof session);
+    if (!LATCH_READ(&script->page->session, &session))
+        memset(&session, 0, sizeof session);
+    if (services >= 0)
+        session.services = services;
     session.began_at = clock_now();
     session.pid = getpid();
     session.inbox_fd = script->inbox[0];
-    session.services = services;
-    session.has_supervisor = has_supervisor;
-    if (script->inbox[0] >= 0 && fstat(script->inbox[0], &inbox) == 0)
-        session.inbox_inode = inbox.st_ino;
+    session.inbox_inode = script->inbox[0] >= 0 && fstat(script->inbox[0], &inbox) == 0 ? inbox.st_ino : 0;
     LATCH_WRITE(&script->page->session, &session);
     announce(script->page);
 }
@@ -52,7 +54,7 @@ void pages_begin(struct script *script)
     if (!script->page)
         return;
     script->watchdog.page = script->page;
-    show_session(script, 0, 0);
+    show_session(script, -1);
 }
 
 /* core.take_page(): from now on this script process writes, after one that was there before it. */
@@ -65,13 +67,13 @@ int core_take_page(lua_State *L)
     return 0;
 }
 
-/* core.show_services(count): supervisor.run was called, with so many services, COMMAND included. */
+/* core.show_services(count): there are so many services, COMMAND among them included. */
 int core_show_services(lua_State *L)
 {
     struct script *const script = script_of(L);
 
     if (page_of(L))
-        show_session(script, (int)luaL_checkinteger(L, 1), 1);
+        show_session(script, (int)luaL_checkinteger(L, 1));
     return 0;
 }
 

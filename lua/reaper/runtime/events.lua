@@ -38,6 +38,9 @@ loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop, main_has_run)
   end
   if core.take_page then -- a program has no page
     core.take_page()
+    if not hooks.stop_services then -- those of an earlier script process are nobody's now
+      core.show_services(0)
+    end
     core.show_event("script", nil, again or "start")
   end
   hooks.started(in_stop)
