@@ -1,5 +1,5 @@
--- The pages (src/common/pages.h) that process 1 shows: never torn, to be read by those only whom the kernel lets look into
--- its descriptors, and to be written by nobody else.
+-- The pages (src/common/pages.h) that process 1 shows: never torn, to be read by those only whom the kernel lets look
+-- into its descriptors, and to be written by nobody else.
 
 local container = require "spec.support.container"
 local control = require "spec.support.control"

@@ -39,8 +39,8 @@ describe("reaperctl status", function()
       for line in out:gmatch "[^\n]+" do
         lines[#lines + 1] = line
       end
-      assert.is_truthy(lines[1]:find(("^reaper%%-lua [%%d.]+  pid %d  running [%%d.]+s  reaped %%d+ %%(%%d+ orphans%%)  "
-        .. "zombies %%d+  dropped 0$"):format(c.nspid)), lines[1])
+      assert.is_truthy(lines[1]:find(("^reaper%%-lua [%%d.]+  pid %d  running [%%d.]+s  "
+        .. "reaped %%d+ %%(%%d+ orphans%%)  zombies %%d+  dropped 0$"):format(c.nspid)), lines[1])
       assert.is_truthy(lines[2]:find "^script /%S+/hooks%.lua  pid %d+  working [%d.]+s$", lines[2])
       assert.is_truthy(lines[3]:find "^SERVICE +STATE +PID +FOR +RESTARTS +10MIN +LAST END +DETAIL$", lines[3])
       assert.is_truthy(out:find "\nweb +running +%d+ +[%d.]+s +0 +0\n", out)
@@ -118,6 +118,19 @@ print(d["v"], d["engine"]["state"], d["script"]["state"], services["work"]["last
     local c = container.start { args = { "--" }, raw = { "--", "sleep", "1000" } }
     local out = expect_status(c, "\nmain +running +%d+")
     assert.is_truthy(out:find("\nno script\n", 1, true), out)
+  end)
+
+  it("shows how often --restart has started COMMAND", function()
+    local c = container.start { raw = { "--restart", "always", "--", "sh", "-c", "exit 3" } }
+    expect_status(c, "\nmain +backoff +%- +[%d.]+s +[1-9]%d* +0 +exit 3\n")
+  end)
+
+  it("finds the only reaper-lua where process 1 is another one", function()
+    local c = container.start { mode = "subreaper", raw = { "--", "sleep", "1000" } }
+    expect_status(c, "main +running")
+    local code, out = control.plain(c, "status")
+    assert.are.equal(0, code)
+    assert.is_truthy(out:find("pid " .. c.nspid, 1, true), out)
   end)
 
   it("shows COMMAND beside services, and the stop", function()

@@ -29,14 +29,21 @@ function control.run(c, ...)
   return run(c, { container.binary, "--ctl", "--pid", c.pid, ... })
 end
 
+local function enter(c, wrap, words)
+  local all = { "nsenter", "--target", tostring(c.pid), "--pid", "--mount", "--" }
+  table.move(wrap, 1, #wrap, #all + 1, all)
+  table.move(words, 1, #words, #all + 1, all)
+  return run(c, all)
+end
+
 -- Runs it in the container's namespaces, below `wrap` (words, such as those of setpriv), for the pid there.
 function control.inside(c, wrap, ...)
-  local words = { "nsenter", "--target", tostring(c.pid), "--pid", "--mount", "--" }
-  table.move(wrap or {}, 1, #(wrap or {}), #words + 1, words)
-  for _, word in ipairs { container.binary, "--ctl", "--pid", c.nspid, ... } do
-    words[#words + 1] = word
-  end
-  return run(c, words)
+  return enter(c, wrap, { container.binary, "--ctl", "--pid", c.nspid, ... })
+end
+
+-- Runs it there without saying for which pid.
+function control.plain(c, ...)
+  return enter(c, {}, { container.binary, "--ctl", ... })
 end
 
 return control

@@ -133,6 +133,10 @@ static void set_script(const struct engine *engine, struct engine_report *report
 
 static void set_main_child(const struct engine *engine, struct engine_report *report)
 {
+    if (report->main_pid != engine->main_child.pid) {
+        report->main_since = clock_now();
+        report->main_starts += engine->main_child.pid > 0;
+    }
     report->main_pid = engine->main_child.pid;
     report->main_status = engine->main_child.status;
     report->main_code = engine->main_child.code;

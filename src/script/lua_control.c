@@ -248,6 +248,8 @@ static int core_engine_report(lua_State *L)
     set_moment(L, "script_since", report.script_since);
     set_moment(L, "script_next", report.script_next);
     set_moment(L, "unread_since", report.unread_since);
+    set_moment(L, "main_since", report.main_since);
+    set_integer(L, "main_starts", report.main_starts);
     set_integer(L, "unread", report.unread);
     push_statistics(L, &report.statistics);
     lua_setfield(L, -2, "statistics");

@@ -11,7 +11,7 @@ local commands = {
 }
 
 local options = {
-  pid = { letter = "p", value = "PID", parse = arguments.positive, help = "which reaper-lua (default 1)" },
+  pid = { letter = "p", value = "PID", parse = arguments.positive, help = "which one (default 1, else the only one)" },
   json = { letter = "j", help = "print JSON" },
   help = { letter = "h", help = "show this help" },
   version = { letter = "V", help = "show the version" },

@@ -8,13 +8,33 @@ local snapshot = {}
 local BLOCKED_AFTER = 1 -- seconds in one call of the script without a return to the loop
 local UNREAD_AFTER = 10 -- seconds after which the engine looks whether its events are read
 
---- The pages of the reaper-lua that --pid names.
+-- Where process 1 is another one, as in a process namespace that containers share: the only reaper-lua that is to be
+-- seen. nil where there is none, or more than one, whose pids are given, too.
+local function find_other()
+  local found, pids = nil, {}
+  for _, process in ipairs(core.processes() or {}) do
+    local pages = core.pages(process.pid)
+    if pages then
+      found, pids[#pids + 1] = pages, process.pid
+    end
+  end
+  return #pids == 1 and found or nil, pids
+end
+
+--- The pages of the reaper-lua that --pid names, of process 1, or of the only reaper-lua there.
 function snapshot.open(options)
   local pages, why = core.pages(options.pid or 1)
-  if not pages then
-    failure.with(failure.NOT_FOUND, why)
+  if pages then
+    return pages
+  elseif not options.pid then
+    local other, pids = find_other()
+    if other then
+      return other
+    elseif pids[1] then
+      why = "process 1 is no reaper-lua, and there are several: --pid names one of " .. table.concat(pids, ", ")
+    end
   end
-  return pages
+  failure.with(failure.NOT_FOUND, why)
 end
 
 -- Restarts in the last ten minutes.
@@ -28,15 +48,24 @@ local function recent_restarts(row, now)
   return count
 end
 
+local function state_of_command(engine, is_alive)
+  if is_alive then
+    return "running"
+  elseif not engine.status and engine.main_code < 0 then
+    return "starting"
+  elseif engine.state == "running" then -- its script starts it again, since its end has not become the stop
+    return "backoff"
+  end
+  return engine.status and engine.status.ok and "finished" or "failed"
+end
+
 -- COMMAND that stands alone is shown as a service is.
 local function row_of_command(engine)
   local is_alive = engine.main_pid ~= 0
-  local state = is_alive and "running" or "starting"
-  if not is_alive and (engine.status or engine.main_code >= 0) then
-    state = engine.status and engine.status.ok and "finished" or "failed"
-  end
+  local state = state_of_command(engine, is_alive)
   return {
-    name = "main", state = state, pid = engine.main_pid, leader = engine.main_pid, restarts = 0, recent = 0,
+    name = "main", state = state, pid = engine.main_pid, leader = engine.main_pid, since = engine.main_since,
+    started_at = is_alive and engine.main_since or nil, restarts = math.max(engine.main_starts - 1, 0), recent = 0,
     status = engine.status, detail = "", output = "", is_main = true, autostart = true, ready = is_alive,
     alive = is_alive, done = state == "finished", fatal = state == "failed", ring = -1,
   }
