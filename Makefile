@@ -41,7 +41,7 @@ BUSTED = lua5.4 tools/specs.lua $(firstword $(wildcard /usr/local/bin/busted /us
 	$(JOBS) build/spec-times '$(FILTER)'
 
 .PHONY: all library static help demo test test-static test-container bench terminal soak lint format check-static arm64 \
-	i386 asan valgrind coverage fuzz nightly reference install uninstall clean need-build
+	i386 asan valgrind coverage fuzz nightly reference install install-static uninstall clean need-build
 
 all: need-build $(OUTPUT) reaperctl $(LIBRARY)
 
@@ -70,6 +70,7 @@ help:
 	@echo 'make nightly     all that takes long, one after the other, with the time of each part'
 	@echo 'make reference   write doc/REFERENCE.md from the types files'
 	@echo 'make install     reaper-lua and its link reaperctl, into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
+	@echo 'make install-static  the same with the static binary alone, for the root of an image: DESTDIR=image PREFIX=/usr'
 	@echo 'make clean       remove what was built'
 
 library: $(LIBRARY)
@@ -313,7 +314,7 @@ lint:
 	luacheck --quiet .
 	@$(MAKE) --no-print-directory all
 	lua5.4 tools/layers.lua $(BUILD)
-	mandoc -T lint -W warning doc/reaper-lua.1
+	mandoc -T lint -W warning $(PAGES:%=doc/%)
 
 C_FILES = $(wildcard src/*.[ch] src/*/*.[ch] spec/support/*.c bench/*.[ch] fuzz/*.[ch] tools/*.[ch])
 
@@ -394,14 +395,22 @@ reference:
 	lua5.4 tools/reference.lua $(TYPES) > doc/REFERENCE.md.new
 	mv doc/REFERENCE.md.new doc/REFERENCE.md
 
+PAGES = reaper-lua.1 reaperctl.1
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(OUTPUT) $(DESTDIR)$(PREFIX)/bin/reaper-lua
 	ln -sf reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl
-	install -m 644 doc/reaper-lua.1 $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
+	install -m 644 $(PAGES:%=doc/%) $(DESTDIR)$(PREFIX)/share/man/man1
+
+# For an image: two files that need nothing.
+install-static: static
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 reaper-lua-static $(DESTDIR)$(PREFIX)/bin/reaper-lua
+	ln -sf reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,reaper-lua reaperctl) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
 
 clean:
 	rm -rf build reaper-lua reaperctl reaper-lua.new reaper-lua-static compile_commands.json

@@ -75,11 +75,13 @@ local README = assert(shell.read("README.md"):match "\n(    FROM scratch\n.-)\n\
 local function build_images(which)
   local helper = "build/spec-helper"
   shell.must "mkdir -p /run/bin && cp /bin/busybox /run/bin && chroot /run /bin/busybox --install -s /bin"
+  shell.must "mkdir -p /run/image/usr/bin && cp /run/reaper-lua /run/image/usr/bin"
+  shell.must "ln -sf reaper-lua /run/image/usr/bin/reaperctl"
   which:build("bare", BARE, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, text = "README.md" })
   which:build("box", BOX, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, bin = "/run/bin" })
   which:must "tag box busybox"
   which:build("readme", README, {
-    ["reaper-lua-static"] = "/run/reaper-lua", ["first.lua"] = "examples/first.lua", app = helper,
+    image = "/run/image", ["first.lua"] = "examples/first.lua", app = helper,
   })
 end
 
