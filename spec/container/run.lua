@@ -70,6 +70,12 @@ FROM scratch
 COPY bin /bin
 COPY reaper-lua helper /
 ]]
+local LOOK = [[
+FROM scratch
+COPY bin /bin
+COPY image /
+COPY helper /
+]]
 local README = assert(shell.read("README.md"):match "\n(    FROM scratch\n.-)\n\n"):gsub("    ", "")
 
 local function build_images(which)
@@ -80,6 +86,7 @@ local function build_images(which)
   which:build("bare", BARE, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, text = "README.md" })
   which:build("box", BOX, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, bin = "/run/bin" })
   which:must "tag box busybox"
+  which:build("look", LOOK, { image = "/run/image", helper = helper, bin = "/run/bin" })
   which:build("readme", README, {
     image = "/run/image", ["first.lua"] = "examples/first.lua", app = helper,
   })
@@ -137,9 +144,9 @@ local function check_engine(which, start, files)
 end
 
 mount_folders()
-check_engine(engine.new("docker", "", ""), start_docker, { "shared", "services", "docker" })
+check_engine(engine.new("docker", "", ""), start_docker, { "shared", "control", "services", "docker" })
 check_engine(engine.new("podman", "--init-path /run/reaper-lua", "-t 0"), start_podman,
-  { "shared", "services", "podman" })
+  { "shared", "control", "services", "podman" })
 
 print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
 os.exit(failed == 0 and passed > 0)

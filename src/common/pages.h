@@ -199,4 +199,10 @@ _Static_assert(sizeof(struct script_session) % 8 == 0 && sizeof(struct script_bu
  */
 void *page_make(const char *name, size_t size, size_t ready, int *fd);
 
+/* Tells those who wait for a change of the script's page. */
+void page_announce(struct script_page *page);
+
+/* Waits until `changes` is another number than `seen`, at most `nanoseconds`. */
+void page_await(const struct script_page *page, uint32_t seen, int64_t nanoseconds);
+
 #endif

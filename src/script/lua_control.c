@@ -2,13 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -414,7 +412,7 @@ static int core_await_change(lua_State *L)
     const struct timespec time = { (time_t)seconds, (long)((seconds - (lua_Number)(time_t)seconds) * 1e9) };
 
     if (view->script)
-        syscall(SYS_futex, &view->script->changes, FUTEX_WAIT, (uint32_t)seen, &time, NULL, 0);
+        page_await(view->script, (uint32_t)seen, (int64_t)(seconds * (lua_Number)NANOSECONDS));
     else
         nanosleep(&time, NULL);
     return 0;
