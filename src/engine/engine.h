@@ -18,6 +18,7 @@
  *     wait.c, channel.c     the one wait; the socket
  *     journal_writer.c      what the script process reads
  *     terminal.c            the controlling terminal, and who has its foreground
+ *     warnings.c            what will make the container fail before long
  *     report.c              what it shows of itself: its page, which reaperctl reads
  *     setup.c, origin.c     what is arranged with the kernel; what the engine was started with
  */
@@ -41,6 +42,7 @@
 #include "engine/journal_writer.h"
 #include "engine/origin.h"
 #include "engine/sweep.h"
+#include "engine/warnings.h"
 
 /*
  * COMMAND is started by the engine, or beside services by the script, which says so with HOOK_STARTS_MAIN:
@@ -287,6 +289,7 @@ struct engine {
     struct remains remains;
     struct statistics statistics;
     struct pages pages;
+    struct warnings warnings;
 };
 
 /*

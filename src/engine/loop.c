@@ -56,6 +56,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     setup_surroundings(engine);
     terminal_find(&engine->terminal);
     report_open(engine);
+    warnings_begin(&engine->warnings, &engine->log, engine->origin.is_init, engine->origin.started_at);
 }
 
 /* ---- The loop. ---- */
@@ -175,6 +176,7 @@ static void turn(struct engine *engine)
     journal_look(&engine->journal);
     plan_look(engine);
     journal_rest(&engine->journal);
+    warnings_step(&engine->warnings, clock_tick());
 }
 
 static void tear_down(struct engine *engine)
