@@ -8,8 +8,8 @@ local snapshot = require "reaper.control.snapshot"
 local LOOK_EVERY = 1 -- seconds between looks whether reaper-lua still runs
 
 -- A file of its /proc that can be read while the process is there; a later process of the same pid is not taken for it.
-local function open_state(options)
-  local file = io.open(("/proc/%d/stat"):format(options.pid or 1))
+local function open_state(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
   if file then
     file:setvbuf "no"
   end
@@ -36,8 +36,8 @@ local function print_events(pages, after)
   return io.flush() and last
 end
 
-local function follow(options, pages, after)
-  local state <close> = open_state(options)
+local function follow(pages, engine, after)
+  local state <close> = open_state(engine.pid_here)
   repeat
     local seen, over = core.page_changes(pages), is_over(pages, state)
     after = print_events(pages, after)
@@ -52,12 +52,13 @@ return function(options, words)
     failure.usage(("'events' takes no names, such as '%s'"):format(words[1]))
   end
   local pages = snapshot.open(options)
-  if not snapshot.take(pages).script or not core.page_changes(pages) then
+  local taken = snapshot.take(pages)
+  if not taken.script or not core.page_changes(pages) then
     failure.with(failure.NO_ANSWER, "there is no script process, which tells of events")
   end
   local after = options.since or 0
   if options.follow then
-    follow(options, pages, after)
+    follow(pages, taken.engine, after)
   else
     print_events(pages, after)
   end

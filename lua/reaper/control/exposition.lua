@@ -153,7 +153,7 @@ local families = {
     script_busy },
   { "reaper_service_state", "gauge", "1 for the state that the service is in.", service_states_of },
   { "reaper_service_restarts_total", "counter", "How often the service was started again.", of_services(function(row)
-    return not row.is_main and row.restarts -- those of COMMAND are not counted
+    return row.restarts
   end) },
   { "reaper_service_start_time_seconds", "gauge", "When the service's process was started, in seconds since 1970.",
     of_services(start_time) },
