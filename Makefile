@@ -27,7 +27,7 @@ OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))
 HELPERS = build/spec-helper build/spec-sandbox build/raw.so build/launch.so build/luaposix/posix/unistd.so \
-	$(addprefix build/journal-,cases kill lies race room) build/members-cases build/latch-race
+	$(addprefix build/journal-,cases kill lies race room) build/members-cases build/warnings-cases build/latch-race
 SPECS ?= spec
 FILTER ?=
 JOBS ?= $(shell echo $$((4 * $$(nproc))))
@@ -142,6 +142,11 @@ build/journal-%: spec/support/journal_%.c $(JOURNAL_FILES) Makefile | build
 
 build/latch-%: spec/support/latch_%.c src/common/latch.c src/common/latch.h Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -Isrc -static -pthread -o $@ $< src/common/latch.c
+
+build/warnings-cases: spec/support/warnings_cases.c src/engine/warnings.c src/engine/cgroup.c src/engine/warnings.h Makefile \
+		| build
+	$(CC) -std=gnu11 -O2 $(WARNINGS) -Isrc -static -o $@ $< $(addprefix src/,engine/warnings.c engine/cgroup.c \
+		common/proc.c common/log.c common/text.c common/descriptors.c)
 
 build/members-cases: spec/support/members_cases.c src/common/members.c src/common/members.h Makefile | build
 	$(CC) -std=gnu11 -O2 $(WARNINGS) -Isrc -static -o $@ $< src/common/members.c

@@ -1,6 +1,7 @@
 -- Many deaths: each is told once and in order, and a script process that does not read costs no more than its backlog.
 
 local container = require "spec.support.container"
+local control = require "spec.support.control"
 
 local function memory_of(c)
   for line in io.lines(("/proc/%d/status"):format(c.pid)) do
@@ -83,6 +84,10 @@ describe("a storm of orphans", function()
     assert.equal(overflow, tonumber(dropped))
     assert.equal(80000, tonumber(calls) + overflow)
     assert.is_true(tonumber(calls) >= 65536)
+    local _, events = control.run(c, "events")
+    assert.matches(('"type":"overflow","detail":"%d events were dropped"}'):format(overflow), events, 1, true)
+    local _, metrics = control.run(c, "metrics")
+    assert.matches(("\nreaper_events_dropped_total %d\n"):format(overflow), metrics, 1, true)
   end)
 
   -- With so many, a sweep tries the pids around one that it has found: new ones die there while it does.
