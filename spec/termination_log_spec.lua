@@ -25,13 +25,13 @@ describe("the termination log", function()
   container.each_mode(function(mode)
     it("has the exit code, and how COMMAND ended", function()
       assert.are.equal("exit code 3\nCOMMAND: exit 3\nthe stop began with the end of COMMAND\n",
-        (ended { mode = mode, command = { "sh", "-c", "exit 3" }, args = { "--termination-log", "{folder}/end", "--" } }))
+        (ended { mode = mode, command = { "sh", "-c", "exit 3" }, args = { "--termination-log", "{folder}/end" } }))
     end)
   end)
 
   it("has the mapped code beside COMMAND's own", function()
     assert.are.equal("exit code 0\nCOMMAND: signal SIGKILL\nthe stop began with the end of COMMAND\n", (ended {
-      args = { "-e", "137", "--termination-log", "{folder}/end", "--" }, command = { "sh", "-c", "kill -KILL $$" },
+      args = { "-e", "137", "--termination-log", "{folder}/end" }, command = { "sh", "-c", "kill -KILL $$" },
     }))
   end)
 
@@ -98,9 +98,13 @@ describe("the termination log", function()
     assert.is_true(#text <= 4096)
     assert.is_truthy(utf8.len(text))
     assert.is_truthy(text:find("\\x1b[31müüü", 1, true))
-    text = ended { script = "error('x' .. ('\\27'):rep(100000), 0)" }
+    text = ended {
+      script = [[function on_stop() require "reaper.core".give_reason(("\27"):rep(2000)) end]],
+      command = { "/no/such/" .. ("ü"):rep(600) },
+    }
     assert.is_true(#text > 4000 and #text <= 4096)
-    assert.matches("\n$", text)
+    assert.matches("\nthe script: \\x1b[^\n]*…\n$", text)
+    assert.is_truthy(utf8.len(text))
   end)
 
   it("replaces what the file had, and does not replace the file", function()
@@ -131,7 +135,7 @@ describe("the termination log", function()
     local cases = {
       ["a symbolic link"] = { "ln -s target {folder}/end", "Too many levels of symbolic links" },
       ["a FIFO that nobody reads"] = { "mkfifo {folder}/end", "No such device or address" },
-      ["a FIFO that somebody reads"] = { "mkfifo {folder}/end; exec 9<>{folder}/end", "it is no regular file" },
+      ["a device"] = { "mknod {folder}/end c 1 3", "it is no regular file" },
       ["a directory"] = { "mkdir {folder}/end", "Is a directory" },
       ["a directory that is not there"] = { ":", "No such file or directory", "{folder}/none/end" },
     }
@@ -139,7 +143,7 @@ describe("the termination log", function()
       it(what, function()
         local _, code, err, c = ended {
           wrap = { "/bin/sh", "-c", case[1] .. '; exec "$@"', "sh" },
-          args = { "--termination-log", case[3] or "{folder}/end", "--" }, command = { "sh", "-c", "exit 5" },
+          args = { "--termination-log", case[3] or "{folder}/end" }, command = { "sh", "-c", "exit 5" },
         }
         assert.are.equal(5, code)
         assert.are.equal(("reaper-lua: warning: the termination log %s is not written: %s\n"):format(

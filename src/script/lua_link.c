@@ -178,14 +178,15 @@ int core_give_reason(lua_State *L)
     size_t size;
     const char *const text = luaL_checklstring(L, 1, &size);
     struct order order;
+    const size_t room = sizeof order.text - 1; /* the last byte is a zero */
 
     if (size > REASON_SIZE - 1)
         size = REASON_SIZE - 1;
-    for (size_t at = 0; at < size; at += ORDER_TEXT_SIZE) {
+    for (size_t at = 0; at < size; at += room) {
         memset(&order, 0, sizeof order);
         order.kind = ORDER_REASON;
         order.number = (int32_t)at;
-        memcpy(order.text, text + at, size - at < ORDER_TEXT_SIZE ? size - at : ORDER_TEXT_SIZE);
+        memcpy(order.text, text + at, size - at < room ? size - at : room);
         link_send(&script_of(L)->link, &order);
     }
     return 0;
