@@ -120,7 +120,7 @@ $(BUILD)/lua_files.c: $(EMBEDDED) $(BUILD)/embed
 	$(BUILD)/embed $(if $(ZLIB),--small) $(EMBEDDED) > $@.new
 	mv $@.new $@
 
-$(BUILD)/lua_files.o: $(BUILD)/lua_files.c $(BUILD)/flags
+$(BUILD)/lua_files.o: $(BUILD)/lua_files.c src/script/lua_embed.h src/script/lua_inflate.h $(BUILD)/flags
 	$(COMPILE) -c -o $@ $<
 
 $(sort $(BUILD) $(BUILD)/reaper build):

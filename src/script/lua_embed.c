@@ -34,11 +34,56 @@ static const char *find(const struct embedded_group *group, const char *bytes, c
     return NULL;
 }
 
+/* The groups that are unpacked while a script loads a module: what that requires is often of another group. */
+struct unpacked {
+    int loading;
+    char *blocks[]; /* one for each group, NULL when it is not unpacked */
+};
+
+static size_t block_size(const struct embedded_group *group)
+{
+    return group->size + UNPACK_ROOM;
+}
+
+/* Gives the bytes of a group. Raises for want of memory. */
+static const char *unpack(lua_State *L, struct unpacked *unpacked, const struct embedded_group *group)
+{
+    char **const block = &unpacked->blocks[group - embedded_groups];
+    void *context;
+    const lua_Alloc allocate = lua_getallocf(L, &context);
+
+    if (!group->unpack)
+        return (const char *)group->packed;
+    if (!*block) {
+        *block = allocate(context, NULL, 0, block_size(group));
+        if (!*block) {
+            lua_pushliteral(L, "not enough memory");
+            lua_error(L);
+        }
+        if (group->unpack(group, *block) != 0)
+            luaL_error(L, "the modules of %s cannot be unpacked", group->name);
+    }
+    return *block;
+}
+
+static void give_back(lua_State *L, struct unpacked *unpacked)
+{
+    char **block = unpacked->blocks;
+    void *context;
+    const lua_Alloc allocate = lua_getallocf(L, &context);
+
+    for (const struct embedded_group *group = embedded_groups; group->name; group++, block++)
+        if (*block) {
+            allocate(context, *block, block_size(group), 0);
+            *block = NULL;
+        }
+}
+
 /* Pushes the module's main function, or nil. */
-static void push_chunk(lua_State *L, const struct embedded_group *group, const char *bytes, const char *module)
+static void push_chunk(lua_State *L, struct unpacked *unpacked, const struct embedded_group *group, const char *module)
 {
     size_t size;
-    const char *const code = find(group, bytes, module, &size);
+    const char *const code = find(group, unpack(L, unpacked, group), module, &size);
 
     if (!code)
         lua_pushnil(L);
@@ -52,56 +97,63 @@ static int give_value(lua_State *L)
     return 1;
 }
 
-/*
- * Loads a module while its group is unpacked, and with it those that it requires: they find the bytes in the registry.
- * Pushes a loader that gives the module's value, or nil.
- */
-static void load_first(lua_State *L, const struct embedded_group *group, const char *module)
+/* (unpacked, group, module): a loader that gives the value of the module, which runs now; or nil. */
+static int load_module(lua_State *L)
 {
-    const char *const bytes = group->unpack(L, group);
-    int status;
-
-    push_chunk(L, group, bytes, module); // chunk
+    push_chunk(L, lua_touserdata(L, 1), lua_touserdata(L, 2), lua_tostring(L, 3)); // … chunk
     if (lua_isnil(L, -1))
-        return;
-    lua_pushlightuserdata(L, (void *)bytes);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, group);
-    lua_pushstring(L, module);      // chunk module
-    status = lua_pcall(L, 1, 1, 0); // value
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, group);
-    if (status != LUA_OK)
-        lua_error(L);
+        return 1;
+    lua_pushvalue(L, 3);
+    lua_call(L, 1, 1); // … value
     lua_pushcclosure(L, give_value, 1);
+    return 1;
 }
 
-/* The __index of package.preload: gives a module's loader. */
+/*
+ * The __index of package.preload: gives a module's loader. The first module runs here, so that all that it requires
+ * finds its group unpacked, and the memory is given back when it has been loaded.
+ */
 static int find_loader(lua_State *L)
 {
+    struct unpacked *const unpacked = lua_touserdata(L, lua_upvalueindex(1));
     const char *const module = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     const struct embedded_group *const group = group_of(module);
-    const char *bytes;
+    int status;
 
     if (!group)
         return 0;
-    if (!group->unpack) {
-        push_chunk(L, group, (const char *)group->packed, module);
+    if (unpacked->loading || !group->unpack) {
+        push_chunk(L, unpacked, group, module);
         return 1;
     }
-    lua_rawgetp(L, LUA_REGISTRYINDEX, group);
-    bytes = lua_touserdata(L, -1);
-    if (bytes)
-        push_chunk(L, group, bytes, module);
-    else
-        load_first(L, group, module);
-    return 1;
+    lua_pushcfunction(L, load_module);
+    lua_pushlightuserdata(L, unpacked);
+    lua_pushlightuserdata(L, (void *)group);
+    lua_pushvalue(L, 2);
+    unpacked->loading = 1;
+    status = lua_pcall(L, 3, 1, 0); // loader
+    unpacked->loading = 0;
+    give_back(L, unpacked);
+    return status == LUA_OK ? 1 : lua_error(L);
+}
+
+static void push_unpacked(lua_State *L)
+{
+    const struct embedded_group *end = embedded_groups;
+    size_t size;
+
+    while (end->name)
+        end++;
+    size = sizeof(struct unpacked) + (size_t)(end - embedded_groups) * sizeof(char *);
+    memset(lua_newuserdatauv(L, size, 0), 0, size);
 }
 
 void embed_preload(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE); // preload
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, find_loader);
+    push_unpacked(L);
+    lua_pushcclosure(L, find_loader, 1);
     lua_setfield(L, -2, "__index"); // preload metatable
     lua_setmetatable(L, -2);
     lua_pop(L, 1);

@@ -11,14 +11,16 @@
 #include <lua.h>
 #include <stddef.h>
 
+enum { UNPACK_ROOM = 8 * 1024 };
+
 /* The bytes of a group are for each module its name, NUL, the size of its bytecode in decimal, NUL, the bytecode. */
 struct embedded_group {
     const char *name; /* "reaper.supervisor": of that module, and of those whose name goes on with a dot */
     const unsigned char *packed;
     size_t packed_size;
     size_t size;
-    /* Pushes a value that keeps the bytes alive until the C function returns. Raises for want of memory. */
-    const char *(*unpack)(lua_State *L, const struct embedded_group *group); /* NULL: they are not packed */
+    /* Writes the bytes to a block of size + UNPACK_ROOM. 0, or -1. NULL: they are not packed. */
+    int (*unpack)(const struct embedded_group *group, char *block);
 };
 
 /* The last one has no name; a group whose name begins another's comes after that. make generates it: lua_files.c. */

@@ -5,6 +5,6 @@
 #include "script/lua_embed.h"
 
 /* Is the `unpack` of a group whose `packed` is one stream of raw deflate (RFC 1951). */
-const char *embed_inflate(lua_State *L, const struct embedded_group *group);
+int embed_inflate(const struct embedded_group *group, char *block);
 
 #endif
