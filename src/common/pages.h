@@ -110,7 +110,7 @@ struct script_busy {
 
 enum page_service_flag {
     PAGE_SERVICE_MAIN = 1 << 0,      /* COMMAND beside services */
-    PAGE_SERVICE_AUTOSTART = 1 << 1, /* it starts by itself */
+    PAGE_SERVICE_AUTOSTART = 1 << 1, /* it starts by itself, and not by its schedule */
     PAGE_SERVICE_READY = 1 << 2,     /* those that come after it may start */
     PAGE_SERVICE_ALIVE = 1 << 3,     /* it has a process, or something is left of it */
     PAGE_SERVICE_FATAL = 1 << 4,     /* it has failed for good, and the container ends for it */

@@ -14,6 +14,14 @@ function arguments.positive(text)
   return nil, "a positive number"
 end
 
+function arguments.natural(text)
+  local number = text:find "^%d+$" and math.tointeger(tonumber(text))
+  if number then
+    return number
+  end
+  return nil, "a number from 0 on"
+end
+
 function arguments.seconds(text)
   if text:find "^%d+%.?%d*$" then
     return tonumber(text)

@@ -8,17 +8,24 @@ local failure = require "reaper.control.failure"
 -- command's name, and gives the exit code. `options` are those that it takes beside --pid.
 local commands = {
   { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
+  { name = "alive", options = {}, help = "for a probe: does it run, and has nothing failed for good?" },
+  { name = "ready", words = "[NAME…]", options = {}, help = "for a probe: are the services ready?" },
+  { name = "metrics", options = {}, help = "counters and states as Prometheus reads them" },
+  { name = "events", words = "[-f] [--since N]", options = { "follow", "since" },
+    help = "what happened to services, as JSON lines" },
 }
 
 local options = {
   pid = { letter = "p", value = "PID", parse = arguments.positive, help = "which one (default 1, else the only one)" },
   json = { letter = "j", help = "print JSON" },
+  follow = { letter = "f", help = "go on with what comes" },
+  since = { value = "N", parse = arguments.natural, help = "events behind number N only" },
   help = { letter = "h", help = "show this help" },
   version = { letter = "V", help = "show the version" },
 }
 
 -- The options as --help lists them.
-local order = { "pid", "json", "help", "version" }
+local order = { "pid", "json", "follow", "since", "help", "version" }
 
 local for_all = { "pid", "help", "version" }
 
@@ -29,7 +36,8 @@ end
 local function print_options()
   for _, name in ipairs(order) do
     local option = options[name]
-    print_row(("-%s, --%s%s"):format(option.letter, name, option.value and " " .. option.value or ""), option.help)
+    local letter = option.letter and ("-%s, "):format(option.letter) or "    "
+    print_row(("%s--%s%s"):format(letter, name, option.value and " " .. option.value or ""), option.help)
   end
 end
 

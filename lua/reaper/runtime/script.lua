@@ -46,6 +46,7 @@ local function load(chunk)
 end
 
 local function fail(message)
+  core.give_reason(message)
   core.order(core.ORDER_FAILED) -- first, since nobody may be reading what is said
   log.with_traceback(message)
   return LOAD_FAILED
