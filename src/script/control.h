@@ -3,6 +3,7 @@
  *
  *     control.c       its process: a Lua state with the files of lua/reaper/control/, and nothing of the user's
  *     lua_control.c   reaper.core, what only it has: the pages of another process, and its inbox
+ *     lua_processes.c the processes of its services
  */
 #ifndef REAPER_SCRIPT_CONTROL_H
 #define REAPER_SCRIPT_CONTROL_H
@@ -19,5 +20,8 @@ int control_run(int argc, char **argv, const struct inherited_signals *signals);
 
 /* Adds the functions that only reaperctl has to the table of reaper.core on top (lua_control.c). */
 void open_control_core(lua_State *L);
+
+/* lua_processes.c */
+int core_process_table(lua_State *L);
 
 #endif

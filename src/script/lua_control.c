@@ -254,6 +254,7 @@ static int core_engine_report(lua_State *L)
     push_statistics(L, &report.statistics);
     lua_setfield(L, -2, "statistics");
     set_integer(L, "pid", report.pid);
+    set_integer(L, "pid_here", view->pid); /* which is another number where this process is in another PID namespace */
     set_integer(L, "main_pid", report.main_pid);
     set_status(L, report.main_status);
     set_integer(L, "main_code", report.main_code);
@@ -428,6 +429,7 @@ static const luaL_Reg functions[] = {
     { "event_reports", core_event_reports },
     { "page_changes", core_page_changes },
     { "await_change", core_await_change },
+    { "process_table", core_process_table },
     { NULL, NULL },
 };
 

@@ -8,6 +8,7 @@ local failure = require "reaper.control.failure"
 -- command's name, and gives the exit code. `options` are those that it takes beside --pid.
 local commands = {
   { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
+  { name = "ps", options = { "json" }, help = "the processes, by service" },
 }
 
 local options = {
