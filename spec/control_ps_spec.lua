@@ -28,7 +28,7 @@ local function table_of(out)
 end
 
 local function rows_of(c, wrap)
-  local code, out, err = control.inside(c, wrap, "ps")
+  local code, out, err = control.inside(c, wrap or {}, "ps")
   assert.equal("", err)
   assert.equal(0, code)
   return table_of(out)
@@ -125,7 +125,7 @@ describe("reaperctl ps", function()
       local row = find(rows_of(c), "-", "sleep")
       return row and row.STATE == "Z"
     end, 10, "a zombie")
-    local _, out = control.inside(c, nil, "ps", "--json")
+    local _, out = control.inside(c, {}, "ps", "--json")
     assert.falsy(out:find("103", 1, true))
     assert.truthy(out:find '^{"v":1,"processes":%[{"service":"main","pid":%d+,"ppid":%d+,"uid":0,"state":"S",')
     assert.truthy(out:find('"role":"engine","pid":' .. c.nspid, 1, true))

@@ -164,10 +164,16 @@ struct reply_row {
 };
 
 struct ring_owner {
+    uint64_t first; /* the position of its first byte */
+    int64_t taken_at;
     char name[NAME_SIZE];
 };
 
-/* The last lines of one service. */
+/*
+ * The last lines of one service. A byte stands at its position, which counts all bytes ever written, modulo the size. A
+ * writer first says how far it will write, then writes, then says that it has. A reader copies what is written, and
+ * then looks how far a writer has begun: what that can have overwritten is not whole.
+ */
 struct log_ring {
     LATCHED(struct ring_owner) owner;
     _Atomic uint64_t begun;   /* bytes up to here may have been overwritten, but for the last PAGE_RING_SIZE */

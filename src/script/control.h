@@ -3,6 +3,8 @@
  *
  *     control.c       its process: a Lua state with the files of lua/reaper/control/, and nothing of the user's
  *     lua_control.c   reaper.core, what only it has: the pages of another process, and its inbox
+ *     lua_terminal.c  the terminal of reaperctl top
+ *     lua_rings.c     the last lines of its services
  *     lua_processes.c the processes of its services
  */
 #ifndef REAPER_SCRIPT_CONTROL_H
@@ -10,6 +12,7 @@
 
 #include <lua.h>
 
+#include "common/pages.h"
 #include "common/signals.h"
 
 /* True when the program was called as reaperctl, or as reaper-lua --ctl; *first is where the words of that begin. */
@@ -21,7 +24,16 @@ int control_run(int argc, char **argv, const struct inherited_signals *signals);
 /* Adds the functions that only reaperctl has to the table of reaper.core on top (lua_control.c). */
 void open_control_core(lua_State *L);
 
+/* The page of the script process of the pages that are the first argument, or NULL. */
+const struct script_page *control_script_page(lua_State *L);
+
 /* lua_processes.c */
 int core_process_table(lua_State *L);
+
+/* Adds the functions for a terminal (lua_terminal.c). */
+void open_terminal_core(lua_State *L);
+
+/* lua_rings.c */
+int core_ring_lines(lua_State *L);
 
 #endif

@@ -189,6 +189,11 @@ static struct view *view_of(lua_State *L)
     return view;
 }
 
+const struct script_page *control_script_page(lua_State *L)
+{
+    return view_of(L)->script;
+}
+
 static void set_integer(lua_State *L, const char *key, lua_Integer value)
 {
     lua_pushinteger(L, value);
@@ -430,10 +435,12 @@ static const luaL_Reg functions[] = {
     { "page_changes", core_page_changes },
     { "await_change", core_await_change },
     { "process_table", core_process_table },
+    { "ring_lines", core_ring_lines },
     { NULL, NULL },
 };
 
 void open_control_core(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
+    open_terminal_core(L);
 }

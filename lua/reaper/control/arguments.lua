@@ -14,6 +14,11 @@ function arguments.positive(text)
   return nil, "a positive number"
 end
 
+function arguments.natural(text)
+  local number = text == "0" and 0 or arguments.positive(text)
+  return number, not number and "a number, 0 or more" or nil
+end
+
 function arguments.seconds(text)
   if text:find "^%d+%.?%d*$" then
     return tonumber(text)

@@ -9,17 +9,20 @@ local failure = require "reaper.control.failure"
 local commands = {
   { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
   { name = "ps", options = { "json" }, help = "the processes, by service" },
+  { name = "logs", words = "NAME", options = { "count", "follow" }, help = "the last lines, with log = true" },
 }
 
 local options = {
   pid = { letter = "p", value = "PID", parse = arguments.positive, help = "which one (default 1, else the only one)" },
   json = { letter = "j", help = "print JSON" },
+  count = { letter = "n", value = "N", parse = arguments.natural, help = "only the last N lines" },
+  follow = { letter = "f", help = "go on with what comes" },
   help = { letter = "h", help = "show this help" },
   version = { letter = "V", help = "show the version" },
 }
 
 -- The options as --help lists them.
-local order = { "pid", "json", "help", "version" }
+local order = { "pid", "json", "count", "follow", "help", "version" }
 
 local for_all = { "pid", "help", "version" }
 
