@@ -61,6 +61,7 @@ struct engine_report {
     int64_t script_next;  /* its next start, where it is down */
     int64_t main_since;   /* COMMAND was started, or has ended */
     int64_t main_starts;  /* how often it was started */
+    int64_t failed_reloads;
     int64_t unread;       /* events that the script process has not read yet */
     int64_t unread_since; /* since when it has read none of them */
     struct statistics statistics;

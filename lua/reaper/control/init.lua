@@ -8,17 +8,29 @@ local failure = require "reaper.control.failure"
 -- command's name, and gives the exit code. `options` are those that it takes beside --pid.
 local commands = {
   { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
+  { name = "start", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are ready" },
+  { name = "stop", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are down" },
+  { name = "restart", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are ready again" },
+  { name = "reload", words = "[NAME…]", options = { "no-wait", "timeout" },
+    help = "their configuration; without a name the script" },
+  { name = "signal", words = "SIG NAME…", options = { "timeout" }, help = "to services; main is COMMAND" },
+  { name = "shutdown", words = "[CODE]", options = { "timeout" }, help = "the ordered stop" },
+  { name = "wait", words = "NAME… [--for GOAL]", options = { "for", "timeout" },
+    help = "until they are ready, running, finished or down" },
 }
 
 local options = {
   pid = { letter = "p", value = "PID", parse = arguments.positive, help = "which one (default 1, else the only one)" },
   json = { letter = "j", help = "print JSON" },
+  ["no-wait"] = { help = "return as soon as the order is taken" },
+  timeout = { letter = "t", value = "SECONDS", parse = arguments.seconds, help = "wait so long at most (default 30)" },
+  ["for"] = { value = "GOAL", help = "what to wait for (default ready)" },
   help = { letter = "h", help = "show this help" },
   version = { letter = "V", help = "show the version" },
 }
 
 -- The options as --help lists them.
-local order = { "pid", "json", "help", "version" }
+local order = { "pid", "json", "no-wait", "timeout", "for", "help", "version" }
 
 local for_all = { "pid", "help", "version" }
 
@@ -29,7 +41,8 @@ end
 local function print_options()
   for _, name in ipairs(order) do
     local option = options[name]
-    print_row(("-%s, --%s%s"):format(option.letter, name, option.value and " " .. option.value or ""), option.help)
+    print_row(("%s--%s%s"):format(option.letter and ("-%s, "):format(option.letter) or "    ", name,
+      option.value and " " .. option.value or ""), option.help)
   end
 end
 
