@@ -75,8 +75,8 @@ struct engine_report {
     int32_t porter_pid;
     int32_t is_init; /* it is process 1 */
     int32_t has_command;
-    int32_t is_program; /* it reaps for a program that has loaded the library */
-    int32_t is_reloading;
+    int32_t is_program;                 /* it reaps for a program that has loaded the library */
+    int32_t is_reloading;               /* or is to, as soon as it can */
     char state[PAGE_STATE_SIZE];        /* loading, starting, running, then those of the stop (engine.h) */
     char script_state[PAGE_STATE_SIZE]; /* none; loading, working, down; gone: the stop needs it no more */
     char stop_reason[SIGNAL_NAME_SIZE];

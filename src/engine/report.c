@@ -126,7 +126,7 @@ static void set_script(const struct engine *engine, struct engine_report *report
     report->unread = (int64_t)journal_unread(&engine->journal);
     report->unread_since = slot->look_at == NEVER || report->unread == 0 ? 0 : slot->unread_since;
     report->failed_reloads = engine->scripts.failed_reloads;
-    report->is_reloading = engine->scripts.reload != RELOAD_IDLE;
+    report->is_reloading = engine->scripts.reload != RELOAD_IDLE || engine->scripts.wanted;
     report->open_questions = 0;
     for (int i = 0; i < engine->questions.used; i++)
         report->open_questions += engine->questions.list[i].kind != QUESTION_NONE;

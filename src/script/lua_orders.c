@@ -105,6 +105,15 @@ static int core_open_inbox(lua_State *L)
     return 3;
 }
 
+/* core.is_engine_alive(pages) */
+static int core_is_engine_alive(lua_State *L)
+{
+    struct proc_stat stat;
+
+    lua_pushboolean(L, proc_read(view_of(L)->pid, &stat) == 0 && !proc_is_dead(&stat));
+    return 1;
+}
+
 /* core.has_reader(fd): false when the process has ended that read from the pipe. */
 static int core_has_reader(lua_State *L)
 {
@@ -174,8 +183,13 @@ static int core_outlive_stop(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "open_inbox", core_open_inbox }, { "has_reader", core_has_reader },     { "reply", core_reply },
-    { "unique", core_unique },         { "outlive_stop", core_outlive_stop }, { NULL, NULL },
+    { "open_inbox", core_open_inbox },
+    { "is_engine_alive", core_is_engine_alive },
+    { "has_reader", core_has_reader },
+    { "reply", core_reply },
+    { "unique", core_unique },
+    { "outlive_stop", core_outlive_stop },
+    { NULL, NULL },
 };
 
 void open_orders_core(lua_State *L)

@@ -4,19 +4,16 @@ local core = require "reaper.core"
 local failure = require "reaper.control.failure"
 local goals = require "reaper.control.goals"
 local snapshot = require "reaper.control.snapshot"
+local text = require "reaper.control.text"
 
 local following = {}
 
 local LOOK_EVERY = 0.1 -- seconds: what the engine writes is not announced
 local BEGIN = 1 -- seconds for which a script that has just been loaded may not have shown its services yet
 
-local function has_ended(pages, options)
-  return not core.pages(options.pid or 1) and pages ~= nil
-end
-
 --- Calls look(taken) until it gives something, which this gives, too; nil when the time is over, or reaper-lua has
 -- ended: then the second value is "ended".
-function following.until_known(pages, options, deadline, look)
+function following.until_known(pages, deadline, look)
   while true do
     local seen = core.page_changes(pages)
     local found = table.pack(look(snapshot.take(pages)))
@@ -24,7 +21,7 @@ function following.until_known(pages, options, deadline, look)
       return table.unpack(found, 1, found.n)
     elseif core.now() >= deadline then
       return nil
-    elseif has_ended(pages, options) then
+    elseif not core.is_engine_alive(pages) then
       return nil, "ended"
     end
     core.await_change(pages, seen, math.max(0.001, math.min(LOOK_EVERY, deadline - core.now())))
@@ -52,10 +49,20 @@ local function has(taken, name)
   return false
 end
 
---- Gives a snapshot that has all the names. Ends the command when there is no such service.
-function following.names(pages, options, names, deadline)
+local function check_names(taken, names)
+  for _, name in ipairs(names) do
+    if not has(taken, name) and may_show_more(taken) then
+      failure.with(failure.NO_ANSWER, ("%s: no script process has shown its services yet; that of now is %s"):format(
+        text.plain(name), taken.script.state))
+    end
+    snapshot.find(taken, name)
+  end
+end
+
+--- Waits until the names are known. Ends the command when there is no such service.
+function following.names(pages, names, deadline)
   local last
-  following.until_known(pages, options, deadline, function(taken)
+  following.until_known(pages, deadline, function(taken)
     last = taken
     for _, name in ipairs(names) do
       if not has(taken, name) then
@@ -64,32 +71,27 @@ function following.names(pages, options, names, deadline)
     end
     return true
   end)
-  if may_show_more(last) and #last.services == 0 then
-    failure.with(failure.NO_ANSWER, "the script process has not shown any services yet")
-  end
-  for _, name in ipairs(names) do
-    snapshot.find(last, name)
-  end
-  return last
+  check_names(last, names)
 end
 
 --- Waits until the service has come to the goal: "yes", "no" or "late", and a line. A row that is missing for a moment,
 -- while a script is loaded, is waited for.
-function following.goal(pages, options, name, goal, deadline)
-  local last = name .. ": it is not shown"
-  local answer, line = following.until_known(pages, options, deadline, function(taken)
+function following.goal(pages, name, goal, deadline)
+  local label = text.plain(name)
+  local last = label .. ": it is not shown"
+  local answer, line = following.until_known(pages, deadline, function(taken)
     if not has(taken, name) then
       if may_show_more(taken) then
         return nil
       end
-      return false, name .. ": it is not there any more"
+      return false, label .. ": it is not there any more"
     end
     local row = snapshot.find(taken, name)
     last = goals.describe(row)
     return goals.answer(goal, row, taken.engine.stop_reason ~= "")
   end)
   if answer == nil and line == "ended" then
-    return goal == "down" and "yes" or "no", name .. ": reaper-lua has ended"
+    return goal == "down" and "yes" or "no", label .. ": reaper-lua has ended"
   elseif answer == nil then
     return "late", last
   end

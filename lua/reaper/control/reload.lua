@@ -32,7 +32,7 @@ local function reload_script(options)
   if code ~= 0 or options["no-wait"] then
     return code
   end
-  local found, pid = following.until_known(pages, options, deadline, outcome(before))
+  local found, pid = following.until_known(pages, deadline, outcome(before))
   if found == "loaded" then
     print(("script %s: loaded anew (pid %d)"):format(text.plain(before.script.name), pid))
     return 0

@@ -30,7 +30,6 @@ end
 
 local states = {
   loading = "it is being loaded", down = "it was lost, and is started again soon", working = "it is being replaced",
-  gone = "it has ended, since the container stops",
 }
 
 local function why_not_sent(self, state)
@@ -137,6 +136,8 @@ local function try(self)
   elseif engine.script_state == "none" then
     return "no script", engine.is_program and "a program that has loaded the library takes no orders"
       or "there is no script, and so nobody who takes orders"
+  elseif engine.script_state == "gone" or not core.is_engine_alive(self.pages) then
+    return "not done", "the container stops, and has no script process any more"
   elseif core.now() >= self.deadline then
     return "not done", why_not_sent(self, engine.script_state)
   end

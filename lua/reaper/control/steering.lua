@@ -43,19 +43,18 @@ function steering.order(pages, label, verb, words, deadline, may_go_on)
 end
 
 -- COMMAND is no service.
-local function check_names(taken, verb, names)
+local function check_names(verb, names)
   for _, name in ipairs(names) do
     if name == "main" and verb ~= "signal" then
       failure.with(failure.NOT_FOUND, ("'main' is COMMAND, which takes no '%s'; it can be signalled, and waited for")
         :format(verb))
     end
   end
-  return taken
 end
 
 --- Waits until the service has come to the goal, and prints how it is then. The exit code.
 function steering.wait_for(pages, options, name, goal, deadline)
-  local answer, line = following.goal(pages, options, name, goal, deadline)
+  local answer, line = following.goal(pages, name, goal, deadline)
   if answer == "yes" then
     print(line)
     return 0
@@ -72,7 +71,8 @@ end
 function steering.run(options, names, verb, words_of, goal, done)
   local pages = snapshot.open(options)
   local deadline = steering.deadline(options)
-  check_names(following.names(pages, options, names, deadline), verb, names)
+  check_names(verb, names)
+  following.names(pages, names, deadline)
   local worst, taken = 0, {}
   for _, name in ipairs(names) do
     local code, result = steering.order(pages, name, verb, words_of(name), deadline, options["no-wait"])

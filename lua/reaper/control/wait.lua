@@ -25,7 +25,7 @@ return function(options, names)
   local goal = check_goal(options["for"] or "ready")
   local pages = snapshot.open(options)
   local deadline = steering.deadline(options)
-  following.names(pages, options, names, deadline)
+  following.names(pages, names, deadline)
   local worst = 0
   for _, name in ipairs(names) do
     worst = math.max(worst, steering.wait_for(pages, options, name, goal, deadline))
