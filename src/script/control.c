@@ -40,6 +40,8 @@ static int protected_run(lua_State *L)
     lua_pushlightuserdata(L, script);
     open_core(L); // core
     open_control_core(L);
+    open_orders_core(L);
+    open_terminal_core(L);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); // core loaded
     lua_insert(L, -2);
     lua_setfield(L, -2, "reaper.core");

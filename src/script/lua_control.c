@@ -21,13 +21,6 @@
 
 static const char view_type[] = "reaper.pages";
 
-/* The pages of one reaper-lua, as another process sees them. */
-struct view {
-    pid_t pid;
-    const struct engine_page *engine;
-    const struct script_page *script; /* NULL: there is none */
-};
-
 /* ---- Finding them. ---- */
 
 struct search {
@@ -181,17 +174,12 @@ static int core_pages(lua_State *L)
 
 /* ---- What they say, as tables. ---- */
 
-static struct view *view_of(lua_State *L)
+const struct view *view_of(lua_State *L)
 {
-    struct view *const view = luaL_checkudata(L, 1, view_type);
+    const struct view *const view = luaL_checkudata(L, 1, view_type);
 
     luaL_argcheck(L, view->engine, 1, "it is closed");
     return view;
-}
-
-const struct script_page *control_script_page(lua_State *L)
-{
-    return view_of(L)->script;
 }
 
 static void set_integer(lua_State *L, const char *key, lua_Integer value)
@@ -256,6 +244,7 @@ static int core_engine_report(lua_State *L)
     set_moment(L, "main_since", report.main_since);
     set_integer(L, "main_starts", report.main_starts);
     set_integer(L, "unread", report.unread);
+    set_integer(L, "failed_reloads", report.failed_reloads);
     push_statistics(L, &report.statistics);
     lua_setfield(L, -2, "statistics");
     set_integer(L, "pid", report.pid);
@@ -442,5 +431,4 @@ static const luaL_Reg functions[] = {
 void open_control_core(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
-    open_terminal_core(L);
 }

@@ -166,7 +166,7 @@ static int push_lines(lua_State *L, const struct log_ring *ring, uint64_t wanted
  */
 int core_ring_lines(lua_State *L)
 {
-    const struct script_page *const page = control_script_page(L);
+    const struct script_page *const page = view_of(L)->script;
     const char *const name = luaL_checkstring(L, 2);
     const lua_Integer given = luaL_optinteger(L, 3, 0);
 

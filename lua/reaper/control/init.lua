@@ -10,6 +10,15 @@ local commands = {
   { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
   { name = "ps", options = { "json" }, help = "the processes, by service" },
   { name = "logs", words = "NAME", options = { "count", "follow" }, help = "the last lines, with log = true" },
+  { name = "start", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are ready" },
+  { name = "stop", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are down" },
+  { name = "restart", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are ready again" },
+  { name = "reload", words = "[NAME…]", options = { "no-wait", "timeout" },
+    help = "their configuration; without a name the script" },
+  { name = "signal", words = "SIG NAME…", options = { "timeout" }, help = "to services; main is COMMAND" },
+  { name = "shutdown", words = "[CODE]", options = { "timeout" }, help = "the ordered stop" },
+  { name = "wait", words = "NAME… [--for GOAL]", options = { "for", "timeout" },
+    help = "until they are ready, running, finished or down" },
 }
 
 local options = {
@@ -17,12 +26,15 @@ local options = {
   json = { letter = "j", help = "print JSON" },
   count = { letter = "n", value = "N", parse = arguments.natural, help = "only the last N lines" },
   follow = { letter = "f", help = "go on with what comes" },
+  ["no-wait"] = { help = "return as soon as the order is taken" },
+  timeout = { letter = "t", value = "SECONDS", parse = arguments.seconds, help = "wait so long at most (default 30)" },
+  ["for"] = { value = "GOAL", help = "what to wait for (default ready)" },
   help = { letter = "h", help = "show this help" },
   version = { letter = "V", help = "show the version" },
 }
 
 -- The options as --help lists them.
-local order = { "pid", "json", "count", "follow", "help", "version" }
+local order = { "pid", "json", "count", "follow", "no-wait", "timeout", "for", "help", "version" }
 
 local for_all = { "pid", "help", "version" }
 
@@ -33,7 +45,8 @@ end
 local function print_options()
   for _, name in ipairs(order) do
     local option = options[name]
-    print_row(("-%s, --%s%s"):format(option.letter, name, option.value and " " .. option.value or ""), option.help)
+    print_row(("%s--%s%s"):format(option.letter and ("-%s, "):format(option.letter) or "    ", name,
+      option.value and " " .. option.value or ""), option.help)
   end
 end
 

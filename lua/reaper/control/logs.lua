@@ -35,8 +35,8 @@ local function pause(pages, seconds)
   core.await_change(pages, core.page_changes(pages), seconds)
 end
 
--- Goes on until the reaper-lua has ended, or with another one of its pid.
-local function follow(options, pages, name, position)
+-- Goes on until the reaper-lua has ended.
+local function follow(pages, name, position)
   local nap, looked_at = SHORTEST_NAP, core.now()
   while true do
     local lines, next, lost = rings.read(pages, name, position)
@@ -50,7 +50,7 @@ local function follow(options, pages, name, position)
     pause(pages, nap)
     if core.now() - looked_at >= LOOK_AFTER_IT then
       looked_at = core.now()
-      if not core.pages(options.pid or 1) then
+      if not core.is_engine_alive(pages) then
         return
       end
     end
@@ -69,7 +69,7 @@ return function(options, words)
   end
   show(options.count and rings.last(lines, options.count) or lines)
   if options.follow then
-    follow(options, pages, name, position)
+    follow(pages, name, position)
   end
   return 0
 end
