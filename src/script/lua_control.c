@@ -423,8 +423,6 @@ static const luaL_Reg functions[] = {
     { "event_reports", core_event_reports },
     { "page_changes", core_page_changes },
     { "await_change", core_await_change },
-    { "process_table", core_process_table },
-    { "ring_lines", core_ring_lines },
     { NULL, NULL },
 };
 

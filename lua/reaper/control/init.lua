@@ -9,6 +9,7 @@ local failure = require "reaper.control.failure"
 local commands = {
   { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
   { name = "ps", options = { "json" }, help = "the processes, by service" },
+  { name = "top", options = { "delay", "count", "once" }, help = "the same as status and ps, live; ? lists its keys" },
   { name = "logs", words = "NAME", options = { "count", "follow" }, help = "the last lines, with log = true" },
   { name = "start", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are ready" },
   { name = "stop", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are down" },
@@ -24,7 +25,9 @@ local commands = {
 local options = {
   pid = { letter = "p", value = "PID", parse = arguments.positive, help = "which one (default 1, else the only one)" },
   json = { letter = "j", help = "print JSON" },
-  count = { letter = "n", value = "N", parse = arguments.natural, help = "only the last N lines" },
+  count = { letter = "n", value = "N", parse = arguments.natural, help = "the last N lines only; N times" },
+  delay = { letter = "d", value = "SECONDS", parse = arguments.seconds, help = "between two looks (default 2)" },
+  once = { letter = "1", help = "print it once" },
   follow = { letter = "f", help = "go on with what comes" },
   ["no-wait"] = { help = "return as soon as the order is taken" },
   timeout = { letter = "t", value = "SECONDS", parse = arguments.seconds, help = "wait so long at most (default 30)" },
@@ -34,7 +37,7 @@ local options = {
 }
 
 -- The options as --help lists them.
-local order = { "pid", "json", "count", "follow", "no-wait", "timeout", "for", "help", "version" }
+local order = { "pid", "json", "count", "follow", "delay", "once", "no-wait", "timeout", "for", "help", "version" }
 
 local for_all = { "pid", "help", "version" }
 

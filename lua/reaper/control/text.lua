@@ -48,8 +48,8 @@ local function width_of(value)
 end
 
 --- The lines of a table: rows of strings, the first of which has the headings. `right` says which columns stand on the
--- right, by their headings.
-function text.columns(rows, right)
+-- right, by their headings; `gap` how many spaces are between two columns (default 2).
+function text.columns(rows, right, gap)
   local widths = {}
   for _, row in ipairs(rows) do
     for i, value in ipairs(row) do
@@ -63,7 +63,7 @@ function text.columns(rows, right)
       local space = (" "):rep(widths[i] - width_of(value))
       parts[i] = right[rows[1][i]] and space .. value or value .. space
     end
-    lines[n] = table.concat(parts, "  "):gsub("%s+$", "")
+    lines[n] = table.concat(parts, (" "):rep(gap or 2)):gsub("%s+$", "")
   end
   return lines
 end
