@@ -24,7 +24,7 @@ describe("make", function()
     os.execute("rm -r " .. folder)
   end)
 
-  it("install puts the binary, its link and the man pages below DESTDIR and PREFIX, and uninstall removes them", function()
+  it("install puts the binary, its link and the man pages below DESTDIR and PREFIX; uninstall removes them", function()
     local where = ("DESTDIR=%s PREFIX=/opt/reaper"):format(folder)
     assert.is_true(run("make install " .. where))
     assert.equal("./opt/reaper/bin/reaper-lua\n./opt/reaper/bin/reaperctl\n./opt/reaper/share/man/man1/reaper-lua.1\n"

@@ -1,5 +1,5 @@
--- reaperctl where containers are tightest: a root that is read-only, a user without capabilities, no tmpfs. "look" is an
--- image of busybox, the helper, reaper-lua and its link reaperctl.
+-- reaperctl where containers are tightest: a root that is read-only, a user without capabilities, no tmpfs. "look" is
+-- an image of busybox, the helper, reaper-lua and its link reaperctl.
 
 local expect = require "spec.container.expect"
 local shell = require "spec.container.shell"

@@ -67,9 +67,12 @@ struct member_known {
 struct member {
     pid_t pid, ppid, pgrp, session;
     uint64_t start; /* 0: nobody knows */
+    uint64_t cpu, cpu_ended, memory;
+    char state; /* these four of struct proc_stat; 0: nobody knows */
     char comm[COMM_SIZE];
     int terminal; /* of struct proc_stat */
     int is_dead;  /* a zombie, or a kernel thread, which never lived */
+    int is_kernel_thread;
     int owner;    /* filled in: the index of its service, or MEMBERS_NOBODY */
     int progress; /* from here on: of members_find alone */
     int is_below;
@@ -87,6 +90,7 @@ struct members {
     size_t known_count;
     pid_t engine;
     pid_t self;
+    const char *inherited; /* the name that the environment of the engine has, which says nothing; or NULL */
 
     /* The index of the service that the environment of a process names, MEMBERS_NOBODY or MEMBERS_UNREADABLE. */
     int (*named)(const struct members *members, pid_t pid);

@@ -41,7 +41,12 @@ static int add_process(const struct proc_stat *stat, void *context)
     process->session = stat->session;
     process->start = stat->start_time;
     process->terminal = stat->terminal;
-    process->is_dead = proc_is_dead(stat) || proc_is_kernel_thread(stat);
+    process->cpu = stat->cpu;
+    process->cpu_ended = stat->cpu_ended;
+    process->memory = stat->memory;
+    process->state = stat->state;
+    process->is_kernel_thread = proc_is_kernel_thread(stat);
+    process->is_dead = proc_is_dead(stat) || process->is_kernel_thread;
     memcpy(process->comm, stat->comm, sizeof process->comm);
     return 0;
 }
@@ -61,14 +66,12 @@ void members_scan_free(struct members_scan *scan)
  */
 static int named(const struct members *members, pid_t pid)
 {
-    static const char variable[] = "REAPER_NAME";
-    const char *const inherited = getenv(variable);
     char name[NAME_SIZE];
-    const int found = proc_variable(pid, variable, name, sizeof name);
+    const int found = proc_variable(pid, MEMBERS_VARIABLE, name, sizeof name);
 
     if (found < 0)
         return errno == ENOENT || errno == ESRCH ? MEMBERS_NOBODY : MEMBERS_UNREADABLE;
-    if (!found || (inherited && strcmp(name, inherited) == 0))
+    if (!found || (members->inherited && strcmp(name, members->inherited) == 0))
         return MEMBERS_NOBODY;
     for (size_t i = 0; i < members->service_count; i++)
         if (strcmp(members->services[i].name, name) == 0)

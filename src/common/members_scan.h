@@ -4,6 +4,8 @@
 
 #include "common/members.h"
 
+#define MEMBERS_VARIABLE "REAPER_NAME" /* in the environment: the service */
+
 /*
  * What a scan has found. A process that /proc does not show has no owner but in two cases: a living leader is added to
  * the list, without a start time, and has_hidden_group of a service says that its group has somebody in it, of whom
@@ -17,8 +19,8 @@ struct members_scan {
 };
 
 /*
- * Fills in list and owners; services, known processes, engine and self are given. 0, or -1 with errno when there is no
- * memory or no descriptor for it. To be freed in either case.
+ * Fills in list and owners; services, known processes, engine, self and inherited are given. 0, or -1 with errno when
+ * there is no memory or no descriptor for it. To be freed in either case.
  */
 int members_scan(struct members_scan *scan);
 

@@ -61,6 +61,7 @@ struct engine_report {
     int64_t script_next;  /* its next start, where it is down */
     int64_t main_since;   /* COMMAND was started, or has ended */
     int64_t main_starts;  /* how often it was started */
+    int64_t failed_reloads;
     int64_t unread;       /* events that the script process has not read yet */
     int64_t unread_since; /* since when it has read none of them */
     struct statistics statistics;
@@ -74,8 +75,8 @@ struct engine_report {
     int32_t porter_pid;
     int32_t is_init; /* it is process 1 */
     int32_t has_command;
-    int32_t is_program; /* it reaps for a program that has loaded the library */
-    int32_t is_reloading;
+    int32_t is_program;                 /* it reaps for a program that has loaded the library */
+    int32_t is_reloading;               /* or is to, as soon as it can */
     char state[PAGE_STATE_SIZE];        /* loading, starting, running, then those of the stop (engine.h) */
     char script_state[PAGE_STATE_SIZE]; /* none; loading, working, down; gone: the stop needs it no more */
     char stop_reason[SIGNAL_NAME_SIZE];
@@ -164,10 +165,16 @@ struct reply_row {
 };
 
 struct ring_owner {
+    uint64_t first; /* the position of its first byte */
+    int64_t taken_at;
     char name[NAME_SIZE];
 };
 
-/* The last lines of one service. */
+/*
+ * The last lines of one service. A byte stands at its position, which counts all bytes ever written, modulo the size. A
+ * writer first says how far it will write, then writes, then says that it has. A reader copies what is written, and
+ * then looks how far a writer has begun: what that can have overwritten is not whole.
+ */
 struct log_ring {
     LATCHED(struct ring_owner) owner;
     _Atomic uint64_t begun;   /* bytes up to here may have been overwritten, but for the last PAGE_RING_SIZE */

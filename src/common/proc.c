@@ -25,8 +25,13 @@ enum {
     FIELD_SESSION = 2,
     FIELD_TERMINAL = 3,
     FIELD_FLAGS = 5,
+    FIELD_USER = 10,
+    FIELD_SYSTEM = 11,
+    FIELD_ENDED_USER = 12,
+    FIELD_ENDED_SYSTEM = 13,
     FIELD_THREADS = 16,
     FIELD_START = 18,
+    FIELD_MEMORY = 20,
     FIELDS_WANTED
 };
 
@@ -80,6 +85,9 @@ int proc_parse_stat(const char *text, struct proc_stat *stat)
     stat->flags = (unsigned)field[FIELD_FLAGS];
     stat->threads = (int)field[FIELD_THREADS];
     stat->start_time = field[FIELD_START];
+    stat->cpu = field[FIELD_USER] + field[FIELD_SYSTEM];
+    stat->cpu_ended = field[FIELD_ENDED_USER] + field[FIELD_ENDED_SYSTEM];
+    stat->memory = field[FIELD_MEMORY];
     return 0;
 }
 

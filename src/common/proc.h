@@ -15,6 +15,9 @@ struct proc_stat {
     char comm[COMM_SIZE];
     unsigned flags;      /* PF_… of the kernel */
     uint64_t start_time; /* clock ticks after boot */
+    uint64_t cpu;        /* clock ticks that it has computed */
+    uint64_t cpu_ended;  /* and those of its children for which it has waited */
+    uint64_t memory;     /* pages that it holds in memory */
 };
 
 /* True when /proc is mounted and shows this PID namespace. */

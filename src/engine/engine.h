@@ -208,6 +208,7 @@ struct scripts {
     int64_t delay;
     enum reload_state reload;
     int wanted; /* another reload is asked for */
+    int64_t failed_reloads;
     struct last_order *first_order, *last_order;
     int64_t take_up_at; /* when a reloaded script begins at the latest; NEVER */
     int store_fd;       /* what the script processes keep for each other (lua_store.c), or -1 */

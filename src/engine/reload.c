@@ -48,6 +48,7 @@ void reload_candidate_lost(struct engine *engine, const char *how)
 {
     slot_forget(engine, engine->scripts.candidate);
     questions_forget(engine, QUESTION_RELOAD);
+    engine->scripts.failed_reloads += engine->scripts.reload != RELOAD_IDLE;
     if (engine->scripts.reload != RELOAD_IDLE && engine->life.state == ENGINE_RUNNING)
         log_line(&engine->log, LOG_LEVEL_ERROR, "the reload failed (%s): the old script stays", how);
     engine->scripts.reload = RELOAD_IDLE;
@@ -83,6 +84,7 @@ static enum reload_state begin(struct engine *engine)
     log_line(&engine->log, LOG_LEVEL_DEBUG, "loading the script anew");
     if (slot_start(engine, engine->scripts.candidate, START_RELOAD) == 0)
         return RELOAD_LOADING;
+    engine->scripts.failed_reloads++;
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot reload: %s; the old script stays", strerror(errno));
     return RELOAD_IDLE;
 }

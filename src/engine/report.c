@@ -125,7 +125,8 @@ static void set_script(const struct engine *engine, struct engine_report *report
     report->script_next = slot->pid == 0 && engine->scripts.start_at != NEVER ? engine->scripts.start_at : 0;
     report->unread = (int64_t)journal_unread(&engine->journal);
     report->unread_since = slot->look_at == NEVER || report->unread == 0 ? 0 : slot->unread_since;
-    report->is_reloading = engine->scripts.reload != RELOAD_IDLE;
+    report->failed_reloads = engine->scripts.failed_reloads;
+    report->is_reloading = engine->scripts.reload != RELOAD_IDLE || engine->scripts.wanted;
     report->open_questions = 0;
     for (int i = 0; i < engine->questions.used; i++)
         report->open_questions += engine->questions.list[i].kind != QUESTION_NONE;

@@ -31,6 +31,12 @@ static int with_traceback(lua_State *L)
     return 1;
 }
 
+static const luaL_Reg functions[] = {
+    { "process_table", core_process_table },
+    { "ring_lines", core_ring_lines },
+    { NULL, NULL },
+};
+
 /* The one argument is the struct script, which holds the words in argv. Gives the exit code. */
 static int protected_run(lua_State *L)
 {
@@ -40,6 +46,9 @@ static int protected_run(lua_State *L)
     lua_pushlightuserdata(L, script);
     open_core(L); // core
     open_control_core(L);
+    open_orders_core(L);
+    open_terminal_core(L);
+    luaL_setfuncs(L, functions, 0);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE); // core loaded
     lua_insert(L, -2);
     lua_setfield(L, -2, "reaper.core");

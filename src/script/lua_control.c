@@ -19,13 +19,6 @@
 
 static const char view_type[] = "reaper.pages";
 
-/* The pages of one reaper-lua, as another process sees them. */
-struct view {
-    pid_t pid;
-    const struct engine_page *engine;
-    const struct script_page *script; /* NULL: there is none */
-};
-
 /* ---- Finding them. ---- */
 
 struct search {
@@ -179,9 +172,9 @@ static int core_pages(lua_State *L)
 
 /* ---- What they say, as tables. ---- */
 
-static struct view *view_of(lua_State *L)
+const struct view *view_of(lua_State *L)
 {
-    struct view *const view = luaL_checkudata(L, 1, view_type);
+    const struct view *const view = luaL_checkudata(L, 1, view_type);
 
     luaL_argcheck(L, view->engine, 1, "it is closed");
     return view;
@@ -251,9 +244,11 @@ static int core_engine_report(lua_State *L)
     set_moment(L, "main_since", report.main_since);
     set_integer(L, "main_starts", report.main_starts);
     set_integer(L, "unread", report.unread);
+    set_integer(L, "failed_reloads", report.failed_reloads);
     push_statistics(L, &report.statistics);
     lua_setfield(L, -2, "statistics");
     set_integer(L, "pid", report.pid);
+    set_integer(L, "pid_here", view->pid); /* which is another number where this process is in another PID namespace */
     set_integer(L, "main_pid", report.main_pid);
     set_status(L, report.main_status);
     set_integer(L, "main_code", report.main_code);

@@ -1,10 +1,12 @@
 /* core.members: which processes belong to which service. */
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/members_scan.h"
 #include "script/lua_core.h"
+#include "script/lua_members.h"
 #include "script/lua_values.h"
 #include "script/script.h"
 
@@ -44,8 +46,7 @@ static const char *string_field(lua_State *L, const char *key)
     return value;
 }
 
-/* Reads the list of services. Pushes their memory, and a table with the index of each name. */
-static void read_services(lua_State *L, int table, struct members *members)
+void read_member_services(lua_State *L, int table, struct members *members)
 {
     luaL_checktype(L, table, LUA_TTABLE);
     members->service_count = (size_t)luaL_len(L, table);
@@ -97,8 +98,7 @@ static int collect(lua_State *L)
     return 0;
 }
 
-/* Pushes a scan that is freed with its value. */
-static struct members_scan *push_scan(lua_State *L)
+struct members_scan *push_members_scan(lua_State *L)
 {
     struct members_scan *const scan = push_memory(L, 1, sizeof *scan);
 
@@ -186,11 +186,12 @@ int core_members(lua_State *L)
     struct members_scan *scan;
 
     lua_settop(L, 2);
-    scan = push_scan(L);
-    read_services(L, 1, &scan->members);
+    scan = push_members_scan(L);
+    read_member_services(L, 1, &scan->members);
     read_known(L, 2, &scan->members);
     scan->members.self = getpid();
     scan->members.engine = getppid();
+    scan->members.inherited = getenv(MEMBERS_VARIABLE); /* from the engine, as its own name for a service */
     if (!link_is_connected(&script->link) || link_lost_engine(&script->link)) /* it was the parent when it was there */
         return push_failure(L, ENOTCONN, "the engine");
     if (members_scan(scan) != 0)

@@ -16,4 +16,8 @@ int core_show_event(lua_State *L);
 int core_show_reply(lua_State *L);
 int core_inbox(lua_State *L);
 
+/* lua_rings.c */
+int core_open_ring(lua_State *L);
+int core_show_line(lua_State *L);
+
 #endif

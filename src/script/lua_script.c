@@ -43,6 +43,8 @@ static const luaL_Reg functions[] = {
     { "show_event", core_show_event },
     { "show_reply", core_show_reply },
     { "inbox", core_inbox },
+    { "open_ring", core_open_ring },
+    { "show_line", core_show_line },
     { NULL, NULL },
 };
 

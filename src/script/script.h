@@ -13,6 +13,7 @@
  *     lua_process.c   processes: spawn, kill, wait, look
  *     lua_members.c   the processes of services
  *     lua_pages.c     what reaperctl reads
+ *     lua_rings.c     the last lines of services, which reaperctl reads, too
  *     lua_system.c    log, signals, settings, clock, descriptors
  *     lua_log_file.c  files for the lines of services
  *     lua_values.c    C value to Lua value

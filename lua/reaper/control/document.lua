@@ -25,6 +25,22 @@ function document.service(row, now)
     row.due_at and math.max(row.due_at - now, 0), "next_run", row.next_run and json.time(row.next_run))
 end
 
+--- One process, of processes.by_service.
+function document.process(process)
+  return json.object("service", process.role == nil and process.name ~= "-" and process.name or nil, "role",
+    process.role, "pid", process.pid, "ppid", process.ppid, "uid", process.uid, "state", process.state, "cpu_seconds",
+    process.cpu, "resident_bytes", process.memory, "age", process.age, "command", process.comm)
+end
+
+--- All of them.
+function document.processes(list)
+  local objects = {}
+  for i, process in ipairs(list) do
+    objects[i] = document.process(process)
+  end
+  return json.object("v", 1, "processes", json.list(objects))
+end
+
 local function engine_json(taken)
   local engine, counts = taken.engine, taken.engine.statistics
   return json.object("version", engine.version, "pid", engine.pid, "init", engine.is_init, "state", engine.state,

@@ -44,6 +44,16 @@ loop.handle(core.EVENT_SERVICES, function(ask, reason, is_their_turn)
   end)
 end)
 
+-- From now on this script process writes the page, and takes orders. What has come before waits in the pipe.
+local function open_inbox()
+  local fd = core.inbox()
+  if fd then
+    loop.try_watch(fd, "r", function()
+      require "reaper.runtime.inbox"(fd)
+    end)
+  end
+end
+
 -- Until then the journal is only looked at ahead: all that follows comes after on_start has been called.
 loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop, main_has_run)
   if main_has_run then
@@ -55,6 +65,7 @@ loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop, main_has_run)
       core.show_services(0)
     end
     show_event("script", nil, again or "start")
+    open_inbox()
   end
   if pid and not again then
     show_event("main", nil, "start", "pid " .. pid)

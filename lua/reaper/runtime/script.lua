@@ -9,6 +9,8 @@ local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 
+reaper = require "reaper" -- luacheck: globals reaper
+
 local LOAD_FAILED = 125
 
 -- Loading.

@@ -21,6 +21,9 @@ local missing = { [2] = true, [8] = true, [13] = true, [20] = true, [21] = true,
 -- A line of its output: for its own function, else to reaper-lua's output.
 local function take_line(service, key, line)
   service.readiness:take_line(line)
+  if service.ring then
+    core.show_line(service.ring, line)
+  end
   local f = service.spec.spawn[key]
   if type(f) == "function" then
     return f(line)
@@ -28,11 +31,11 @@ local function take_line(service, key, line)
   output[key]:write(line .. "\n")
 end
 
--- Where lines are looked at: everywhere they have a function, and where readiness waits for one.
+-- Where lines are looked at: everywhere they have a function, and where readiness waits for one or the last are kept.
 local function lines_of(service, key)
   local wanted = service.spec.spawn[key]
-  local awaits_line = service.spec.ready and service.spec.ready.line
-  if type(wanted) == "function" or (awaits_line and (wanted == nil or wanted == "inherit")) then
+  local is_looked_at = service.spec.log or service.spec.ready and service.spec.ready.line
+  if type(wanted) == "function" or (is_looked_at and (wanted == nil or wanted == "inherit")) then
     return function(line)
       return take_line(service, key, line)
     end

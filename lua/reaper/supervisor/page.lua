@@ -1,6 +1,7 @@
 --- What reaperctl is shown of the services: rows in the script process's page (src/common/pages.h), and events.
 
 local core = require "reaper.core"
+local log = require "reaper.runtime.log"
 local process = require "reaper.process"
 
 local page = {}
@@ -9,7 +10,9 @@ local page = {}
 local show_service = core.show_service or function() end
 local show_services = core.show_services or function() end
 local show_event = core.show_event or function() end
+local open_ring = core.open_ring or function() end
 
+local MOST_RINGS = 64 -- PAGE_RINGS of src/common/pages.h
 local UNKNOWN = -2 -- PAGE_STATUS_UNKNOWN of src/common/pages.h
 
 local function raw_status(status)
@@ -21,8 +24,10 @@ local function output_of(spec)
   local to = spec.spawn.stdout
   if to == nil or to == "inherit" then
     return ""
+  elseif type(to) == "string" then
+    return to
   end
-  return type(to) == "string" and to or ("a " .. type(to))
+  return type(to) == "function" and "a function of the script" or "a file of the script"
 end
 
 local function row_of(service)
@@ -33,6 +38,7 @@ local function row_of(service)
     due_at = service.state == "backoff" and service.due or nil,
     next_run = service.calendar and service.state == "scheduled" and service.calendar:next_run() or nil,
     restarts = service.past.restarts, history = service.past.history, output = output_of(service.spec),
+    ring = service.ring,
     autostart = service.spec.autostart and not service.calendar, ready = service:is_satisfied(),
     alive = service:is_alive(), done = service.is_done,
     fatal = service.state == "failed" and service.spec.when_failed == "exit",
@@ -68,8 +74,31 @@ function page.show(group, service)
   end
 end
 
+-- Those with log = true get rings for their lines, or go on with those that they had. A service that could get none is
+-- told of once.
+local function open_rings(group)
+  local names, without = {}, {}
+  for _, service in ipairs(group) do
+    names[service.name] = service.spec.log or nil
+  end
+  for _, service in ipairs(group) do
+    local ring = nil
+    if service.spec.log then
+      ring = open_ring(service.name, names)
+      without[#without + 1] = ring == false and service.name or nil
+    end
+    service.ring = ring or nil
+  end
+  if without[1] and without[1] ~= group.without_ring then
+    group.without_ring = without[1]
+    log("warning", ("log: %d services at most keep their last lines; reaperctl logs has none of %s"):format(MOST_RINGS,
+      table.concat(without, ", ")))
+  end
+end
+
 --- All are shown.
 function page.show_all(group)
+  open_rings(group)
   show_services(#group + (group.main and 1 or 0))
   for _, service in ipairs(group) do
     page.show(group, service)

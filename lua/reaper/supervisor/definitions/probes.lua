@@ -3,6 +3,7 @@
 local address = require "reaper.supervisor.probes.address"
 local check = require "reaper.runtime.check"
 local pattern = require "reaper.runtime.pattern"
+local start = require "reaper.supervisor.definitions.start"
 local values = require "reaper.supervisor.definitions.values"
 
 local WHERE, command, seconds, table_of = values.WHERE, values.command, values.seconds, values.table
@@ -40,17 +41,8 @@ local ready_readers = {
   end,
 }
 
--- True when the supervisor reads the lines of this output. Those of stderr = "stdout" it reads there.
-local function is_read(spawn, key)
-  local value = spawn[key]
-  if key == "stderr" and value == "stdout" then
-    return is_read(spawn, "stdout")
-  end
-  return value == nil or value == "inherit" or type(value) == "function"
-end
-
 local function check_line(name, spawn)
-  if not is_read(spawn, "stdout") and not is_read(spawn, "stderr") then
+  if not start.is_read(spawn, "stdout") and not start.is_read(spawn, "stderr") then
     check.refuse(WHERE, name .. ".line",
       "neither stdout nor stderr is read: one of them has to be \"inherit\" or a function")
   end

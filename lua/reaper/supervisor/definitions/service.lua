@@ -16,6 +16,7 @@ local service = {}
 local own_keys = {
   "name", "command", "after", "restart", "backoff", "stop", "ready", "health", "watchdog", "when_failed", "autostart",
   "oneshot", "timeout", "schedule", "timezone", "overlap", "pre_start", "post_stop", "env_file", "reload", "terminal",
+  "log",
 }
 
 local known_keys = table.move(start.keys, 1, #start.keys, #own_keys + 1, table.move(own_keys, 1, #own_keys, 1, {}))
@@ -139,6 +140,14 @@ end
 
 -- ---- All of it. ----
 
+-- What reaperctl logs shows are lines that the supervisor reads. A default passes by those services that have none.
+local function check_log(name, given, found)
+  if given.log and not found.log then
+    check.refuse(WHERE, name .. ".log",
+      "neither stdout nor stderr is read: one of them has to be \"inherit\" or a function")
+  end
+end
+
 -- What cannot stand beside what.
 local function check_contradictions(name, spec)
   local kind = spec.schedule ~= nil and "schedule" or spec.oneshot and "oneshot"
@@ -177,6 +186,7 @@ local function read_values(name, spec)
     spec.when_failed == nil and (spec.schedule ~= nil and "ignore" or "exit") or spec.when_failed,
     { exit = "exit", ignore = "ignore" })
   found.autostart = flag(name, spec, "autostart", true)
+  found.log = flag(name, spec, "log", false) and (start.is_read(spawn, "stdout") or start.is_read(spawn, "stderr"))
   return found
 end
 
@@ -194,6 +204,7 @@ function service.read(index, given, shared)
   local spec = defaults.apply(given, shared)
   check_contradictions(name, spec)
   local found = read_values(name, spec)
+  check_log(name, given, found)
   if core.checking then
     start.look_for_programs(name, found.spawn, found)
   end

@@ -34,6 +34,15 @@ function start.read(name, spec)
   return spawn
 end
 
+--- True when the supervisor can read the lines of this output. Those of stderr = "stdout" it reads there.
+function start.is_read(spawn, key)
+  local value = spawn[key]
+  if key == "stderr" and value == "stdout" then
+    return start.is_read(spawn, "stdout")
+  end
+  return value == nil or value == "inherit" or type(value) == "function"
+end
+
 --- Warns of commands of a service that cannot be run. `hooks` are further commands, by their keys.
 function start.look_for_programs(name, spawn, hooks)
   local env = request.make(WHERE .. " " .. name, spawn).env
