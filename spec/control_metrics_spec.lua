@@ -36,14 +36,12 @@ local BARE = {
 local SCRIPT = { "reaper_script_busy_seconds", "reaper_script_restarts_total", "reaper_script_up" }
 
 local SERVICE = {
-  "reaper_service_last_exit_code", "reaper_service_restarts_total", "reaper_service_start_time_seconds",
-  "reaper_service_state",
+  "reaper_service_cpu_seconds_total", "reaper_service_last_exit_code", "reaper_service_resident_memory_bytes",
+  "reaper_service_restarts_total", "reaper_service_start_time_seconds", "reaper_service_state",
 }
 
--- Those that depend on what the machine shows.
-local OPTIONAL = {
-  reaper_pids_limit = true, reaper_service_cpu_seconds_total = true, reaper_service_resident_memory_bytes = true,
-}
+-- It depends on the machine.
+local OPTIONAL = { reaper_pids_limit = true }
 
 local function names_of(families)
   local names = {}
@@ -176,6 +174,25 @@ describe("reaperctl metrics", function()
     c:until_true(function()
       return metrics(c)["reaper_script_busy_seconds{}"] > 0.2
     end)
+  end)
+
+  it("sums up what the processes of a service use, and shows nothing of it where they cannot be seen", function()
+    local c = container.start {
+      script = SERVICES:gsub('"sleep", "1000" } }', '"sh", "-c", "while :; do :; done & wait" } }'),
+    }
+    local cpu, memory
+    c:until_true(function()
+      local series = metrics(c)
+      cpu = series['reaper_service_cpu_seconds_total{service="web"}']
+      memory = series['reaper_service_resident_memory_bytes{service="web"}']
+      return cpu and cpu > 0.05
+    end)
+    assert.is_true(memory > 100000 and memory < 1e9, memory)
+    local code, out = control.run(c, "metrics")
+    assert.are.equal(0, code)
+    local families = exposition.read(out)
+    assert.is_nil(families.reaper_service_cpu_seconds_total)
+    assert.is_truthy(families.reaper_service_state)
   end)
 
   it("escapes whatever a page says", function()

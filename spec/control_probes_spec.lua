@@ -117,7 +117,8 @@ describe("reaperctl ready", function()
   it("waits for all services that start by themselves", function()
     local c = container.start {
       script = services([[
-        { name = "web", command = { "sleep", "1000" }, ready = { exec = { "test", "-e", "{folder}/go" }, interval = 0.05 } },
+        { name = "web", command = { "sleep", "1000" },
+          ready = { exec = { "test", "-e", "{folder}/go" }, interval = 0.05 } },
         { name = "once", command = { "sh", "-c", "until test -e {folder}/done; do sleep 0.05; done" }, oneshot = true },
         { name = "hand", command = { "sleep", "1000" }, autostart = false },
         { name = "night", command = { "true" }, schedule = "0 0 1 1 *" },

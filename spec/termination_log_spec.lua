@@ -123,7 +123,8 @@ describe("the termination log", function()
   end)
 
   it("is not touched before the end, nor by one that is killed", function()
-    local c = container.start { args = ARGS, files = { ["end"] = "old" }, script = "function on_start() print 'up' end" }
+    local c = container.start { args = ARGS, files = { ["end"] = "old" },
+      script = "function on_start() print 'up' end" }
     c:expect "up"
     assert.are.equal("old", c:read "end")
     c:kill "KILL"
@@ -156,8 +157,8 @@ describe("the termination log", function()
     for _, path in ipairs { "end", "", "./x", "/" .. ("x"):rep(95) } do
       local code, _, err = container.run { raw = { "--termination-log", path, "--", "true" } }
       assert.are.equal(125, code)
-      assert.are.equal(('reaper-lua: --termination-log: "%s" is not an absolute path of at most 95 bytes\n'):format(path),
-        err)
+      assert.are.equal(('reaper-lua: --termination-log: "%s" is not an absolute path of at most 95 bytes\n')
+        :format(path), err)
     end
     local _, err = ended { args = {}, script = "reaper.configure{ termination_log = 'end' }", command = { "true" } }
     assert.are.equal(125, err)

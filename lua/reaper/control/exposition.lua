@@ -3,6 +3,7 @@
 local core = require "reaper.core"
 local cgroup = require "reaper.control.cgroup"
 local fields = require "reaper.runtime.log_fields"
+local processes = require "reaper.control.processes"
 
 local exposition = {}
 
@@ -123,6 +124,14 @@ local function last_exit_code(row)
   return type(row.status) == "table" and row.status.exit_code or nil
 end
 
+-- What the processes of a service use together; nil where they cannot be seen.
+local function usage(key)
+  return of_services(function(row, taken)
+    local total = taken.totals[row.name]
+    return total and total[key]
+  end)
+end
+
 -- Name, type, help, and a function that gives the samples.
 local families = {
   { "reaper_build_info", "gauge", "The version of reaper-lua, as a label.", function(taken)
@@ -159,6 +168,9 @@ local families = {
     of_services(start_time) },
   { "reaper_service_last_exit_code", "gauge", "The exit code of the service's last end; 128 and the signal's number "
     .. "when it was killed.", of_services(last_exit_code) },
+  { "reaper_service_cpu_seconds_total", "counter", "Processor time of the service's processes, and of their children "
+    .. "that have ended.", usage "cpu" },
+  { "reaper_service_resident_memory_bytes", "gauge", "Memory of the service's processes.", usage "memory" },
 }
 
 local function add_family(lines, family, taken)
@@ -177,6 +189,7 @@ end
 --- The text for what snapshot.take gives. A family that has no sample is left out.
 function exposition.text(taken)
   taken.processes = taken.processes or core.processes() or {}
+  taken.totals = taken.totals or processes.totals(taken)
   local lines = {}
   for _, family in ipairs(families) do
     add_family(lines, family, taken)
