@@ -15,8 +15,11 @@ function arguments.positive(text)
 end
 
 function arguments.natural(text)
-  local number = text == "0" and 0 or arguments.positive(text)
-  return number, not number and "a number, 0 or more" or nil
+  local number = text:find "^%d+$" and math.tointeger(tonumber(text))
+  if number then
+    return number
+  end
+  return nil, "a number from 0 on"
 end
 
 function arguments.seconds(text)
