@@ -13,16 +13,19 @@ LUA_INCLUDE ?= $(firstword $(wildcard /usr/include/lua5.4 /usr/local/include/lua
 LUA_LIBRARY ?= $(firstword $(wildcard /usr/lib/*/liblua5.4.a /usr/lib/liblua5.4.a /usr/local/lib/liblua5.4.a) -llua5.4)
 # Lua is linked in; -E lets C modules that a script loads find it.
 EXPORT ?= -Wl,-E
-LINK = $(LUA_LIBRARY) $(EXPORT) -lm -ldl
-COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) -Isrc
+# The static binary inflates its Lua files with the zlib in this directory.
+ZLIB ?=
+LINK = $(LUA_LIBRARY) $(ZLIB:%=%/libz.a) $(EXPORT) -lm -ldl
+COMPILE = $(CC) -std=gnu11 -D_FILE_OFFSET_BITS=64 $(CFLAGS) $(WARNINGS) -isystem $(LUA_INCLUDE) $(ZLIB:%=-isystem %) -Isrc
 
-SOURCES = $(wildcard src/*.c src/*/*.c)
+OF_ZLIB = src/script/lua_inflate.c
+SOURCES = $(filter-out $(OF_ZLIB),$(wildcard src/*.c src/*/*.c)) $(if $(ZLIB),$(OF_ZLIB))
 TYPES = $(patsubst %,lua/reaper/types/%.lua,reaper process settings schedule restart supervisor)
 OF_PROGRAMS = lua/reaper/runtime/program.lua lua/reaper/runtime/statuses.lua
 EMBEDDED = $(filter-out $(OF_PROGRAMS) $(TYPES),$(sort $(wildcard lua/reaper/*.lua lua/reaper/*/*.lua lua/reaper/*/*/*.lua)))
 LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \
-	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c lua_pages.c control.c lua_control.c \
+	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c lua_inflate.c lua_pages.c control.c lua_control.c \
 	lua_orders.c lua_processes.c lua_rings.c lua_terminal.c)
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
@@ -34,22 +37,25 @@ FILTER ?=
 JOBS ?= $(shell echo $$((4 * $$(nproc))))
 STATIC = build/static
 STATIC_CC = musl-gcc
-STATIC_CFLAGS = -Os -flto=auto -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
-STATIC_LDFLAGS = -static -s -Wl,--gc-sections,--build-id=none,-z,norelro,-z,noseparate-code
+STATIC_CFLAGS = -Os -flto=auto -flto-partition=one -fno-pie -fno-jump-tables -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables
+STATIC_LDFLAGS = -static -no-pie -s -Wl,--gc-sections,--build-id=none,-z,norelro,-z,noseparate-code
 LUA_SRC ?= $(STATIC)/lua-source
+ZLIB_SRC ?= $(STATIC)/zlib-source
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 BUSTED = lua5.4 tools/specs.lua $(firstword $(wildcard /usr/local/bin/busted /usr/bin/busted) /usr/bin/busted) \
 	$(JOBS) build/spec-times '$(FILTER)'
 
 .PHONY: all library static help demo test test-static test-container bench terminal soak lint format check-static arm64 \
-	i386 asan valgrind coverage fuzz nightly reference install uninstall clean need-build
+	i386 asan valgrind coverage fuzz nightly reference install install-static uninstall clean need-build
 
 all: need-build $(OUTPUT) reaperctl $(LIBRARY)
 
 help:
 	@echo 'make             build ./reaper-lua (installs Lua 5.4 headers where it can)'
 	@echo 'make library     build only build/reaper/core.so, for require "reaper" in a Lua program'
-	@echo 'make static      build ./reaper-lua-static, one file that needs nothing (LUA_SRC=folder for another Lua 5.4)'
+	@echo 'make static      build ./reaper-lua-static, one file that needs nothing (LUA_SRC=folder for another Lua 5.4,'
+	@echo '                 ZLIB_SRC=folder for another zlib)'
 	@echo 'make demo        run it for real in a PID namespace'
 	@echo 'make test        run all specs, JOBS=$(JOBS) files at a time (REAPER=path for another binary);'
 	@echo '                 SPECS="spec/stop_spec.lua …" for some files, FILTER=grace for specs whose names have it'
@@ -71,6 +77,7 @@ help:
 	@echo 'make nightly     all that takes long, one after the other, with the time of each part'
 	@echo 'make reference   write doc/REFERENCE.md from the types files'
 	@echo 'make install     reaper-lua and its link reaperctl, into PREFIX ($(PREFIX)) below DESTDIR; make uninstall takes it away'
+	@echo 'make install-static  the same with the static binary alone, for the root of an image: DESTDIR=image PREFIX=/usr'
 	@echo 'make clean       remove what was built'
 
 library: $(LIBRARY)
@@ -108,13 +115,13 @@ $(BUILD)/library/%.o: src/%.c Makefile $(BUILD)/flags | $(BUILD)
 	$(COMPILE) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(BUILD)/embed: tools/embed.c $(BUILD)/flags Makefile
-	$(CC) -std=gnu11 -O1 $(WARNINGS) -Wno-maybe-uninitialized -isystem $(LUA_INCLUDE) -o $@ $< $(LUA_LIBRARY) -lm -ldl
+	$(CC) -std=gnu11 -O1 $(WARNINGS) -Wno-maybe-uninitialized -isystem $(LUA_INCLUDE) -no-pie -o $@ $< $(LUA_LIBRARY) -lm -ldl
 
 $(BUILD)/lua_files.c: $(EMBEDDED) $(BUILD)/embed
-	$(BUILD)/embed $(STRIP) $(EMBEDDED) > $@.new
+	$(BUILD)/embed $(if $(ZLIB),--small) $(EMBEDDED) > $@.new
 	mv $@.new $@
 
-$(BUILD)/lua_files.o: $(BUILD)/lua_files.c $(BUILD)/flags
+$(BUILD)/lua_files.o: $(BUILD)/lua_files.c src/script/lua_embed.h src/script/lua_inflate.h $(BUILD)/flags
 	$(COMPILE) -c -o $@ $<
 
 $(sort $(BUILD) $(BUILD)/reaper build):
@@ -153,18 +160,23 @@ build/%.so: spec/support/%.c Makefile | build
 build/luaposix/posix/unistd.so: tools/luaposix.sh tools/debian-source.sh | build
 	tools/luaposix.sh build/luaposix || echo "luaposix cannot be had: the specs that need it are pending"
 
-.PHONY: lua-source
+.PHONY: lua-source zlib-source
 lua-source:
 	@[ -e '$(LUA_SRC)/src/lua.h' ] || [ '$(LUA_SRC)' = $(STATIC)/lua-source ] || \
 		{ echo 'LUA_SRC=$(LUA_SRC) is no source of Lua: there is no src/lua.h in it' >&2; exit 1; }
 	@[ -e '$(LUA_SRC)/src/lua.h' ] || tools/debian-source.sh lua5.4 trixie $(STATIC)/lua-source
 
-# musl, and Lua from its source: Debian has no Lua that is built with musl.
-static: lua-source
+zlib-source:
+	@[ -e '$(ZLIB_SRC)/inflate.c' ] || [ '$(ZLIB_SRC)' = $(STATIC)/zlib-source ] || \
+		{ echo 'ZLIB_SRC=$(ZLIB_SRC) is no source of zlib: there is no inflate.c in it' >&2; exit 1; }
+	@[ -e '$(ZLIB_SRC)/inflate.c' ] || tools/debian-source.sh zlib trixie $(STATIC)/zlib-source
+
+# musl, and Lua and zlib from their sources: Debian has neither as a library that is built with musl.
+static: lua-source zlib-source
 	@tools/need.sh static
-	@$(MAKE) --no-print-directory $(STATIC)/lua/liblua.a
+	@$(MAKE) --no-print-directory $(STATIC)/lua/liblua.a $(STATIC)/zlib/libz.a
 	@$(MAKE) --no-print-directory BUILD=$(STATIC) OUTPUT=reaper-lua-static CC='$(STATIC_CC)' CFLAGS='$(STATIC_CFLAGS)' \
-		LDFLAGS='$(STATIC_LDFLAGS)' EXPORT= STRIP=--strip LUA_INCLUDE=$(STATIC)/lua LUA_LIBRARY=$(STATIC)/lua/liblua.a \
+		LDFLAGS='$(STATIC_LDFLAGS)' EXPORT= ZLIB=$(STATIC)/zlib LUA_INCLUDE=$(STATIC)/lua LUA_LIBRARY=$(STATIC)/lua/liblua.a \
 		reaper-lua-static
 
 $(STATIC)/lua/liblua.a: $(LUA_SRC)/src/lua.h tools/lua_musl.h Makefile
@@ -172,6 +184,16 @@ $(STATIC)/lua/liblua.a: $(LUA_SRC)/src/lua.h tools/lua_musl.h Makefile
 	cp -R $(LUA_SRC)/src $(STATIC)/lua
 	@$(MAKE) --no-print-directory -s -C $(STATIC)/lua a CC='$(STATIC_CC) -std=gnu99' AR='gcc-ar rc' RANLIB=gcc-ranlib \
 		CFLAGS='$(STATIC_CFLAGS) -DLUA_COMPAT_5_3 -DLUA_USE_POSIX -include $(CURDIR)/tools/lua_musl.h'
+
+# Only what inflates, without gzip's format and ready tables (BUILDFIXED).
+INFLATE = inflate inffast inftrees adler32 zutil
+
+$(STATIC)/zlib/libz.a: $(ZLIB_SRC)/inflate.c Makefile
+	rm -rf $(STATIC)/zlib
+	mkdir -p $(STATIC)/zlib
+	cp $(ZLIB_SRC)/*.h $(INFLATE:%=$(ZLIB_SRC)/%.c) $(STATIC)/zlib
+	cd $(STATIC)/zlib && $(STATIC_CC) -std=gnu99 $(STATIC_CFLAGS) -DNO_GZIP -DBUILDFIXED -c $(INFLATE:%=%.c)
+	gcc-ar rcs $@ $(STATIC)/zlib/*.o
 
 demo:
 	@tools/need.sh build demo
@@ -184,7 +206,7 @@ test:
 	REAPER=$(REAPER) $(BUSTED) $(SPECS)
 
 # What is Lua, the library or a tool is the same for every binary, and the faults have a run of their own (make nightly).
-STATIC_SPECS = bad_input bad_script command conventions faults hooks hooks_errors hooks_reap hostile install log \
+STATIC_SPECS = bad_input bad_script command conventions embedded faults hooks hooks_errors hooks_reap hostile install log \
 	members messages on_signal options options_precedence process process_main process_streams promises readme real reload \
 	reload_race remains restart_option sandbox schedule script senders settings signals signals_rewrite spawn \
 	spawn_errors spawn_streams start stop stop_exit storm supervisor_adopt supervisor_real supervisor_stop terminal terminal_cases \
@@ -306,7 +328,7 @@ build/fuzz/fuzz-%: fuzz/%.c $(HARMLESS_FILES) $(wildcard fuzz/*.h) spec/support/
 lint:
 	@tools/need.sh build test lint
 	@$(MAKE) --no-print-directory $(BUILD)/lua_files.c
-	for file in $(SOURCES) $(BUILD)/lua_files.c $(wildcard spec/support/*.c fuzz/*.c); do \
+	for file in $(SOURCES) $(OF_ZLIB) $(BUILD)/lua_files.c $(wildcard spec/support/*.c fuzz/*.c); do \
 		gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 		clang -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file || exit 1; \
 	done
@@ -314,7 +336,7 @@ lint:
 	luacheck --quiet .
 	@$(MAKE) --no-print-directory all
 	lua5.4 tools/layers.lua $(BUILD)
-	mandoc -T lint -W warning doc/reaper-lua.1
+	mandoc -T lint -W warning $(PAGES:%=doc/%)
 
 C_FILES = $(wildcard src/*.[ch] src/*/*.[ch] spec/support/*.c bench/*.[ch] fuzz/*.[ch] tools/*.[ch])
 
@@ -338,7 +360,7 @@ check-static:
 	@$(MAKE) --no-print-directory $(BUILD)/lua_files.c
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -Isrc \
 		src spec/support fuzz bench tools
-	for file in $(SOURCES); do \
+	for file in $(SOURCES) $(OF_ZLIB); do \
 		gcc -std=gnu11 -O2 $(WARNINGS) -fanalyzer -Werror -isystem $(LUA_INCLUDE) -Isrc -c -o /dev/null $$file \
 			|| exit 1; \
 		clang-tidy --quiet $$file -- -std=gnu11 -isystem $(LUA_INCLUDE) -Isrc || exit 1; \
@@ -347,8 +369,8 @@ check-static:
 # What is built and tested is x86-64; for arm64 it is only compiled, with Debian's cross compiler.
 arm64: static
 	@tools/need.sh arm64
-	for file in $(SOURCES) $(STATIC)/lua_files.c; do \
-		aarch64-linux-gnu-gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(STATIC)/lua -Isrc -c -o /dev/null $$file \
+	for file in $(SOURCES) $(OF_ZLIB) $(STATIC)/lua_files.c; do \
+		aarch64-linux-gnu-gcc -std=gnu11 -O2 $(WARNINGS) -Werror -isystem $(STATIC)/lua -isystem $(STATIC)/zlib -Isrc -c -o /dev/null $$file \
 			|| exit 1; \
 	done
 
@@ -395,14 +417,22 @@ reference:
 	lua5.4 tools/reference.lua $(TYPES) > doc/REFERENCE.md.new
 	mv doc/REFERENCE.md.new doc/REFERENCE.md
 
+PAGES = reaper-lua.1 reaperctl.1
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(OUTPUT) $(DESTDIR)$(PREFIX)/bin/reaper-lua
 	ln -sf reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl
-	install -m 644 doc/reaper-lua.1 $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
+	install -m 644 $(PAGES:%=doc/%) $(DESTDIR)$(PREFIX)/share/man/man1
+
+# For an image: two files that need nothing.
+install-static: static
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 reaper-lua-static $(DESTDIR)$(PREFIX)/bin/reaper-lua
+	ln -sf reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/reaper-lua $(DESTDIR)$(PREFIX)/bin/reaperctl $(DESTDIR)$(PREFIX)/share/man/man1/reaper-lua.1
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,reaper-lua reaperctl) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
 
 clean:
 	rm -rf build reaper-lua reaperctl reaper-lua.new reaper-lua-static compile_commands.json

@@ -285,7 +285,7 @@ local function targets()
       return of_script("memory", "engine_kb") + of_script("memory", "script_kb")
     end, 340 },
     { "memory", "both after 100,000 deaths: kB more", function() return grown "engine"() + grown "script"() end, 64 },
-    { "size", "the binary, bytes (400 kB)", function() return file_size(reaper) end, 400 * 1024 },
+    { "size", "the binary, bytes (480 KiB)", function() return file_size(reaper) end, 480 * 1024 },
   }
 end
 

@@ -9,7 +9,7 @@ local function run(command)
 end
 
 local function files_below(folder)
-  local _, text = run("cd " .. folder .. " && find . -type f | sort")
+  local _, text = run("cd " .. folder .. " && find . ! -type d | sort")
   return text
 end
 
@@ -24,10 +24,13 @@ describe("make", function()
     os.execute("rm -r " .. folder)
   end)
 
-  it("install puts the binary and the man page below DESTDIR and PREFIX, and uninstall removes them", function()
+  it("install puts the binary, its link and the man pages below DESTDIR and PREFIX; uninstall removes them", function()
     local where = ("DESTDIR=%s PREFIX=/opt/reaper"):format(folder)
     assert.is_true(run("make install " .. where))
-    assert.equal("./opt/reaper/bin/reaper-lua\n./opt/reaper/share/man/man1/reaper-lua.1\n", files_below(folder))
+    assert.equal("./opt/reaper/bin/reaper-lua\n./opt/reaper/bin/reaperctl\n./opt/reaper/share/man/man1/reaper-lua.1\n"
+      .. "./opt/reaper/share/man/man1/reaperctl.1\n", files_below(folder))
+    local _, client = run(folder .. "/opt/reaper/bin/reaperctl --version")
+    assert.truthy(client:find "^reaperctl %d+%.%d+%.%d+\n$")
     local _, version = run(folder .. "/opt/reaper/bin/reaper-lua --version")
     assert.truthy(version:find("^reaper%-lua %d+%.%d+%.%d+ %(Lua 5%.4"))
     assert.is_true(run("make uninstall " .. where))

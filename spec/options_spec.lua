@@ -26,6 +26,8 @@ local rows = {
     observe = observe.warnings, with = 0, without = 3 },
   { name = "log-format", value = "json", configure = "log_format = 'json'",
     observe = observe.log_format, with = "json", without = "text" },
+  { name = "termination-log", value = "{folder}/end", configure = "termination_log = '{folder}/end'",
+    observe = observe.termination_log, with = "exit code 3", without = "" },
   { name = "hook-timeout", value = "0.2", configure = "hook_timeout = 0.2",
     observe = observe.hook_timeout, with = 0.2, without = 1 },
   { name = "hook-memory", value = "16M", configure = "hook_memory = '16M'",
@@ -101,7 +103,7 @@ describe("an option that only shows something", function()
   local shown = {
     { "-V", "--version", "^reaper%-lua %d+%.%d+%.%d+ %(Lua 5%.4%.%d+%)\n$" },
     { "-h", "--help", "^Usage: reaper%-lua %[OPTIONS%] %[HOOKS%.lua%] %[%-%-%] %[COMMAND %[ARG%.%.%.%]%]\n" },
-    { "-l", "--license", "MIT" },
+    { "-l", "--license", "MIT.*Lua%.org.*zlib" },
   }
 
   for _, row in ipairs(shown) do

@@ -20,7 +20,9 @@ extern char **environ;
 static const char license[] =
     "reaper-lua " REAPER_VERSION " is free software under the MIT licence:\n"
     "it may be used, copied, changed and passed on by anyone, with this notice, and without any warranty.\n"
-    "Lua is copyright Lua.org, PUC-Rio, under the same licence.\n";
+    "Lua is copyright Lua.org, PUC-Rio, under the same licence.\n"
+    "In the static binary, parts of zlib inflate the Lua files: they are copyright Jean-loup Gailly and Mark Adler,\n"
+    "under the zlib licence, and unchanged; they come without any warranty.\n";
 
 /* Runs in the new script process, whose dispositions are still those of the engine. */
 static int become_script(struct engine *engine, unsigned reader, int socket_fd)

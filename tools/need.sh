@@ -21,6 +21,11 @@ need_build() {
 
 need_static() {
     have musl-gcc || need musl-tools
+    have zopfli || need zopfli
+}
+
+need_zlib_header() {
+    have_file /usr/include/zlib.h || need zlib1g-dev
 }
 
 need_demo() {
@@ -73,6 +78,7 @@ need_lint() {
     have clang || need clang
     have clang-format || need clang-format
     have mandoc || need mandoc
+    need_zlib_header
 }
 
 need_i386() {
@@ -114,6 +120,7 @@ need_check() {
     need_build
     have clang-tidy || need clang-tidy
     have cppcheck || need cppcheck
+    need_zlib_header
 }
 
 for purpose in "$@"; do

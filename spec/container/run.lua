@@ -70,16 +70,25 @@ FROM scratch
 COPY bin /bin
 COPY reaper-lua helper /
 ]]
+local LOOK = [[
+FROM scratch
+COPY bin /bin
+COPY image /
+COPY helper /
+]]
 local README = assert(shell.read("README.md"):match "\n(    FROM scratch\n.-)\n\n"):gsub("    ", "")
 
 local function build_images(which)
   local helper = "build/spec-helper"
   shell.must "mkdir -p /run/bin && cp /bin/busybox /run/bin && chroot /run /bin/busybox --install -s /bin"
+  shell.must "mkdir -p /run/image/usr/bin && cp /run/reaper-lua /run/image/usr/bin"
+  shell.must "ln -sf reaper-lua /run/image/usr/bin/reaperctl"
   which:build("bare", BARE, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, text = "README.md" })
   which:build("box", BOX, { ["reaper-lua"] = "/run/reaper-lua", helper = helper, bin = "/run/bin" })
   which:must "tag box busybox"
+  which:build("look", LOOK, { image = "/run/image", helper = helper, bin = "/run/bin" })
   which:build("readme", README, {
-    ["reaper-lua-static"] = "/run/reaper-lua", ["first.lua"] = "examples/first.lua", app = helper,
+    image = "/run/image", ["first.lua"] = "examples/first.lua", app = helper,
   })
 end
 
@@ -135,9 +144,9 @@ local function check_engine(which, start, files)
 end
 
 mount_folders()
-check_engine(engine.new("docker", "", ""), start_docker, { "shared", "services", "docker" })
+check_engine(engine.new("docker", "", ""), start_docker, { "shared", "control", "services", "docker" })
 check_engine(engine.new("podman", "--init-path /run/reaper-lua", "-t 0"), start_podman,
-  { "shared", "services", "podman" })
+  { "shared", "control", "services", "podman" })
 
 print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
 os.exit(failed == 0 and passed > 0)

@@ -118,6 +118,13 @@ function observe.log_format(options)
   return err:sub(1, 1) == "{" and "json" or err:sub(1, 12) == "reaper-lua: " and "text" or err
 end
 
+--- The first line of the file "end", in which it stands why the container ended; "" where there is none.
+function observe.termination_log(options)
+  local c = start(options, { command = { helper, "exit", 3 } })
+  c:wait()
+  return (c:read("end") or ""):match "^[^\n]*"
+end
+
 --- How many seconds the engine waits for an answer.
 function observe.hook_timeout(options)
   local c = start(options, {

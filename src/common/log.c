@@ -269,6 +269,32 @@ static void report_dropped(struct log *log)
         log->dropped = 0;
 }
 
+size_t log_spell(const char *message, size_t size, char *into, size_t room)
+{
+    struct line line;
+
+    line.used = 0;
+    if (room > sizeof line.text)
+        room = sizeof line.text;
+    add_spelled(&line, message, size, spell_traceback, sizeof line.text - room);
+    memcpy(into, line.text, line.used);
+    return line.used;
+}
+
+/* With its time, since it may be of long ago. */
+static void keep_error(const struct log *log, const struct entry *entry)
+{
+    struct line line;
+    size_t length;
+
+    line.used = 0;
+    add_time(&line);
+    add(&line, " ");
+    memcpy(log->last, line.text, line.used);
+    length = line.used + log_spell(entry->message, entry->size, log->last + line.used, LOG_LAST_SIZE - 1 - line.used);
+    log->last[length] = '\0';
+}
+
 static void write_entry(struct log *log, const struct entry *entry)
 {
     const int saved = errno;
@@ -276,6 +302,8 @@ static void write_entry(struct log *log, const struct entry *entry)
 
     if (entry->level > log->threshold)
         return;
+    if (log->last && entry->level == LOG_LEVEL_ERROR)
+        keep_error(log, entry);
     if (log->dropped)
         report_dropped(log);
     compose(&line, log, entry);

@@ -14,12 +14,15 @@ enum log_level {
     LOG_LEVEL_COUNT,
 };
 
+enum { LOG_LAST_SIZE = 1024 };
+
 struct log {
     enum log_level threshold; /* lines above it are not written */
     int json;                 /* one JSON object a line instead of text */
     int timed;                /* text begins with the time; JSON has it anyway */
     int fd;                   /* where to write; 0 means stderr (log_open) */
     int patient;              /* wait for a slow reader; so in the script process, never in the engine */
+    char *last;               /* the last error is kept there, LOG_LAST_SIZE bytes; NULL: nowhere */
     uint64_t dropped;         /* how many lines have found no room since the last one that did */
 };
 
@@ -44,6 +47,12 @@ void log_line(struct log *log, enum log_level level, const char *format, ...) __
  * control characters: ` key=value` or `,"key":value`. In JSON, fields that have no room become `,"cut":true`.
  */
 void log_message(struct log *log, enum log_level level, const char *message, size_t size, const char *fields);
+
+/*
+ * Spells a message as a line of the log has it, without the newline, in at most `room` bytes (at least 8) and without a
+ * zero behind them: how many they are.
+ */
+size_t log_spell(const char *message, size_t size, char *into, size_t room);
 
 /* The same for a message with a traceback. In text, its further lines begin with two spaces. */
 void log_traceback(struct log *log, enum log_level level, const char *message, size_t size);

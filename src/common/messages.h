@@ -16,6 +16,7 @@ enum {
     ORDER_TEXT_SIZE = 112,   /* a setting: its key, a zero, its value, a zero */
     HELD_MAX = 3,            /* descriptors that the engine keeps of one child: its stdout, its stderr, its readiness */
     MESSAGE_FDS_MAX = 4,     /* descriptors that one message carries at most: a pidfd, and these */
+    REASON_SIZE = 1024,      /* why the script ends the container, with its zero */
     PACKET_SIZE = 32 * 1024, /* one packet of events is never longer */
 };
 
@@ -103,6 +104,7 @@ enum order_kind {
     ORDER_LOOK,          /* much of the journal has been read: its memory can be given back */
     ORDER_ENVIRONMENT,   /* text = a piece of a change (variables.h) for COMMAND; number = 1 with the last one */
     ORDER_READY_KEPT,    /* pid: where it says that it is ready is read also when it has ended, as others say more */
+    ORDER_REASON,        /* text = a piece of why the script ends the container; number = its position there */
     ORDER_COUNT,
 };
 

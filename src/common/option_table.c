@@ -26,6 +26,8 @@ const struct option_row option_table[] = {
       "form of those lines: text (default) or json" },
     { LONG_ONLY + 6, "log-time", NULL, apply_log_time, SETTING | ENVIRONMENT, OPTIONS_RUN,
       "begin those lines with the time (RFC 3339, UTC); JSON has it anyway" },
+    { LONG_ONLY + 7, "termination-log", "PATH", apply_termination_log, SETTING | ENVIRONMENT, OPTIONS_RUN,
+      "write into that file, at the end, why the container ended" },
     { LONG_ONLY + 2, "hook-timeout", "SECONDS", apply_hook_timeout, SETTING | ENVIRONMENT | OF_SCRIPT, OPTIONS_RUN,
       "how long to wait for a hook's answer, and how long a hook may compute (default 1)" },
     { LONG_ONLY + 3, "hook-memory", "SIZE", apply_hook_memory, SETTING | ENVIRONMENT | OF_SCRIPT, OPTIONS_RUN,

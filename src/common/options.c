@@ -107,9 +107,9 @@ int options_set(struct options *options, const char *key, const char *value, cha
 const char *const *options_keys(void)
 {
     static const char *const keys[] = {
-        "kill_group",   "parent_death", "map_exit",       "rewrite", "grace",      "leave_orphans",
-        "user",         "warn",         "verbose",        "quiet",   "log_format", "log_time",
-        "hook_timeout", "hook_memory",  "script_timeout", NULL,
+        "kill_group",   "parent_death", "map_exit",       "rewrite",         "grace",      "leave_orphans",
+        "user",         "warn",         "verbose",        "quiet",           "log_format", "log_time",
+        "hook_timeout", "hook_memory",  "script_timeout", "termination_log", NULL,
     };
 
     return keys;

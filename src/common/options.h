@@ -21,7 +21,7 @@
 
 #define REAPER_VERSION "0.1.0"
 
-enum { WHY_SIZE = 512, OPTION_USER_SIZE = 128 };
+enum { WHY_SIZE = 512, OPTION_USER_SIZE = 128, OPTION_PATH_SIZE = 96 };
 
 enum { REWRITE_NONE = 0xff }; /* in `rewrite`: the signal is forwarded as it is; 0 drops it */
 
@@ -46,6 +46,7 @@ struct options {
     int64_t grace, hook_timeout, script_timeout; /* nanoseconds; a script_timeout of 0 never ends */
     uint64_t hook_memory;                        /* bytes; 0: no limit */
     char user[OPTION_USER_SIZE];                 /* USER[:GROUP], or "" */
+    char termination_log[OPTION_PATH_SIZE];      /* the file into which the end is written, or "" */
     int16_t exit_map[256];                       /* the exit code to use in place of the index, or -1 */
     uint8_t rewrite[SIGNAL_MAX + 1];             /* the signal to forward in place of the index */
 };

@@ -6,8 +6,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/options.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -77,4 +80,22 @@ void *page_make(const char *name, size_t size, size_t ready, int *fd)
         errno = saved;
     }
     return page;
+}
+
+/* ---- Changes. ---- */
+
+/* Of <linux/futex.h>, which musl does not bring. Without FUTEX_PRIVATE_FLAG, since others map the page, too. */
+enum { WAIT = 0, WAKE = 1 };
+
+void page_announce(struct script_page *page)
+{
+    atomic_fetch_add_explicit(&page->changes, 1, memory_order_release);
+    syscall(SYS_futex, &page->changes, WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+void page_await(const struct script_page *page, uint32_t seen, int64_t nanoseconds)
+{
+    const struct timespec time = { (time_t)(nanoseconds / NANOSECONDS), (long)(nanoseconds % NANOSECONDS) };
+
+    syscall(SYS_futex, &page->changes, WAIT, seen, &time, NULL, 0);
 }

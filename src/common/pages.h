@@ -111,7 +111,7 @@ struct script_busy {
 
 enum page_service_flag {
     PAGE_SERVICE_MAIN = 1 << 0,      /* COMMAND beside services */
-    PAGE_SERVICE_AUTOSTART = 1 << 1, /* it starts by itself */
+    PAGE_SERVICE_AUTOSTART = 1 << 1, /* it starts by itself, and not by its schedule */
     PAGE_SERVICE_READY = 1 << 2,     /* those that come after it may start */
     PAGE_SERVICE_ALIVE = 1 << 3,     /* it has a process, or something is left of it */
     PAGE_SERVICE_FATAL = 1 << 4,     /* it has failed for good, and the container ends for it */
@@ -205,5 +205,11 @@ _Static_assert(sizeof(struct script_session) % 8 == 0 && sizeof(struct script_bu
  * `ready` bytes are made sure of, so that writing them never fails for want of memory.
  */
 void *page_make(const char *name, size_t size, size_t ready, int *fd);
+
+/* Tells those who wait for a change of the script's page. */
+void page_announce(struct script_page *page);
+
+/* Waits until `changes` is another number than `seen`, at most `nanoseconds`. */
+void page_await(const struct script_page *page, uint32_t seen, int64_t nanoseconds);
 
 #endif

@@ -184,6 +184,15 @@ int apply_log_time(struct options *options, const char *value, char *why)
     return set_flag(&options->log_time, value, why);
 }
 
+/* The engine moves to /, so a relative path would not be where the user means it. */
+int apply_termination_log(struct options *options, const char *value, char *why)
+{
+    if (*value != '/' || strlen(value) >= sizeof options->termination_log)
+        return complain(why, "\"%.128s\" is not an absolute path of at most 95 bytes", value);
+    memcpy(options->termination_log, value, strlen(value) + 1);
+    return 0;
+}
+
 int apply_hook_timeout(struct options *options, const char *value, char *why)
 {
     return set_seconds(&options->hook_timeout, value, why);

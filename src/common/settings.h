@@ -24,6 +24,7 @@ apply_function apply_verbose;
 apply_function apply_quiet;
 apply_function apply_log_format;
 apply_function apply_log_time;
+apply_function apply_termination_log;
 apply_function apply_hook_timeout;
 apply_function apply_script_timeout;
 apply_function apply_hook_memory;

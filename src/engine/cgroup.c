@@ -26,62 +26,93 @@ static int64_t read_counter(int fd)
     return at ? strtoll(at + sizeof key - 1, NULL, 10) : -1;
 }
 
-static int try_open(struct oom_watch *watch, const char *root, const char *group, const char *file)
+/* ---- Finding a file. ---- */
+
+static int open_in(const char *root, const char *mount, const char *group, const char *name)
 {
     char path[PATH_SIZE];
 
-    snprintf(path, sizeof path, "%s%s/%s", root, group, file);
-    watch->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (watch->fd < 0)
-        return 0;
-    watch->counter = read_counter(watch->fd);
-    if (watch->counter >= 0)
-        return 1;
-    close(watch->fd);
-    watch->fd = -1;
-    return 0;
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/%s", root, mount, group, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/*
- * A line of /proc/self/cgroup is "0::/group" in version 2 and "7:memory:/group" in version 1. Inside a container the
- * mount often shows the group itself as its root, whatever the line says.
- */
-static int try_line(struct oom_watch *watch, const char *line)
+/* Inside a container the mount often shows the group itself as its root, whatever /proc says. */
+static int open_of_group(const char *root, const char *mount, const char *group, const char *name)
 {
-    const char *controllers = strchr(line, ':');
-    const char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    const int fd = open_in(root, mount, group, name);
 
-    if (!group)
-        return 0;
-    group++;
-    if (strncmp(controllers, "::", 2) == 0)
-        return try_open(watch, "/sys/fs/cgroup", group, "memory.events")
-               || try_open(watch, "/sys/fs/cgroup", "", "memory.events");
-    if (strstr(controllers, "memory"))
-        return try_open(watch, "/sys/fs/cgroup/memory", group, "memory.oom_control")
-               || try_open(watch, "/sys/fs/cgroup/memory", "", "memory.oom_control");
+    return fd >= 0 ? fd : open_in(root, mount, "", name);
+}
+
+/* True when `list`, which ends at `end`, has the controller in it: "cpu,cpuacct". */
+static int has_controller(const char *list, const char *end, const char *controller)
+{
+    const size_t length = strlen(controller);
+
+    while (list < end) {
+        const char *const comma = memchr(list, ',', (size_t)(end - list));
+        const char *const stop = comma ? comma : end;
+
+        if ((size_t)(stop - list) == length && memcmp(list, controller, length) == 0)
+            return 1;
+        list = stop + 1;
+    }
     return 0;
 }
+
+/* A line of /proc/self/cgroup is "0::/group" in version 2 and "7:memory:/group" in version 1. */
+static int open_of_line(const char *root, const struct cgroup_file *file, const char *line)
+{
+    const char *const list = strchr(line, ':');
+    const char *const end = list ? strchr(list + 1, ':') : NULL;
+    char mount[64];
+
+    if (!end)
+        return -1;
+    if (end == list + 1)
+        return open_of_group(root, "", end + 1, file->name_2);
+    if (!has_controller(list + 1, end, file->controller))
+        return -1;
+    snprintf(mount, sizeof mount, "/%s", file->controller);
+    return open_of_group(root, mount, end + 1, file->name_1);
+}
+
+int cgroup_open(const char *root, const struct cgroup_file *file)
+{
+    char line[PATH_SIZE];
+    FILE *lines;
+    int fd = -1;
+
+    snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
+    lines = fopen(line, "re");
+    if (!lines)
+        return -1;
+    while (fd < 0 && fgets(line, sizeof line, lines)) {
+        line[strcspn(line, "\n")] = '\0';
+        fd = open_of_line(root, file, line);
+    }
+    fclose(lines);
+    return fd;
+}
+
+/* ---- The out-of-memory killer. ---- */
 
 void oom_watch_open(struct oom_watch *watch)
 {
-    char line[PATH_SIZE];
-    FILE *file;
+    static const struct cgroup_file counter = { "memory", "memory.oom_control", "memory.events" };
 
     if (watch->searched)
         return;
     memset(watch, 0, sizeof *watch);
     watch->searched = 1;
-    watch->fd = -1;
-    file = fopen("/proc/self/cgroup", "re");
-    if (!file)
+    watch->fd = cgroup_open("", &counter);
+    if (watch->fd < 0)
         return;
-    while (watch->fd < 0 && fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (try_line(watch, line))
-            break;
-    }
-    fclose(file);
+    watch->counter = read_counter(watch->fd);
+    if (watch->counter >= 0)
+        return;
+    close(watch->fd);
+    watch->fd = -1;
 }
 
 int oom_watch_charge(struct oom_watch *watch)

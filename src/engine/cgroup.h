@@ -1,8 +1,20 @@
-/* cgroup.h: was it the out-of-memory killer? Reads the oom_kill counter of the memory cgroup, version 1 or 2. */
+/*
+ * cgroup.h: what the cgroup says, version 1 or 2: was it the out-of-memory killer? The oom_kill counter of the memory
+ * cgroup tells.
+ */
 #ifndef REAPER_ENGINE_CGROUP_H
 #define REAPER_ENGINE_CGROUP_H
 
 #include <stdint.h>
+
+/* A file of a controller, under the name that it has in each version. */
+struct cgroup_file {
+    const char *controller;
+    const char *name_1, *name_2;
+};
+
+/* Opens it for reading in the cgroup of this process, below `root`, which is "" but in specs. -1: there is none. */
+int cgroup_open(const char *root, const struct cgroup_file *file);
 
 struct oom_watch {
     int fd;             /* -1: not looked for yet, or there is none */

@@ -18,6 +18,8 @@
  *     wait.c, channel.c     the one wait; the socket
  *     journal_writer.c      what the script process reads
  *     terminal.c            the controlling terminal, and who has its foreground
+ *     termination.c         why the container ended, in a file
+ *     warnings.c            what will make the container fail before long
  *     report.c              what it shows of itself: its page, which reaperctl reads
  *     setup.c, origin.c     what is arranged with the kernel; what the engine was started with
  */
@@ -41,6 +43,7 @@
 #include "engine/journal_writer.h"
 #include "engine/origin.h"
 #include "engine/sweep.h"
+#include "engine/warnings.h"
 
 /*
  * COMMAND is started by the engine, or beside services by the script, which says so with HOOK_STARTS_MAIN:
@@ -162,6 +165,7 @@ struct life {
     int requested_code;                 /* asked for by the script, or -1 */
     int final_code;                     /* what reaper-lua ends with */
     int final_named;                    /* on_exit has named it */
+    char script_reason[REASON_SIZE];    /* why the script ends the container, in its words; or empty */
 };
 
 struct main_child {
@@ -288,6 +292,8 @@ struct engine {
     struct remains remains;
     struct statistics statistics;
     struct pages pages;
+    struct warnings warnings;
+    char last_error[LOG_LAST_SIZE]; /* that was said on stderr, with its time */
 };
 
 /*

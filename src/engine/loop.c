@@ -19,6 +19,7 @@
 #include "engine/setup.h"
 #include "engine/slot.h"
 #include "engine/terminal.h"
+#include "engine/termination.h"
 #include "engine/wait.h"
 
 static const int64_t look_every = 10 * NANOSECONDS; /* at a script process that has events to read */
@@ -51,11 +52,13 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->options = *options;
     options_reapply_arguments(&engine->options, start->argc, start->argv);
     setup_log(engine);
+    engine->log.last = engine->last_error;
     engine_fill_standard_descriptors();
     log_open(&engine->log);
     setup_surroundings(engine);
     terminal_find(&engine->terminal);
     report_open(engine);
+    warnings_begin(&engine->warnings, &engine->log, engine->origin.is_init, engine->origin.started_at);
 }
 
 /* ---- The loop. ---- */
@@ -175,6 +178,7 @@ static void turn(struct engine *engine)
     journal_look(&engine->journal);
     plan_look(engine);
     journal_rest(&engine->journal);
+    warnings_step(&engine->warnings, clock_tick());
 }
 
 static void tear_down(struct engine *engine)
@@ -216,6 +220,7 @@ int engine_run(const struct engine_start *start, const struct options *options, 
     while (engine.life.state != ENGINE_DONE)
         turn(&engine);
     report_write(&engine);
+    termination_write(&engine);
     tear_down(&engine);
     return engine.life.final_code;
 }

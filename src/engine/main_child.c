@@ -147,6 +147,7 @@ void main_child_retry_later(struct engine *engine, const char *why)
     *delay = *delay == 0 ? retry_first : *delay * 2 < retry_max ? *delay * 2 : retry_max;
     engine->main_child.retry_at = clock_after(*delay);
     log_line(&engine->log, LOG_LEVEL_WARNING, "%s; trying again in %g s", why, (double)*delay / (double)NANOSECONDS);
+    warnings_shortage(&engine->warnings);
 }
 
 void main_child_give_up(struct engine *engine, const char *why)

@@ -48,6 +48,7 @@ static void ready(struct engine *engine, struct delivery *delivery)
         return;
     }
     setup_apply_options(engine);
+    engine->life.script_reason[0] = '\0'; /* one that has not loaded has been replaced */
     life_begin(engine);
     if (engine->life.state != ENGINE_STARTING)
         scripts_take_up(engine);
@@ -175,6 +176,19 @@ static void configure(struct engine *engine, struct delivery *delivery)
 }
 
 /* The script process has checked it, too: what is wrong with it can be a want of memory only. */
+/* A successor that does not load is no reason for an end. */
+static void reason(struct engine *engine, struct delivery *delivery)
+{
+    const struct order *const order = delivery->order;
+    const size_t length = strnlen(order->text, sizeof order->text);
+    const size_t room = sizeof engine->life.script_reason;
+
+    if (delivery->slot != engine->scripts.current || order->number < 0 || (size_t)order->number >= room - length)
+        return;
+    memcpy(engine->life.script_reason + order->number, order->text, length);
+    engine->life.script_reason[(size_t)order->number + length] = '\0';
+}
+
 static void environment(struct engine *engine, struct delivery *delivery)
 {
     const struct order *const order = delivery->order;
@@ -229,6 +243,7 @@ static order_function *const functions[ORDER_COUNT] = {
     [ORDER_RELOAD] = reload,
     [ORDER_CONFIGURE] = configure,
     [ORDER_ENVIRONMENT] = environment,
+    [ORDER_REASON] = reason,
     [ORDER_MAIN_START] = main_start,
     [ORDER_STATS] = stats,
     [ORDER_LOOK] = look,

@@ -92,6 +92,7 @@ void scripts_start_again(struct engine *engine)
     }
     log_line(&engine->log, LOG_LEVEL_ERROR, "cannot start the script process: %s; trying again in %g s",
              strerror(errno), next_delay(engine));
+    warnings_shortage(&engine->warnings);
     engine->scripts.current->hooks = hooks;
     schedule_start(engine);
 }

@@ -179,9 +179,11 @@ void slot_put_spawned(struct engine *engine, const struct event *event)
         journal_write(&engine->journal, event, MUST_KEEP);
 }
 
-void slot_put(struct engine *engine, const struct event *event, enum hook_bit bit)
+void slot_put_stop(struct engine *engine, const struct event *event)
 {
-    if (engine->scripts.current->state == SLOT_READY && (engine->scripts.current->hooks & bit))
+    const struct slot *const slot = engine->scripts.current;
+
+    if (slot->state == SLOT_READY && ((slot->hooks & HOOK_STOP) || !engine_has_program(engine)))
         journal_write(&engine->journal, event, MUST_KEEP);
 }
 

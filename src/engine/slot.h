@@ -31,9 +31,10 @@ int slot_next_last_order(struct engine *engine, pid_t *pid, struct order *order,
 /* Has the script process read nothing for too long? */
 void slot_look(struct engine *engine, struct slot *slot);
 
-/* Writes into the journal, for whoever reads: deaths; and what only a script that listens to it gets. */
+/* Writes into the journal, for whoever reads: deaths; and that the stop has begun, which goes into the script's page.
+ */
 void slot_put_orphan(struct engine *engine, const struct event *event);
 void slot_put_spawned(struct engine *engine, const struct event *event);
-void slot_put(struct engine *engine, const struct event *event, enum hook_bit bit);
+void slot_put_stop(struct engine *engine, const struct event *event);
 
 #endif

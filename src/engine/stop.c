@@ -31,7 +31,7 @@ static void tell_stop(struct engine *engine)
     snprintf(question.event.of.text, sizeof question.event.of.text, "%s", engine->life.stop_reason);
     if (engine->life.state != ENGINE_STOPPING || engine->scripts.current->state != SLOT_READY
         || !(engine->scripts.current->hooks & HOOK_STOP) || questions_ask(engine, &question) != 0)
-        slot_put(engine, &question.event, HOOK_STOP);
+        slot_put_stop(engine, &question.event);
     else
         questions_wait(engine, question.event.question, 0);
 }

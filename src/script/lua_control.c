@@ -2,13 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -224,7 +222,8 @@ static void set_status(lua_State *L, int32_t status)
 
 /*
  * core.engine_report(pages): what the engine has written. Moments are seconds, of core.now() or, started_time, since
- * 1970; nil where there is none. statistics is that of reaper.stats().
+ * 1970; nil where there is none. statistics is that of reaper.stats(). pid is what the engine calls itself; pid_here is
+ * the same process where the caller is, which may be outside of the container.
  */
 static int core_engine_report(lua_State *L)
 {
@@ -234,7 +233,8 @@ static int core_engine_report(lua_State *L)
     if (!LATCH_READ(&view->engine->report, &report))
         return push_failure(L, EAGAIN, "the engine's page");
     report.statistics.uptime_ns = clock_now() - report.started_at;
-    lua_createtable(L, 0, 28);
+    lua_createtable(L, 0, 29);
+    set_integer(L, "pid_here", view->pid);
     SET_STRING("version", view->engine->head.program);
     set_moment(L, "started_at", report.started_at);
     set_moment(L, "started_time", report.started_time);
@@ -409,7 +409,7 @@ static int core_await_change(lua_State *L)
     const struct timespec time = { (time_t)seconds, (long)((seconds - (lua_Number)(time_t)seconds) * 1e9) };
 
     if (view->script)
-        syscall(SYS_futex, &view->script->changes, FUTEX_WAIT, (uint32_t)seen, &time, NULL, 0);
+        page_await(view->script, (uint32_t)seen, (int64_t)(seconds * (lua_Number)NANOSECONDS));
     else
         nanosleep(&time, NULL);
     return 0;

@@ -18,6 +18,7 @@ static const luaL_Reg functions[] = {
     { "fd", core_fd },
     { "next", core_next },
     { "order", core_order },
+    { "give_reason", core_give_reason },
     { "is_connected", core_is_connected },
     { "request", core_request },
     { "want_info", core_want_info },

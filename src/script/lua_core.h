@@ -18,6 +18,7 @@ void open_script_core(lua_State *L, struct script *script);
 /* lua_link.c */
 int core_next(lua_State *L);
 int core_order(lua_State *L);
+int core_give_reason(lua_State *L);
 int core_is_connected(lua_State *L);
 int core_request(lua_State *L);
 int core_want_info(lua_State *L);

@@ -172,6 +172,25 @@ int core_is_connected(lua_State *L)
     return 2;
 }
 
+/* core.give_reason(text): why the script is about to end the container. What is too long is cut. */
+int core_give_reason(lua_State *L)
+{
+    size_t size;
+    const char *const text = luaL_checklstring(L, 1, &size);
+    struct order order;
+
+    if (size > REASON_SIZE - 1)
+        size = REASON_SIZE - 1;
+    for (size_t at = 0; at < size; at += ORDER_TEXT_SIZE) {
+        memset(&order, 0, sizeof order);
+        order.kind = ORDER_REASON;
+        order.number = (int32_t)at;
+        memcpy(order.text, text + at, size - at < ORDER_TEXT_SIZE ? size - at : ORDER_TEXT_SIZE);
+        link_send(&script_of(L)->link, &order);
+    }
+    return 0;
+}
+
 /* core.order(kind[, ask[, pid[, number[, flags]]]]) */
 int core_order(lua_State *L)
 {

@@ -2,24 +2,15 @@
 #include "script/lua_pages.h"
 
 #include <lauxlib.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/text.h"
 #include "script/script.h"
-
-/* Tells those who wait for a change. */
-static void announce(struct script_page *page)
-{
-    atomic_fetch_add_explicit(&page->changes, 1, memory_order_release);
-    syscall(SYS_futex, &page->changes, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-}
 
 static struct script_page *page_of(lua_State *L)
 {
@@ -46,7 +37,7 @@ static void show_session(struct script *script, int services)
     session.inbox_fd = script->inbox[0];
     session.inbox_inode = script->inbox[0] >= 0 && fstat(script->inbox[0], &inbox) == 0 ? inbox.st_ino : 0;
     LATCH_WRITE(&script->page->session, &session);
-    announce(script->page);
+    page_announce(script->page);
 }
 
 void pages_begin(struct script *script)
@@ -190,7 +181,7 @@ int core_show_service(lua_State *L)
     string_field(L, "detail", row.detail, sizeof row.detail);
     string_field(L, "output", row.output, sizeof row.output);
     LATCH_WRITE(&page->service[index - 1], &row);
-    announce(page);
+    page_announce(page);
     return 0;
 }
 
@@ -221,7 +212,7 @@ int core_show_event(lua_State *L)
     snprintf(row.detail, sizeof row.detail, "%s", luaL_optstring(L, 4, ""));
     LATCH_WRITE(&page->event[row.number % PAGE_EVENTS], &row);
     atomic_store_explicit(&page->events, row.number, memory_order_release);
-    announce(page);
+    page_announce(page);
     return 0;
 }
 
@@ -261,6 +252,6 @@ int core_show_reply(lua_State *L)
     row.state = luaL_checkoption(L, 2, NULL, states);
     snprintf(row.text, sizeof row.text, "%s", luaL_optstring(L, 3, ""));
     LATCH_WRITE(&page->reply[reply_place(page, row.id)], &row);
-    announce(page);
+    page_announce(page);
     return 0;
 }

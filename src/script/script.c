@@ -136,10 +136,6 @@ static void open_libraries(lua_State *L, struct script *script)
     lua_setfield(L, -2, "reaper.core");
     lua_pop(L, 1);
     embed_preload(L);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "reaper");
-    lua_call(L, 1, 1); // reaper
-    lua_setglobal(L, "reaper");
 }
 
 static int with_traceback(lua_State *L)

@@ -8,9 +8,14 @@ local failure = require "reaper.control.failure"
 -- command's name, and gives the exit code. `options` are those that it takes beside --pid.
 local commands = {
   { name = "status", words = "[NAME…]", options = { "json" }, help = "the engine, the script process, the services" },
+  { name = "alive", options = {}, help = "for a probe: does it run, and has nothing failed for good?" },
+  { name = "ready", words = "[NAME…]", options = {}, help = "for a probe: are the services ready?" },
+  { name = "metrics", options = {}, help = "counters and states as Prometheus reads them" },
   { name = "ps", options = { "json" }, help = "the processes, by service" },
   { name = "top", options = { "delay", "count", "once" }, help = "the same as status and ps, live; ? lists its keys" },
   { name = "logs", words = "NAME", options = { "count", "follow" }, help = "the last lines, with log = true" },
+  { name = "events", words = "[-f] [--since N]", options = { "follow", "since" },
+    help = "what happened to services, as JSON lines" },
   { name = "start", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are ready" },
   { name = "stop", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are down" },
   { name = "restart", words = "NAME…", options = { "no-wait", "timeout" }, help = "until they are ready again" },
@@ -28,28 +33,31 @@ local options = {
   count = { letter = "n", value = "N", parse = arguments.natural, help = "the last N lines only; N times" },
   delay = { letter = "d", value = "SECONDS", parse = arguments.seconds, help = "between two looks (default 2)" },
   once = { letter = "1", help = "print it once" },
-  follow = { letter = "f", help = "go on with what comes" },
   ["no-wait"] = { help = "return as soon as the order is taken" },
   timeout = { letter = "t", value = "SECONDS", parse = arguments.seconds, help = "wait so long at most (default 30)" },
   ["for"] = { value = "GOAL", help = "what to wait for (default ready)" },
+  follow = { letter = "f", help = "go on with what comes" },
+  since = { value = "N", parse = arguments.natural, help = "events behind number N only" },
   help = { letter = "h", help = "show this help" },
   version = { letter = "V", help = "show the version" },
 }
 
 -- The options as --help lists them.
-local order = { "pid", "json", "count", "follow", "delay", "once", "no-wait", "timeout", "for", "help", "version" }
+local order = {
+  "pid", "json", "count", "follow", "since", "delay", "once", "no-wait", "timeout", "for", "help", "version",
+}
 
 local for_all = { "pid", "help", "version" }
 
 local function print_row(left, right)
-  print(("  %-44s %s"):format(left, right))
+  print(("  %s%s %s"):format(left, (" "):rep(36 - utf8.len(left)), right))
 end
 
 local function print_options()
   for _, name in ipairs(order) do
     local option = options[name]
-    print_row(("%s--%s%s"):format(option.letter and ("-%s, "):format(option.letter) or "    ", name,
-      option.value and " " .. option.value or ""), option.help)
+    local letter = option.letter and ("-%s, "):format(option.letter) or "    "
+    print_row(("%s--%s%s"):format(letter, name, option.value and " " .. option.value or ""), option.help)
   end
 end
 

@@ -11,6 +11,8 @@ local main = {
   has_run = false, -- it has been started, by the engine or by a script process, and may have ended
 }
 
+local show_event = core.show_event or function() end -- a program has no page
+
 local RETRY_FIRST, RETRY_MAX = 0.1, 10
 local SHORTAGES = { [11] = true, [12] = true } -- EAGAIN, ENOMEM
 
@@ -44,6 +46,7 @@ local function start(self)
   end
   main.has_run = true
   object.restarted(self, pid, pidfd)
+  show_event("main", nil, "start", "pid " .. pid)
   return true
 end
 

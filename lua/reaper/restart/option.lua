@@ -35,7 +35,9 @@ local function start_again(self, status, rusage)
     local how = reason or tostring(status)
     local delay, why, as_it_should = past.ended(self.past, self.policy, "main", status, rusage, core.now(), reason)
     if not delay then
-      return log(as_it_should and "debug" or "error", ("COMMAND ended (%s) and stays so: %s"):format(how, why))
+      local message = ("COMMAND ended (%s) and stays so: %s"):format(how, why)
+      core.give_reason(message)
+      return log(as_it_should and "debug" or "error", message)
     end
     log("warning", ("COMMAND ended (%s): starting it again in %s"):format(how, restart.text(delay)))
     loop.sleep(delay)

@@ -6,6 +6,8 @@ local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 
+local show_event = core.show_event or function() end -- a program has no page
+
 local function answer(ask, kind, number)
   core.order(core.ORDER_ANSWER, ask, 0, number or 0, kind)
 end
@@ -19,8 +21,19 @@ end
 
 loop.handle(core.EVENT_CHILD, process.adopt)
 
+local has_shown_stop = false
+
+-- Where there are services, the engine tells of the stop twice.
+local function show_stop(reason)
+  if not has_shown_stop then
+    has_shown_stop = true
+    show_event("stop", nil, "begin", reason)
+  end
+end
+
 -- What is to be answered when the services are down. Without any there is nothing to wait for.
 loop.handle(core.EVENT_SERVICES, function(ask, reason, is_their_turn)
+  show_stop(reason)
   if not hooks.stop_services then
     return answer(ask, core.ANSWER_DEFAULT)
   end
@@ -46,13 +59,16 @@ loop.handle(core.EVENT_START, function(pid, pidfd, again, in_stop, main_has_run)
   if main_has_run then
     process.main_started(pid, pidfd)
   end
-  if core.take_page then -- a program has no page
+  if core.take_page then
     core.take_page()
     if not hooks.stop_services then -- those of an earlier script process are nobody's now
       core.show_services(0)
     end
-    core.show_event("script", nil, again or "start")
+    show_event("script", nil, again or "start")
     open_inbox()
+  end
+  if pid and not again then
+    show_event("main", nil, "start", "pid " .. pid)
   end
   hooks.started(in_stop)
   hooks.call("on_start", nil, pid, again)
@@ -91,7 +107,10 @@ end
 loop.handle(core.EVENT_REAP, function(pid, status, rusage, info, ask, flags)
   if flags & core.FLAG_AHEAD ~= 0 then -- before its turn, for those who wait for it
     return process.ended(pid, status, rusage)
-  elseif ask ~= 0 then
+  elseif flags & core.FLAG_MAIN ~= 0 and flags & core.FLAG_TOLD == 0 then
+    show_event("main", nil, "end", tostring(status))
+  end
+  if ask ~= 0 then
     return decide_on_main(ask, pid, status, rusage, info, flags)
   end
   if flags & core.FLAG_MAIN ~= 0 then
@@ -108,13 +127,17 @@ end)
 
 loop.handle(core.EVENT_OVERFLOW, function(count)
   log("warning", ("%d events were dropped, because they were read too slowly"):format(count))
+  show_event("overflow", nil, nil, ("%d events were dropped"):format(count))
   hooks.call("on_overflow", nil, count)
 end)
 
--- The engine waits for its end within the grace.
+-- Where it is a question, the engine waits for the end of on_stop within the grace.
 loop.handle(core.EVENT_STOP, function(ask, reason)
+  show_stop(reason)
   hooks.call("on_stop", function()
-    answer(ask, core.ANSWER_DEFAULT)
+    if ask ~= 0 then
+      answer(ask, core.ANSWER_DEFAULT)
+    end
   end, reason)
 end)
 

@@ -9,6 +9,8 @@ local log = require "reaper.runtime.log"
 local loop = require "reaper.runtime.loop"
 local process = require "reaper.process"
 
+reaper = require "reaper" -- luacheck: globals reaper
+
 local LOAD_FAILED = 125
 
 -- Loading.
@@ -44,6 +46,7 @@ local function load(chunk)
 end
 
 local function fail(message)
+  core.give_reason(message)
   core.order(core.ORDER_FAILED) -- first, since nobody may be reading what is said
   log.with_traceback(message)
   return LOAD_FAILED

@@ -11,6 +11,7 @@ local kinds = {
   kill_group = "flag", leave_orphans = "flag", warn = "flag", quiet = "flag", verbose = "count",
   map_exit = "pairs", rewrite = "pairs",
   parent_death = "signal", hook_memory = "size", user = "text", log_format = "text", log_time = "flag",
+  termination_log = "text",
   env = "variables",
 }
 

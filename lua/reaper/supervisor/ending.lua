@@ -114,6 +114,7 @@ end
 
 --- Ends with the exit code of what has failed. That is not 0, also where the service has ended with 0 too often.
 function ending.end_with(group, service, why)
+  core.give_reason(("%s: %s"):format(service.name, why))
   log("error", ("%s: %s; stopping all"):format(service.name, why))
   ending.shutdown(group, service.code ~= 0 and service.code or 1)
 end

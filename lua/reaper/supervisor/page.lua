@@ -39,8 +39,9 @@ local function row_of(service)
     next_run = service.calendar and service.state == "scheduled" and service.calendar:next_run() or nil,
     restarts = service.past.restarts, history = service.past.history, output = output_of(service.spec),
     ring = service.ring,
-    autostart = service.spec.autostart, ready = service:is_satisfied(), alive = service:is_alive(),
-    done = service.is_done, fatal = service.state == "failed" and service.spec.when_failed == "exit",
+    autostart = service.spec.autostart and not service.calendar, ready = service:is_satisfied(),
+    alive = service:is_alive(), done = service.is_done,
+    fatal = service.state == "failed" and service.spec.when_failed == "exit",
   }
 end
 

@@ -70,6 +70,10 @@
 ---@field log_format? "text"|"json" the form of the lines on stderr (default "text")
 ---Begin those lines, and those of `reaper.log.lines`, with the time (RFC 3339, UTC, milliseconds); JSON has it anyway.
 ---@field log_time? boolean
+---A file into which the engine writes, when the container ends, why it does: the exit code, how COMMAND ended, what began
+---the stop, which service failed for good, the last error that reaper-lua has told. An absolute path of at most 95 bytes,
+---such as Kubernetes' "/dev/termination-log"; at most 4,096 bytes are written.
+---@field termination_log? string
 
 ---Settings of scripts: those, and what only a script can use.
 ---@class reaper.script_settings: reaper.settings

@@ -166,6 +166,8 @@ function visible.order(process, kind, ask, pid, number, flags)
   process.engine:order(process, kind, { ask = ask or 0, pid = pid or 0, number = number or 0, flags = flags or 0 })
 end
 
+function silent.give_reason() end
+
 function visible.request(process, kind)
   if process.is_closed then
     return nil, "the engine: Transport endpoint is not connected", ENOTCONN

@@ -72,11 +72,8 @@ function entries.leaving(self)
 end
 
 local function tell_stop(self)
-  if not self:has(real.HOOK_STOP) then
-    return
-  end
   local told = event.new(real.EVENT_STOP, 0, self.stop_reason)
-  local ask = self.state == "stopping" and self.script and self.script.state == "ready"
+  local ask = self:has(real.HOOK_STOP) and self.state == "stopping" and self.script and self.script.state == "ready"
     and self:ask_script("stop", told)
   if ask then
     ask.deadline, ask.is_waiting = NEVER, true
