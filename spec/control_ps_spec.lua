@@ -27,8 +27,13 @@ local function table_of(out)
   return rows, headings
 end
 
+-- A container that has just begun has not shown itself yet.
 local function rows_of(c, wrap)
-  local code, out, err = control.inside(c, wrap or {}, "ps")
+  local code, out, err
+  c:until_true(function()
+    code, out, err = control.inside(c, wrap or {}, "ps")
+    return code == 0
+  end, nil, "reaperctl ps")
   assert.equal("", err)
   assert.equal(0, code)
   return table_of(out)
@@ -133,7 +138,9 @@ describe("reaperctl ps", function()
 
   it("has to be called inside of the container", function()
     local c = container.start{ command = { "sleep", "103" } }
-    local code, out, err = control.run(c, "ps")
+    local code, out, err
+    c:until_true(function() return (control.run(c, "status")) == 0 end)
+    code, out, err = control.run(c, "ps")
     assert.equal(3, code)
     assert.equal("", out)
     assert.equal("reaperctl: ps: its processes are those of another PID namespace: call reaperctl inside of the "

@@ -274,6 +274,7 @@ describe("reaperctl top", function()
 
   it("ends with the reaper-lua", function()
     local c = start_services(WEB, { command = { "sleep", "100" } })
+    c:until_true(function() return (control.run(c, "status")) == 0 end)
     local pipe = assert(io.popen(("%s --ctl --pid %d top -n 1000 -d 0.1 2>&1 >%s; echo $?"):format(
       container.binary, c.pid, c:file "frames")))
     c:until_true(function() return (c:read "frames" or "") ~= "" end)

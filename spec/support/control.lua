@@ -11,15 +11,20 @@ end
 
 local count = 0
 
--- Runs the words: exit code, stdout, stderr, milliseconds.
-local function run(c, words)
+local function command_line(c, words)
   count = count + 1
   local out, err = c:file("control-out" .. count), c:file("control-err" .. count)
   for i, word in ipairs(words) do
     words[i] = quote(word)
   end
+  return ("%s >%s 2>%s </dev/null"):format(table.concat(words, " "), out, err), out, err
+end
+
+-- Runs the words: exit code, stdout, stderr, milliseconds.
+local function run(c, words)
+  local line, out, err = command_line(c, words)
   local begin = uv.hrtime()
-  local _, how, code = os.execute(("%s >%s 2>%s </dev/null"):format(table.concat(words, " "), out, err))
+  local _, how, code = os.execute(line)
   local took = (uv.hrtime() - begin) / 1e6
   return how == "exit" and code or 128 + code, container.read_file(out), container.read_file(err), took
 end
@@ -27,6 +32,20 @@ end
 -- Runs reaperctl for the container from outside.
 function control.run(c, ...)
   return run(c, { container.binary, "--ctl", "--pid", c.pid, ... })
+end
+
+-- Begins reaperctl for the container from outside. Gives a function that waits for its end, and gives what run gives.
+function control.begin(c, ...)
+  local line, out, err = command_line(c, { container.binary, "--ctl", "--pid", c.pid, ... })
+  local ended = out .. "-code"
+  local what = "the end of reaperctl " .. table.concat({ ... }, " ")
+  os.execute(("{ %s; echo $? >%s.new; mv %s.new %s; } &"):format(line, ended, ended, ended))
+  return function()
+    local code = c:until_true(function()
+      return tonumber(container.read_file(ended) or "")
+    end, nil, what)
+    return code, container.read_file(out), container.read_file(err)
+  end
 end
 
 local function enter(c, wrap, words)

@@ -68,7 +68,10 @@ static int try_child(const struct proc_stat *stat, void *context)
 
 static void find_inbox(struct search *search, pid_t pid)
 {
-    if (!try_process(pid, search) && proc_children(search->engine, try_process, search) != 0)
+    if (try_process(pid, search))
+        return;
+    search->error = ENOENT; /* in this namespace that pid may be somebody else's */
+    if (proc_children(search->engine, try_process, search) != 0)
         proc_each(try_child, search);
 }
 

@@ -1,5 +1,6 @@
 --- What top shows, as lines of text.
 
+local core = require "reaper.core"
 local overview = require "reaper.control.overview"
 local text = require "reaper.control.text"
 
@@ -47,8 +48,11 @@ local function last_end(status)
   return status and tostring(status):gsub("^signal ", "") or ""
 end
 
--- What has been said of the end already is not said again.
+-- What has been said of the end already is not said again, and a date has no room.
 local function detail_of(row, now)
+  if row.next_run and not row.due_at then
+    return "next run in " .. text.duration(row.next_run - core.time())
+  end
   local detail = overview.detail(row, now)
   return detail ~= tostring(row.status) and detail or ""
 end

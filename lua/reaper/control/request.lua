@@ -12,12 +12,13 @@ local Request = {}
 Request.__index = Request
 
 local LOOK_EVERY = 0.1 -- seconds: the end of a script process is no change of its page
+local ENDING = 0.2 -- seconds that the end of a process may take
 local EAGAIN, EPIPE = 11, 32
 
 -- Texts.
 
 local function seconds(value)
-  return ("%g s"):format(value)
+  return ("%.3g s"):format(value)
 end
 
 local function what_it_does(pages)
@@ -111,6 +112,18 @@ local function write(self, fd)
   return "not done", message
 end
 
+-- A process that is just ending denies everything, too.
+local function not_opened(self, session, message, kind)
+  self.why = message
+  if kind ~= "denied" then
+    return nil
+  elseif self.denied_by ~= session.inbox_inode then
+    self.denied_by, self.denied_at = session.inbox_inode, core.now()
+  elseif core.now() - self.denied_at >= ENDING then
+    return "no right", message
+  end
+end
+
 -- Only to the process that the engine takes for its script process: one that is dismissed reads nothing any more.
 local function send(self, engine)
   local session = core.script_report(self.pages)
@@ -120,9 +133,7 @@ local function send(self, engine)
   end
   local fd, pid, inode = core.open_inbox(self.pages)
   if not fd then
-    local message, kind = pid, inode
-    self.why = message
-    return kind == "denied" and "no right" or nil, message
+    return not_opened(self, session, pid, inode)
   end
   self.pid, self.inode, self.newest = pid, inode, newest
   return write(self, fd)

@@ -1,3 +1,3 @@
 --- reaperctl restart NAME….
 
-return require "reaper.control.steering".command("restart", "started", "restarted")
+return require "reaper.control.steering".command("restart", "started")

@@ -9,7 +9,7 @@ return function(options, words)
   if not names[1] then
     failure.usage "signal: Usage: reaperctl signal SIG NAME…, where main is COMMAND"
   end
-  local number, name = core.signal(math.tointeger(tonumber(words[1])) or words[1])
+  local number, name = core.signal(words[1])
   if not number or number == 0 then
     failure.usage("signal: " .. (number and "0 is not a signal" or name))
   end

@@ -1,3 +1,3 @@
 --- reaperctl start NAME….
 
-return require "reaper.control.steering".command("start", "started", "started")
+return require "reaper.control.steering".command("start", "started")

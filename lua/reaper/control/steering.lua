@@ -66,21 +66,22 @@ function steering.wait_for(pages, options, name, goal, deadline)
   return failure.NO_ANSWER
 end
 
---- Gives the order to each name, then waits for the goal of those that have taken it (none: what they answer is the
--- end, and `done` is printed behind the name). The exit code: the highest of all.
+--- Gives the order to each name, then waits for the goal of those that have taken it. Without a goal it is done with
+-- the order itself, and `done` is printed behind the name. The exit code: the highest of all.
 function steering.run(options, names, verb, words_of, goal, done)
   local pages = snapshot.open(options)
   local deadline = steering.deadline(options)
   check_names(verb, names)
   following.names(pages, names, deadline)
+  local may_go_on = options["no-wait"] and not goal -- the others are soon at their end, and can be refused until then
   local worst, taken = 0, {}
   for _, name in ipairs(names) do
-    local code, result = steering.order(pages, name, verb, words_of(name), deadline, options["no-wait"])
+    local code, result = steering.order(pages, name, verb, words_of(name), deadline, may_go_on)
     worst = math.max(worst, code)
-    if code == 0 and (options["no-wait"] or not goal) then
-      print(("%s: %s"):format(text.plain(name), result == "done" and done or result))
-    elseif code == 0 then
+    if code == 0 and goal and not options["no-wait"] then
       taken[#taken + 1] = name
+    elseif code == 0 then
+      print(("%s: %s"):format(text.plain(name), not goal and result == "done" and done or verb .. " is under way"))
     end
   end
   for _, name in ipairs(taken) do
@@ -93,7 +94,7 @@ local function only_name(name)
   return { name }
 end
 
---- A command `verb NAME…`, which leads to a goal.
+--- A command `verb NAME…`.
 function steering.command(verb, goal, done)
   return function(options, names)
     if not names[1] then

@@ -1,3 +1,3 @@
 --- reaperctl stop NAME….
 
-return require "reaper.control.steering".command("stop", "stopped", "stopped")
+return require "reaper.control.steering".command("stop", "stopped")

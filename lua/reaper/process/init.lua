@@ -1,5 +1,6 @@
 --- Processes, for the rest of the program: what their files offer, in one table.
 
+local core = require "reaper.core"
 local adopted = require "reaper.process.adopted"
 local main = require "reaper.process.main"
 local object = require "reaper.process.object"
@@ -38,6 +39,14 @@ local process = {
   unknown = status.unknown,
   not_started = status.not_started,
 }
+
+local EPIPE, ENOTCONN = 32, 107
+
+--- True when a start has failed with that errno since the engine does not listen any more: this script process has been
+-- replaced.
+function process.is_replaced(errno)
+  return (errno == EPIPE or errno == ENOTCONN) and not core.request(core.ORDER_STATS)
+end
 
 --- There is a COMMAND.
 function process.make_main()

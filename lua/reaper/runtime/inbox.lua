@@ -70,9 +70,9 @@ function read.signal(rest)
   if not word then
     return nil, "a signal and a name expected"
   end
-  local number, why = core.signal(tonumber(word) or word)
-  if not number then
-    return nil, why
+  local number, why = core.signal(word)
+  if not number or number == 0 then
+    return nil, number and "0 is not a signal" or why
   end
   return signal, name, number
 end
@@ -94,9 +94,11 @@ end
 
 local function carry_out(id, verb, f, name, ...)
   core.show_reply(id, "accepted") -- before anything is done: from now on it may have been
-  loop.run("order", function(ok, result, why)
+  loop.run("order", function(ok, result, why, errno)
     if ok and result then
       end_order(id, verb, name, "done")
+    elseif ok and process.is_replaced(errno) then
+      core.show_reply(id, "") -- nothing was done: it is for the next script process
     else
       end_order(id, verb, name, "refused", tostring(ok and why or result or "os.exit was called"))
     end

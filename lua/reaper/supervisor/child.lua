@@ -10,7 +10,7 @@ local timers = require "reaper.runtime.timers"
 
 local child = {}
 
-local EPERM, EACCES, EPIPE, ENOTCONN = 1, 13, 32, 107
+local EPERM, EACCES = 1, 13
 
 -- Numbers of errors for which a command will not be found the next time, either: ENOENT, ENOEXEC, EACCES, ENOTDIR,
 -- EISDIR, ELOOP, ENAMETOOLONG.
@@ -83,15 +83,9 @@ local function follow(service, found)
   end)
 end
 
--- True when the engine does not listen any more: this script process has been replaced, and the next one starts the
--- service.
-local function is_replaced(errno)
-  return (errno == EPIPE or errno == ENOTCONN) and not core.request(core.ORDER_STATS)
-end
-
 -- A start that came to no process counts as an end with the code that a shell would give.
 local function not_started(service, message, errno)
-  if is_replaced(errno) then
+  if process.is_replaced(errno) then -- the next script process starts the service
     service.is_replaced = true
     return
   end
