@@ -244,6 +244,17 @@ static void forget_child(struct child *child, void *context)
     children_remove(&engine.children, child->pid);
 }
 
+/* They stay to the end of process 1. */
+static void forget_pages(const struct pages *pages)
+{
+    if (pages->engine)
+        munmap(pages->engine, sizeof *pages->engine);
+    if (pages->script)
+        munmap(pages->script, sizeof *pages->script);
+    close(pages->engine_fd);
+    close(pages->script_fd);
+}
+
 static int never_script(struct engine *unused, unsigned reader, int socket_fd)
 {
     (void)unused;
@@ -274,6 +285,7 @@ static void run_engine(const struct engine_start *start, const struct options *o
     tear_down(&engine);
     children_each(&engine.children, forget_child, NULL);
     close(engine.scripts.store_fd);
+    forget_pages(&engine.pages);
     EXPECT(!any_is_left());
 }
 
