@@ -297,7 +297,7 @@ describe("rubbish on the engine's socket", function()
 
     it("is told and dropped when it is as long as an order, but of no kind", function()
       local c = container.start{ mode = mode, command = { helper, "signals" },
-        script = script_for(packet(order(0, 0)) .. packet(order(17, 255)) .. packet(order(0xffff, 255))) }
+        script = script_for(packet(order(0, 0)) .. packet(order(18, 255)) .. packet(order(0xffff, 255))) }
       c:expect("written\texit 0")
       c:expect("ready")
       c:err_expect(("malformed packet of 128 bytes[^\n]*\n.-"):rep(3))
