@@ -13,11 +13,20 @@ local function sleeper(name, more)
 end
 ]]
 
--- Starts a container with services: the text of a list.
+-- Starts a container, which can be looked into.
+local function open(options)
+  local c = container.start(options)
+  c:until_true(function()
+    return control.run(c, "status") == 0
+  end, nil, "the pages")
+  return c
+end
+
+-- The same with services: the text of a list.
 local function start(list, options, more)
   options = options or {}
   options.script = HEAD .. "supervisor.run { " .. list .. " }\n" .. (more or "")
-  return container.start(options)
+  return open(options)
 end
 
 -- What reaperctl says, which ends with that code.
@@ -144,7 +153,7 @@ describe("reaperctl", function()
     assert.matches("did you mean", says(c, 2, "signal", "HUPP", "web"))
     assert.matches("^reaperctl: 'main' is COMMAND", says(c, 3, "restart", "main"))
     c:close()
-    c = container.start { script = "function on_start() end", command = { container.helper, "signals" } }
+    c = open { script = "function on_start() end", command = { container.helper, "signals" } }
     c:expect "ready"
     says(c, 0, "signal", "USR2", "main")
     c:expect "got 12\n"
@@ -157,7 +166,7 @@ describe("reaperctl", function()
     says(c, 2, "shutdown", "256")
     assert.are.equal("the container is stopping\n", says(c, 0, "shutdown", "7"))
     assert.are.equal(7, c:wait())
-    c = container.start { script = "function on_start() end", command = { "sleep", "1000" } }
+    c = open { script = "function on_start() end", command = { "sleep", "1000" } }
     next_script_process(c)
     local code = control.inside(c, {}, "shutdown", "0")
     assert.are.equal(0, code)
@@ -209,7 +218,7 @@ describe("reaperctl", function()
   end)
 
   it("says that there is no script", function()
-    local c = container.start { command = { container.helper, "signals" } }
+    local c = open { command = { container.helper, "signals" } }
     c:expect "ready"
     assert.matches("there is no script", says(c, 4, "signal", "HUP", "main"))
     assert.matches("there is no script", says(c, 4, "reload"))
@@ -250,7 +259,7 @@ describe("reaperctl wait", function()
   end)
 
   it("waits for a script that is just being loaded, and over the end of a script process", function()
-    local c = container.start { script = [[os.execute "until [ -e {folder}/load ]; do sleep 0.02; done"]] .. HEAD
+    local c = open { script = [[os.execute "until [ -e {folder}/load ]; do sleep 0.02; done"]] .. HEAD
       .. [[supervisor.run { sleeper("web", { ready = { exec = { "test", "-e", "{folder}/good" }, interval = 0.02 } }) }
       ]] }
     assert.matches("no script process has shown its services", says(c, 4, "wait", "web", "-t", "0.2"))
@@ -450,6 +459,32 @@ describe("the inbox", function()
     local err = c:err()
     assert.are.equal(1, count_lines(err), err)
     assert.matches('^reaper%-lua: warning: somebody has written to the inbox what is no order, such as ";"', err)
+  end)
+
+  it("has a reply for each order, but a client that looks too late cannot know whether it was done", function()
+    local c = start_counter(0, BLOCKS)
+    block(c)
+    local path = inbox_of(c)
+    local finish, pid = control.begin(c, "reload", "web")
+    uv.sleep(100)
+    uv.kill(pid(), "sigstop")
+    go(c)
+    c:until_true(function()
+      return c:read "done"
+    end, nil, "the order to be done")
+    for i = 1, 100 do -- more than there are rows in the page
+      write(path, ("f%d explode web\n"):format(i))
+    end
+    c:until_true(function()
+      return reply(c, "f100")
+    end, nil, "the last reply")
+    c:kill("KILL", script_process(c).pid)
+    next_script_process(c)
+    uv.kill(pid(), "sigcont")
+    local code, out, err = finish()
+    assert.are.equal(4, code, out .. err .. c:read "done")
+    assert.matches("not known: .* its reply may have been overwritten", err)
+    assert.are.equal("x\n", c:read "done")
   end)
 
   it("that is full is told at once, and nothing is done", function()
