@@ -162,13 +162,16 @@ local before = "" -- the begin of a line whose end has not come
 local function take_bytes(bytes)
   local from = 1
   bytes, before = before .. bytes, ""
-  for line, next_one in bytes:gmatch "([^\n]*)\n()" do
-    from = next_one
-    if line ~= "" then
-      take_line(line)
+  while true do
+    local newline = bytes:find("\n", from, true)
+    if not newline then
+      before = bytes:sub(from, from + LINE_MAX)
+      return
+    elseif newline > from then
+      take_line(bytes:sub(from, newline - 1))
     end
+    from = newline + 1
   end
-  before = bytes:sub(from, from + LINE_MAX)
 end
 
 --- Takes the orders that are there. `fd` is the end of the pipe that this process reads from.
