@@ -1,6 +1,7 @@
 --- Waiting, by a look at the pages whenever they change: no script process has to help.
 
 local core = require "reaper.core"
+local change = require "reaper.control.change"
 local failure = require "reaper.control.failure"
 local goals = require "reaper.control.goals"
 local snapshot = require "reaper.control.snapshot"
@@ -24,7 +25,7 @@ function following.until_known(pages, deadline, look)
     elseif not core.is_engine_alive(pages) then
       return nil, "ended"
     end
-    core.await_change(pages, seen, math.max(0.001, math.min(LOOK_EVERY, deadline - core.now())))
+    change.await(pages, seen, math.max(0.001, math.min(LOOK_EVERY, deadline - core.now())))
   end
 end
 

@@ -5,6 +5,7 @@
 -- order was not done, and the next script process gets it; when it has said "accepted" and no more, nobody knows.
 
 local core = require "reaper.core"
+local change = require "reaper.control.change"
 
 local request = {}
 
@@ -196,7 +197,7 @@ function request.send(pages, verb, words, timeout, may_go_on)
     if result then
       return result, text
     end
-    core.await_change(pages, seen, math.max(0, math.min(LOOK_EVERY, order.deadline - core.now())))
+    change.await(pages, seen, math.max(0, math.min(LOOK_EVERY, order.deadline - core.now())))
   end
 end
 
