@@ -27,6 +27,7 @@ LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \
 	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c lua_inflate.c lua_pages.c control.c lua_control.c \
 	lua_orders.c lua_processes.c lua_rings.c lua_terminal.c)
+BINARY_ONLY += src/script/porter.c src/script/lua_listen.c
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so
 LIBRARY_OBJECTS = $(patsubst src/%.c,$(BUILD)/library/%.o,$(filter-out $(BINARY_ONLY),$(SOURCES)))

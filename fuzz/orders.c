@@ -320,7 +320,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static char *command[] = { "sleep", "5", NULL };
     struct input input = { bytes, bytes + size };
     struct engine_program program = { .told = -1, .subreaper = 1 };
-    struct engine_start start = { 1, arguments, environment, 1, NULL, never_script, exit };
+    struct engine_start start = { 1, arguments, environment, 1, NULL, never_script, exit, NULL };
     struct options options = options_default();
     unsigned kind, how;
 

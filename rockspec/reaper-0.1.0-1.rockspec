@@ -29,7 +29,7 @@ build = {
   },
   install_pass = false,
   install = {
-    -- All but runtime/script.lua, restart/option.lua and control/, which only the binary runs. Nothing loads those of types/;
+    -- All but runtime/script.lua, runtime/inbox.lua, restart/option.lua and control/, which only the binary runs. Nothing loads those of types/;
     -- language servers read them.
     lua = {
       reaper = "lua/reaper/init.lua",

@@ -139,7 +139,7 @@ static int options_of_environment(struct options *options, char *why)
     *options = defaults;
     if (options_from_environment(options, why) != 0)
         return -1;
-    options->eval = NULL;
+    options->eval = options->control = options->http = NULL;
     options->check = options->pause = 0;
     options->user[0] = '\0';
     options->hook_memory = defaults.hook_memory;

@@ -6,11 +6,13 @@
 
 #include <lua.h>
 
+#include "common/journal.h"
 #include "common/options.h"
 #include "common/signals.h"
 #include "engine/engine.h"
 #include "engine/report.h"
 #include "script/control.h"
+#include "script/porter.h"
 #include "script/script.h"
 
 enum { FAILED = 125 };
@@ -46,6 +48,25 @@ static int become_script(struct engine *engine, unsigned reader, int socket_fd)
 
     signals_learn_ignored(&signals);
     return script_run(&start);
+}
+
+/* Runs in the new porter, which keeps nothing of the engine's memory that others share. */
+static int become_porter(struct engine *engine, int life_fd)
+{
+    const struct porter_start start = {
+        .argc = engine->origin.start->argc,
+        .argv = engine->origin.start->argv,
+        .options = &engine->origin.base,
+        .signals = &engine->origin.signals,
+        .engine = getppid(),
+        .engine_fd = engine->pages.engine_fd,
+        .script_fd = engine->pages.script_fd,
+        .life_fd = life_fd,
+    };
+
+    report_forget(engine);
+    journal_close(&engine->journal.journal);
+    return porter_run(&start);
 }
 
 static int check(int argc, char **argv, const struct options *options, const struct inherited_signals *signals)
@@ -93,6 +114,7 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
         .parent = parent,
         .become_script = become_script,
         .exit = exit,
+        .become_porter = become_porter,
     };
     struct options options = options_default();
     struct options base;
@@ -124,6 +146,8 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
     base.restart = options.restart;
     base.command = options.command;
     base.pause = options.pause;
+    base.control = options.control;
+    base.http = options.http;
     if (options.check)
         return check(argc, argv, &base, signals);
     return engine_run(&start, &base, signals);

@@ -3,7 +3,7 @@
  *
  * It is linked with the Lua that the program gets, whose bytecode no other one reads. Compiling at every start would
  * cost milliseconds. src/script/lua_embed.h describes what is written. --small leaves out what only tracebacks need,
- * the numbers of lines and the names of variables, and compresses with zopfli(1).
+ * the numbers of lines and the names of variables, keeps the text of what runs seldom, and compresses with zopfli(1).
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -104,17 +104,66 @@ static void forget_lines(Proto *function)
 }
 #endif
 
-static void compile(lua_State *L, const char *path, struct bytes *code, int small)
+static void read_file(const char *path, struct bytes *text)
 {
-    static struct bytes text;
-    char chunk[NAME_SIZE];
     FILE *const file = fopen(path, "rb");
 
     if (!file)
         fail(path);
-    text.size = 0;
-    append_all(&text, file);
+    text->size = 0;
+    append_all(text, file);
     fclose(file);
+}
+
+/*
+ * A text needs half the room of its bytecode when both are compressed, and some milliseconds to be compiled: worth it
+ * for reaperctl, which runs seldom, and not for what each start of a script waits for.
+ */
+static int stays_text(const char *path)
+{
+    return strncmp(place_of(path), "reaper/control/", strlen("reaper/control/")) == 0;
+}
+
+/* Leaves out what begins a line: blanks, and comments, of which nothing but the line stays. */
+static void append_without_comments(struct bytes *code, const struct bytes *text)
+{
+    const char *const end = text->data + text->size;
+    const char *line = text->data;
+
+    while (line < end) {
+        const char *const newline = memchr(line, '\n', (size_t)(end - line));
+        const char *const next = newline ? newline + 1 : end;
+
+        while (line < next && (*line == ' ' || *line == '\t'))
+            line++;
+        if (next - line > 2 && line[0] == '-' && line[1] == '-')
+            line = next - 1;
+        append(code, line, (size_t)(next - line));
+        line = next;
+    }
+}
+
+static void keep_text(const char *path, struct bytes *code)
+{
+    static struct bytes text;
+
+    read_file(path, &text);
+    append(&text, "", 1);
+    text.size--;
+    if (strstr(text.data, "[[") || strstr(text.data, "[=")) { /* blanks may mean something */
+        fprintf(stderr, "embed: %s may not have a long string or comment\n", path);
+        exit(1);
+    }
+    code->size = 0;
+    append_without_comments(code, &text);
+}
+
+static void compile(lua_State *L, const char *path, struct bytes *code, int small)
+{
+    static struct bytes text;
+    char chunk[NAME_SIZE];
+
+    read_file(path, &text);
     snprintf(chunk, sizeof chunk, "=%s", place_of(path));
     if (luaL_loadbufferx(L, text.data, text.size, chunk, "t") != LUA_OK) {
         fprintf(stderr, "%s\n", lua_tostring(L, -1));
@@ -135,7 +184,10 @@ static void append_module(lua_State *L, const char *path, struct bytes *group, i
     char name[NAME_SIZE];
     char size[24];
 
-    compile(L, path, &code, small);
+    if (small && stays_text(path))
+        keep_text(path, &code);
+    else
+        compile(L, path, &code, small);
     module_of(path, name);
     snprintf(size, sizeof size, "%zu", code.size);
     append(group, name, strlen(name) + 1);

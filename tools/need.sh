@@ -49,6 +49,8 @@ need_test() {
     have redis-server || need redis-server
     have_file /usr/bin/python3 || need python3
     have strace || need strace
+    have curl || need curl
+    have setpriv || need util-linux
 }
 
 need_container() {

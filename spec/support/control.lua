@@ -34,9 +34,15 @@ function control.run(c, ...)
   return run(c, { container.binary, "--ctl", "--pid", c.pid, ... })
 end
 
--- Begins reaperctl for the container from outside. Gives a function that waits for its end, and gives what run gives.
+local SAY_PID = { "sh", "-c", 'echo $$ >"$0"; exec "$@"' }
+
+-- Begins reaperctl for the container from outside. Gives a function that waits for its end, and gives what run gives;
+-- and a function that gives its pid.
 function control.begin(c, ...)
-  local line, out, err = command_line(c, { container.binary, "--ctl", "--pid", c.pid, ... })
+  local pid_file = c:file("control-pid" .. count)
+  local words = table.move(SAY_PID, 1, #SAY_PID, 1, {})
+  local line, out, err = command_line(c, table.move({ pid_file, container.binary, "--ctl", "--pid", c.pid, ... }, 1,
+    5 + select("#", ...), #words + 1, words))
   local ended = out .. "-code"
   local what = "the end of reaperctl " .. table.concat({ ... }, " ")
   os.execute(("{ %s; echo $? >%s.new; mv %s.new %s; } &"):format(line, ended, ended, ended))
@@ -45,6 +51,10 @@ function control.begin(c, ...)
       return tonumber(container.read_file(ended) or "")
     end, nil, what)
     return code, container.read_file(out), container.read_file(err)
+  end, function()
+    return c:until_true(function()
+      return tonumber(container.read_file(pid_file) or "")
+    end, nil, what)
   end
 end
 

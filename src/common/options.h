@@ -32,6 +32,8 @@ struct options {
     char **command;      /* the words of COMMAND, NULL-terminated, or NULL */
     int check;           /* only load the script */
     const char *restart; /* the restart policy of COMMAND, or NULL */
+    const char *control; /* the path of the porter's socket, or NULL */
+    const char *http;    /* the address on which it answers probes, or NULL */
     int pause;           /* there is no COMMAND: reap until TERM, INT or QUIT */
     unsigned given;      /* the options that stand in the command line: one bit for each row of the table */
 

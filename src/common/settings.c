@@ -1,7 +1,10 @@
 #include "common/settings.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "common/text.h"
 #include "common/users.h"
@@ -234,4 +237,51 @@ int apply_check(struct options *options, const char *value, char *why)
 int apply_pause(struct options *options, const char *value, char *why)
 {
     return set_flag(&options->pause, value, why);
+}
+
+/* Process 1 works in /, so a path that is not absolute would lead elsewhere than its user thinks. */
+int apply_control(struct options *options, const char *value, char *why)
+{
+    const size_t room = sizeof((struct sockaddr_un *)0)->sun_path;
+    const size_t length = strlen(value);
+
+    if (*value != '/' || value[length - 1] == '/')
+        return complain(why, "\"%.400s\" is not the absolute path of a socket, such as /run/reaper/control", value);
+    if (length >= room) {
+        snprintf(why, WHY_SIZE, "\"%.300s\" has %zu bytes; the path of a socket has at most %zu", value, length,
+                 room - 1);
+        return -1;
+    }
+    options->control = value;
+    return 0;
+}
+
+static int is_address(const char *host, size_t length)
+{
+    const int has_brackets = *host == '[' && host[length - 1] == ']';
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+
+    host += has_brackets;
+    length -= has_brackets ? 2 : 0;
+    if (length >= sizeof text)
+        return 0;
+    memcpy(text, host, length);
+    text[length] = '\0';
+    return inet_pton(has_brackets ? AF_INET6 : AF_INET, text, &address) == 1;
+}
+
+/* No name is taken: it could be another address at each look, and the resolver is none of process 1's affairs. */
+int apply_http(struct options *options, const char *value, char *why)
+{
+    const char *const colon = strrchr(value, ':');
+    int64_t port;
+
+    if (!colon || colon == value || !is_address(value, (size_t)(colon - value)))
+        return complain(why, "\"%.400s\" is not ADDR:PORT with an IP address, such as 127.0.0.1:9100 or [::]:9100",
+                        value);
+    if (text_number(colon + 1, 65535, &port) != 0 || port == 0)
+        return complain(why, "\"%.400s\": the port is a number from 1 to 65535", value);
+    options->http = value;
+    return 0;
 }

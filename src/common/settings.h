@@ -32,5 +32,7 @@ apply_function apply_eval;
 apply_function apply_check;
 apply_function apply_restart;
 apply_function apply_pause;
+apply_function apply_control;
+apply_function apply_http;
 
 #endif

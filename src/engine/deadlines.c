@@ -9,6 +9,7 @@
 #include "engine/handover.h"
 #include "engine/leave.h"
 #include "engine/life.h"
+#include "engine/porter.h"
 #include "engine/questions.h"
 #include "engine/reload.h"
 #include "engine/scripts.h"
@@ -65,6 +66,7 @@ static const struct deadline deadlines[] = {
     { AT(main_child.retry_at), .action = life_start_main },
     { AT(main_child.start.due), .action = forward_look, .stays = 1 },
     { AT(scripts.start_at), .action = scripts_start_again },
+    { AT(porter.start_at), .action = porter_start },
     { AT(dismissed.deadline), .action = dismissed_overdue },
     { AT(scripts.take_up_at), .action = reload_overdue },
     { AT(life.deadline), .action = life_deadline },

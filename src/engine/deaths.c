@@ -10,6 +10,7 @@
 #include "engine/forward.h"
 #include "engine/life.h"
 #include "engine/orders.h"
+#include "engine/porter.h"
 #include "engine/scripts.h"
 #include "engine/slot.h"
 #include "engine/terminal.h"
@@ -140,7 +141,7 @@ static void deliver(struct engine *engine, const struct death *death)
     struct child *child;
     struct event event;
 
-    if (is_of_script(engine, death))
+    if (is_of_script(engine, death) || porter_ended(engine, death->pid, death->status))
         return;
     if (death->pid == engine->main_child.pid)
         forward_look(engine); /* if its exec has failed, it was never COMMAND */

@@ -25,7 +25,7 @@ int64_t dismissed_patience(const struct options *options, int is_program)
     return is_program && options->grace > patience ? options->grace : patience;
 }
 
-void dismissed_add(struct dismissals *dismissals, struct slot *slot, int64_t patience)
+void dismissed_add(struct dismissals *dismissals, pid_t pid, int *pidfd, int64_t patience)
 {
     struct dismissed *place = &dismissals->list[0];
 
@@ -33,10 +33,11 @@ void dismissed_add(struct dismissals *dismissals, struct slot *slot, int64_t pat
         if (dismissals->list[i].pid == 0)
             place = &dismissals->list[i];
     close_pidfd(&place->pidfd);
-    place->pid = slot->pid;
-    place->pidfd = slot->pidfd;
-    slot->pidfd = -1;
-    dismissals->deadline = clock_after(patience);
+    place->pid = pid;
+    place->pidfd = *pidfd;
+    *pidfd = -1;
+    if (dismissals->deadline == NEVER || dismissals->deadline < clock_after(patience))
+        dismissals->deadline = clock_after(patience);
 }
 
 int dismissed_any(const struct dismissals *dismissals)

@@ -1,4 +1,4 @@
-/* dismissed.h: script processes that were dismissed and have not ended yet. */
+/* dismissed.h: script processes that were dismissed, and the porter, and have not ended yet. */
 #ifndef REAPER_ENGINE_DISMISSED_H
 #define REAPER_ENGINE_DISMISSED_H
 
@@ -10,8 +10,8 @@
  */
 int64_t dismissed_patience(const struct options *options, int is_program);
 
-/* The script process of the slot has that time to end. Those that left before have been killed. */
-void dismissed_add(struct dismissals *dismissals, struct slot *slot, int64_t patience);
+/* That process has that time to end. Its pidfd is taken over. Script processes that left before have been killed. */
+void dismissed_add(struct dismissals *dismissals, pid_t pid, int *pidfd, int64_t patience);
 
 /* True while there is one. */
 int dismissed_any(const struct dismissals *dismissals);

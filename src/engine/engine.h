@@ -11,6 +11,7 @@
  *     life.c                the states, and what moves from one to the next; with stop.c and leave.c, what each does
  *     scripts.c, reload.c   the script process: started, lost, dismissed; loaded anew
  *     slot.c                one script process; with handover.c, what it is told; with dismissed.c, when it has to go
+ *     porter.c              the process that answers HTTP requests (--control, --http)
  *     questions.c           questions to the script process, with their deadlines
  *     main_child.c          the main child
  *     remains.c             every process that is left; with census.c, scope.c, hidden.c, search.c, who they are
@@ -70,10 +71,10 @@ enum engine_state {
 };
 
 /*
- * The exit signal of a script process, in place of SIGCHLD. Waits without __WALL then see every child but the script
- * process, which answers "is anything else left?" in one call. Its records carry a CLD_… code, as those of SIGCHLD do,
- * by which they are told from one that somebody sent (reap_is_about_a_child). Spawned siblings inherit it, until exec
- * sets it to SIGCHLD.
+ * The exit signal of a script process, and of the porter, in place of SIGCHLD. Waits without __WALL then see every
+ * child but these, which answers "is anything else left?" in one call. Its records carry a CLD_… code, as those of
+ * SIGCHLD do, by which they are told from one that somebody sent (reap_is_about_a_child). Spawned siblings inherit it,
+ * until exec sets it to SIGCHLD.
  */
 enum { SCRIPT_SIGNAL = SIGNAL_MAX - 1 }; /* valgrind keeps the last one for itself */
 
@@ -144,13 +145,13 @@ struct main_order {
     uint32_t serial;
 };
 
-/* A script process that was dismissed and has not ended yet. */
+/* A script process, or the porter, that was dismissed and has not ended yet. */
 struct dismissed {
     pid_t pid; /* 0: none */
     int pidfd;
 };
 
-enum { WATCHED_MAX = 64, DISMISSED_MAX = 4, DENIED_MAX = 16 };
+enum { WATCHED_MAX = 64, DISMISSED_MAX = 5, DENIED_MAX = 16 };
 
 /* How far it has come. */
 struct life {
@@ -217,6 +218,17 @@ struct scripts {
 struct dismissals {
     struct dismissed list[DISMISSED_MAX];
     int64_t deadline;
+};
+
+/* The process that answers HTTP requests (porter.h). */
+struct porter {
+    pid_t pid; /* 0: there is none now */
+    int pidfd;
+    int life_fd; /* our end of the pipe whose end tells it to end */
+    int64_t started_at;
+    int64_t start_at; /* when to start it again; NEVER */
+    int64_t delay;
+    int is_dismissed;
 };
 
 struct questions {
@@ -287,6 +299,7 @@ struct engine {
     struct journal_writer journal;
     struct scripts scripts;
     struct dismissals dismissed;
+    struct porter porter;
     struct questions questions;
     struct reaper reaper;
     struct remains remains;

@@ -4,6 +4,7 @@
 
 #include "common/status.h"
 #include "engine/dismissed.h"
+#include "engine/porter.h"
 #include "engine/questions.h"
 #include "engine/remains.h"
 #include "engine/scope.h"
@@ -57,11 +58,13 @@ enum engine_state leave_check_asked(struct engine *engine)
 
 /*
  * The script process ends by itself once its channel is closed; its end is waited for, so that it can write its last
- * line. Those that have been killed before are not waited for without end: one may be in uninterruptible sleep.
+ * line; and so is the porter's, which takes its socket away. Those that have been killed before are not waited for
+ * without end: one may be in uninterruptible sleep.
  */
 enum engine_state leave_part(struct engine *engine)
 {
     scripts_dismiss(engine);
+    porter_dismiss(engine);
     if (engine->dismissed.deadline == NEVER)
         engine->life.deadline = clock_after(KILL_PATIENCE);
     return leave_check_script(engine);

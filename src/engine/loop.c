@@ -12,6 +12,7 @@
 #include "engine/handover.h"
 #include "engine/life.h"
 #include "engine/orders.h"
+#include "engine/porter.h"
 #include "engine/reload.h"
 #include "engine/remains.h"
 #include "engine/report.h"
@@ -36,6 +37,7 @@ static void set_up(struct engine *engine, const struct engine_start *start, cons
     engine->origin.signals = *signals;
     engine->main_child.pidfd = engine->terminal.fd = engine->scripts.store_fd = -1;
     engine->pages.engine_fd = engine->pages.script_fd = -1;
+    engine->porter.life_fd = engine->porter.pidfd = -1;
     for (int i = 0; i < DISMISSED_MAX; i++)
         engine->dismissed.list[i].pidfd = -1;
     engine->main_child.start = spawn_result_empty();
@@ -217,6 +219,7 @@ int engine_run(const struct engine_start *start, const struct options *options, 
 
     set_up(&engine, start, options, signals);
     begin(&engine);
+    porter_start(&engine);
     while (engine.life.state != ENGINE_DONE)
         turn(&engine);
     report_write(&engine);

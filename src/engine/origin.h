@@ -32,6 +32,8 @@ struct engine_start {
     /* Runs in the new script process and gives its exit code, with which that process ends. */
     int (*become_script)(struct engine *engine, unsigned reader, int socket_fd);
     void (*exit)(int code);
+    /* Runs in the new porter in the same way; the end of `life_fd` is its order to end. */
+    int (*become_porter)(struct engine *engine, int life_fd);
 };
 
 struct origin {

@@ -114,7 +114,7 @@ static enum reload_state part(struct engine *engine)
     if (old->pid > 0) {
         slot_refuse_orders(engine, old);
         journal_give(&engine->journal, old->index, 0);
-        dismissed_add(&engine->dismissed, old, dismissed_patience(&engine->options, 0));
+        dismissed_add(&engine->dismissed, old->pid, &old->pidfd, dismissed_patience(&engine->options, 0));
         slot_forget(engine, old);
         questions_script_lost(engine, 0);
     }

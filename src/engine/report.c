@@ -84,13 +84,28 @@ void report_open_script_page(struct engine *engine)
         mprotect(pages->script, sizeof *pages->script, PROT_NONE);
 }
 
+static void leave_engine_page(struct pages *pages)
+{
+    if (pages->engine)
+        munmap(pages->engine, sizeof *pages->engine);
+    pages->engine = NULL;
+}
+
+void report_forget(struct engine *engine)
+{
+    struct pages *const pages = &engine->pages;
+
+    leave_engine_page(pages);
+    if (pages->script)
+        munmap(pages->script, sizeof *pages->script);
+    pages->script = NULL;
+}
+
 struct script_page *report_leave(struct engine *engine)
 {
     struct pages *const pages = &engine->pages;
 
-    if (pages->engine)
-        munmap(pages->engine, sizeof *pages->engine);
-    pages->engine = NULL;
+    leave_engine_page(pages);
     if (pages->script && mprotect(pages->script, sizeof *pages->script, PROT_READ | PROT_WRITE) != 0)
         pages->script = NULL;
     return pages->script;
@@ -160,6 +175,7 @@ void report_write(struct engine *engine)
     report->statistics = report_statistics(engine);
     set_main_child(engine, report);
     set_script(engine, report);
+    report->porter_pid = engine->porter.pid;
     memcpy(report->state, state_names[engine->life.state], sizeof report->state);
     memcpy(report->stop_reason, engine->life.stop_reason, sizeof report->stop_reason);
     report->exit_code =

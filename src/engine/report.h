@@ -13,6 +13,9 @@ void report_open_script_page(struct engine *engine);
 /* In a new script process, which is to write its own page only: gives that, or NULL. */
 struct script_page *report_leave(struct engine *engine);
 
+/* In the porter, which reads them through their descriptors: takes the mappings back. */
+void report_forget(struct engine *engine);
+
 /* What reaper.stats() gives, but for the uptime, which a reader of the page computes. */
 struct statistics report_statistics(const struct engine *engine);
 

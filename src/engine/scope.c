@@ -12,6 +12,7 @@ struct scope scope_of(const struct engine *engine)
 
     spare(&scope, engine->scripts.current->pid);
     spare(&scope, engine->scripts.candidate->pid);
+    spare(&scope, engine->porter.pid);
     for (int i = 0; i < DISMISSED_MAX; i++)
         spare(&scope, engine->dismissed.list[i].pid);
     return scope;

@@ -4,11 +4,11 @@
 
 #include "engine/engine.h"
 
-enum { SPARED_MAX = 2 + DISMISSED_MAX };
+enum { SPARED_MAX = 3 + DISMISSED_MAX };
 
 /*
  * As process 1 every process of the PID namespace is meant, otherwise what descends from this process. Script processes
- * are spared: they are not signalled, and nothing waits for them here.
+ * and the porter are spared: they are not signalled, and nothing waits for them here.
  */
 struct scope {
     int is_init;

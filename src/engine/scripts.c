@@ -185,7 +185,8 @@ void scripts_dismiss(struct engine *engine)
         return;
     dismissed_kill(&engine->dismissed);
     slot_refuse_orders(engine, slot);
-    dismissed_add(&engine->dismissed, slot, dismissed_patience(&engine->options, engine_has_program(engine)));
+    dismissed_add(&engine->dismissed, slot->pid, &slot->pidfd,
+                  dismissed_patience(&engine->options, engine_has_program(engine)));
     slot_forget(engine, slot);
     questions_forget(engine, QUESTION_SIGNAL); /* nobody can answer any more */
     if (engine_has_program(engine))

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void engine_fill_standard_descriptors(void)
@@ -48,6 +49,11 @@ static void set_parent_death(struct engine *engine)
         log_line(&engine->log, LOG_LEVEL_WARNING, "cannot set the parent-death signal: %s", strerror(errno));
     else if (engine->options.parent_death && getppid() != engine->origin.start->parent)
         kill(getpid(), engine->options.parent_death);
+}
+
+pid_t setup_fork(void)
+{
+    return (pid_t)syscall(SYS_clone, (unsigned long)SCRIPT_SIGNAL, NULL, NULL, NULL, NULL);
 }
 
 void setup_log(struct engine *engine)

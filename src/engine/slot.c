@@ -30,12 +30,6 @@ void slot_empty(struct slot *slot, const struct options *options)
     slot->options = *options;
 }
 
-/* Like fork(), but with an exit signal of our own (see SCRIPT_SIGNAL). */
-static pid_t fork_script(void)
-{
-    return (pid_t)syscall(SYS_clone, (unsigned long)SCRIPT_SIGNAL, NULL, NULL, NULL, NULL);
-}
-
 int slot_start(struct engine *engine, struct slot *slot, enum start_reason reason)
 {
     int script_end;
@@ -46,7 +40,7 @@ int slot_start(struct engine *engine, struct slot *slot, enum start_reason reaso
     if (channel_open(&slot->channel, &script_end) != 0)
         return -1;
     wait_watch(engine, slot->channel.fd);
-    slot->pid = fork_script();
+    slot->pid = setup_fork();
     if (slot->pid == 0)
         engine->origin.start->exit(engine->origin.start->become_script(engine, slot->index, script_end));
     close(script_end);

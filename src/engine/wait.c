@@ -104,7 +104,7 @@ enum record_kind wait_note(struct engine *engine, const siginfo_t *record)
 
 /* ---- Polling. ---- */
 
-enum { ENDS_MAX = 2 + DISMISSED_MAX }; /* script processes that may end */
+enum { ENDS_MAX = 3 + DISMISSED_MAX }; /* script processes, and the porter, that may end */
 
 enum {
     POLL_SIGNALS,
@@ -137,8 +137,9 @@ static void fill_ends(const struct engine *engine, struct pollfd *ends)
 {
     ends[0] = poll_for_input(engine->scripts.current->pidfd);
     ends[1] = poll_for_input(engine->scripts.candidate->pidfd);
+    ends[2] = poll_for_input(engine->porter.pidfd);
     for (int i = 0; i < DISMISSED_MAX; i++)
-        ends[2 + i] = poll_for_input(engine->dismissed.list[i].pidfd);
+        ends[3 + i] = poll_for_input(engine->dismissed.list[i].pidfd);
 }
 
 int wait_has_ended(const struct engine *engine)

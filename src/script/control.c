@@ -9,6 +9,7 @@
 
 #include "script/lua_core.h"
 #include "script/lua_embed.h"
+#include "script/porter.h"
 #include "script/script.h"
 
 enum { CONTROL_FAILED = 2 };
@@ -37,15 +38,16 @@ static const luaL_Reg functions[] = {
     { NULL, NULL },
 };
 
-/* The one argument is the struct script, which holds the words in argv. Gives the exit code. */
+/* The one argument is a struct control_program. Gives the exit code. */
 static int protected_run(lua_State *L)
 {
-    struct script *const script = lua_touserdata(L, 1);
+    const struct control_program *const program = lua_touserdata(L, 1);
 
     luaL_openlibs(L);
-    lua_pushlightuserdata(L, script);
+    lua_pushlightuserdata(L, program->script);
     open_core(L); // core
     open_control_core(L);
+    open_listen_core(L);
     open_orders_core(L);
     open_terminal_core(L);
     luaL_setfuncs(L, functions, 0);
@@ -54,18 +56,14 @@ static int protected_run(lua_State *L)
     lua_setfield(L, -2, "reaper.core");
     embed_preload(L);
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "reaper.control");
+    lua_pushstring(L, program->module);
     lua_call(L, 1, 1); // run
-    lua_newtable(L);   // run words
-    for (int i = 0; i < script->argc; i++) {
-        lua_pushstring(L, script->argv[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
+    program->push(L, program->context);
     lua_call(L, 1, 1);
     return 1;
 }
 
-static int run_lua(struct script *script)
+int control_call(const struct control_program *program)
 {
     lua_State *const L = luaL_newstate();
     int code = CONTROL_FAILED;
@@ -76,7 +74,7 @@ static int run_lua(struct script *script)
     }
     lua_pushcfunction(L, with_traceback);
     lua_pushcfunction(L, protected_run);
-    lua_pushlightuserdata(L, script);
+    lua_pushlightuserdata(L, (void *)program);
     if (lua_pcall(L, 1, 1, 1) == LUA_OK)
         code = (int)lua_tointeger(L, -1);
     else
@@ -85,19 +83,36 @@ static int run_lua(struct script *script)
     return code;
 }
 
+void control_prepare(struct script *script, const struct options *options, const struct inherited_signals *signals)
+{
+    memset(script, 0, sizeof *script);
+    script->link.fd = -1;
+    script->epoll_fd = script->timer_fd = script->store_fd = script->inbox[0] = script->inbox[1] = -1;
+    script->signals = *signals;
+    script->configured = script->options = *options;
+}
+
+static void push_words(lua_State *L, const void *context)
+{
+    const struct script *const script = context;
+
+    lua_createtable(L, script->argc, 0);
+    for (int i = 0; i < script->argc; i++) {
+        lua_pushstring(L, script->argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
 int control_run(int argc, char **argv, const struct inherited_signals *signals)
 {
+    const struct options options = options_default();
     struct script script;
+    const struct control_program program = { &script, "reaper.control", push_words, &script };
 
-    memset(&script, 0, sizeof script);
+    control_prepare(&script, &options, signals);
     script.argc = argc;
     script.argv = argv;
-    script.link.fd = -1;
-    script.epoll_fd = script.timer_fd = script.store_fd = script.inbox[0] = script.inbox[1] = -1;
-    script.signals = *signals;
-    script.configured = options_default();
-    script.options = script.configured;
     signals_restore(signals);
     prctl(PR_SET_NAME, "reaperctl");
-    return run_lua(&script);
+    return control_call(&program);
 }

@@ -1,5 +1,6 @@
 /*
  * control.h: reaperctl, which looks into a running reaper-lua and steers it: the same binary under another name.
+ * The porter (porter.h) is its sister.
  *
  *     control.c       its process: a Lua state with the files of lua/reaper/control/, and nothing of the user's
  *     lua_control.c   reaper.core, what only it has: the pages of another process
@@ -14,8 +15,11 @@
 #include <lua.h>
 #include <sys/types.h>
 
+#include "common/options.h"
 #include "common/pages.h"
 #include "common/signals.h"
+
+struct script;
 
 /* The pages of one reaper-lua, as another process sees them. */
 struct view {
@@ -29,6 +33,20 @@ int control_is_meant(int argc, char **argv, int *first);
 
 /* Runs reaperctl with those words. The exit code. */
 int control_run(int argc, char **argv, const struct inherited_signals *signals);
+
+/* A function of ours that a process of its own runs: the module that gives it, and what pushes its argument. */
+struct control_program {
+    struct script *script;
+    const char *module;
+    void (*push)(lua_State *L, const void *context);
+    const void *context;
+};
+
+/* Makes the script of such a process. */
+void control_prepare(struct script *script, const struct options *options, const struct inherited_signals *signals);
+
+/* Runs it in a Lua state with nothing of the user's. The exit code, which it gives; 2 for a fault of ours. */
+int control_call(const struct control_program *program);
 
 /* Add the functions that only reaperctl has to the table of reaper.core on top (lua_control.c and so on). */
 void open_control_core(lua_State *L);

@@ -76,10 +76,9 @@ static int is_safe_to_map(int fd, size_t *size)
 
 enum page_fault { PAGE_FINE, PAGE_MISSING, PAGE_FOREIGN, PAGE_OF_ANOTHER_VERSION };
 
-/* Maps a page of the size that it must have. Its head is in *head where there is one. */
-static enum page_fault map_page(pid_t pid, const char *name, size_t wanted, const void **page, struct page_head *head)
+/* Maps the page of that size behind a descriptor, and closes it. Its head is in *head where there is one. */
+static enum page_fault map_page(int fd, size_t wanted, const void **page, struct page_head *head)
 {
-    const int fd = open_file_of(pid, name);
     enum page_fault fault = PAGE_FOREIGN;
     size_t size;
     void *map;
@@ -151,21 +150,32 @@ static int explain(lua_State *L, pid_t pid, enum page_fault fault, int error, co
                                      (int)pid));
 }
 
-/* core.pages(pid): the pages of that reaper-lua; or nil, message. */
+/* The descriptor at that argument, which a porter was started with, or what /proc has of the process. */
+static int page_descriptor(lua_State *L, int argument, pid_t pid, const char *name)
+{
+    return lua_isnoneornil(L, argument) ? open_file_of(pid, name) : (int)luaL_checkinteger(L, argument);
+}
+
+/*
+ * core.pages(pid[, engine_fd, script_fd]): the pages of that reaper-lua; or nil, message. Descriptors of the pages are
+ * closed.
+ */
 static int core_pages(lua_State *L)
 {
     const pid_t pid = (pid_t)luaL_checkinteger(L, 1);
-    struct view *const view = push_view(L, pid);
     const void *page = NULL;
+    struct view *view;
     struct page_head head;
     enum page_fault fault;
 
+    lua_settop(L, 3);
+    view = push_view(L, pid);
     errno = ENXIO;
-    fault = map_page(pid, ENGINE_PAGE_NAME, sizeof *view->engine, &page, &head);
+    fault = map_page(page_descriptor(L, 2, pid, ENGINE_PAGE_NAME), sizeof *view->engine, &page, &head);
     if (fault != PAGE_FINE)
         return explain(L, pid, fault, errno, &head);
     view->engine = page;
-    if (map_page(pid, SCRIPT_PAGE_NAME, sizeof *view->script, &page, &head) == PAGE_FINE)
+    if (map_page(page_descriptor(L, 3, pid, SCRIPT_PAGE_NAME), sizeof *view->script, &page, &head) == PAGE_FINE)
         view->script = page;
     return 1;
 }

@@ -17,7 +17,7 @@ static const struct embedded_group *group_of(const char *module)
     return NULL;
 }
 
-/* Finds the module's bytecode in the bytes of its group; NULL when there is none. */
+/* Finds the module's bytecode, or its text, in the bytes of its group; NULL when there is none. */
 static const char *find(const struct embedded_group *group, const char *bytes, const char *module, size_t *size)
 {
     const char *at = bytes;
@@ -85,10 +85,14 @@ static void push_chunk(lua_State *L, struct unpacked *unpacked, const struct emb
     size_t size;
     const char *const code = find(group, unpack(L, unpacked, group), module, &size);
 
-    if (!code)
+    if (!code) {
         lua_pushnil(L);
-    else if (luaL_loadbufferx(L, code, size, module, "b") != LUA_OK)
+        return;
+    }
+    lua_pushfstring(L, "=%s", module); // name
+    if (luaL_loadbufferx(L, code, size, lua_tostring(L, -1), "bt") != LUA_OK)
         lua_error(L);
+    lua_remove(L, -2); // chunk
 }
 
 static int give_value(lua_State *L)

@@ -13,7 +13,8 @@
 
 enum { UNPACK_ROOM = 8 * 1024 };
 
-/* The bytes of a group are for each module its name, NUL, the size of its bytecode in decimal, NUL, the bytecode. */
+/* The bytes of a group are for each module its name, NUL, the size of its code in decimal, NUL, the code or its text.
+ */
 struct embedded_group {
     const char *name; /* "reaper.supervisor": of that module, and of those whose name goes on with a dot */
     const unsigned char *packed;

@@ -1,6 +1,7 @@
 --- Waiting, by a look at the pages whenever they change: no script process has to help.
 
 local core = require "reaper.core"
+local change = require "reaper.control.change"
 local failure = require "reaper.control.failure"
 local goals = require "reaper.control.goals"
 local snapshot = require "reaper.control.snapshot"
@@ -9,6 +10,7 @@ local text = require "reaper.control.text"
 local following = {}
 
 local LOOK_EVERY = 0.1 -- seconds: what the engine writes is not announced
+local BEGIN = 1 -- seconds for which a script that has just been loaded may not have shown its services yet
 
 --- Calls look(taken) until it gives something, which this gives, too; nil when the time is over, or reaper-lua has
 -- ended: then the second value is "ended".
@@ -23,18 +25,17 @@ function following.until_known(pages, deadline, look)
     elseif not core.is_engine_alive(pages) then
       return nil, "ended"
     end
-    core.await_change(pages, seen, math.max(0.001, math.min(LOOK_EVERY, deadline - core.now())))
+    change.await(pages, seen, math.max(0.001, math.min(LOOK_EVERY, deadline - core.now())))
   end
 end
 
--- A script process that has not begun yet may still tell of more services.
+-- A script that is being loaded, or has just been, may still tell of more services.
 local function may_show_more(taken)
   local script = taken.script
   if not script or script.state == "gone" then
     return false
   end
-  local session = script.session
-  return not (session and session.pid == script.pid and session.has_supervisor)
+  return script.state == "loading" or script.state == "down" or taken.now - (script.since or taken.now) < BEGIN
 end
 
 local function has(taken, name)

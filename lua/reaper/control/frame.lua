@@ -51,7 +51,7 @@ end
 -- What has been said of the end already is not said again, and a date has no room.
 local function detail_of(row, now)
   if row.next_run and not row.due_at then
-    return "next run in " .. text.duration(row.next_run - core.time())
+    return "in " .. text.duration(row.next_run - core.time())
   end
   local detail = overview.detail(row, now)
   return detail ~= tostring(row.status) and detail or ""

@@ -5,6 +5,7 @@
 -- order was not done, and the next script process gets it; when it has said "accepted" and no more, nobody knows.
 
 local core = require "reaper.core"
+local change = require "reaper.control.change"
 
 local request = {}
 
@@ -16,10 +17,6 @@ local ENDING = 0.2 -- seconds that the end of a process may take
 local EAGAIN, EPIPE = 11, 32
 
 -- Texts.
-
-local function seconds(value)
-  return ("%.3g s"):format(value)
-end
 
 local function what_it_does(pages)
   local session = core.script_report(pages)
@@ -34,8 +31,7 @@ local states = {
 }
 
 local function why_not_sent(self, state)
-  return ("no script process took the order within %s: %s"):format(seconds(self.timeout),
-    self.why or states[state] or state)
+  return "no script process took the order in time: " .. (self.why or states[state] or state)
 end
 
 -- The steps.
@@ -75,11 +71,10 @@ end
 
 local function overdue(self, state)
   if state == "accepted" then
-    return finish(self, "unknown", ("it was begun, but has not come to its end within %s"):format(
-      seconds(self.timeout)))
+    return finish(self, "unknown", "it was begun, but has not come to its end in time")
   end
-  return finish(self, "unknown", ("no answer within %s from script process %d%s: whether it will be done is not known")
-    :format(seconds(self.timeout), self.pid, what_it_does(self.pages)))
+  return finish(self, "unknown", ("no answer in time from script process %d%s: whether it will be done is not known")
+    :format(self.pid, what_it_does(self.pages)))
 end
 
 -- The order is on its way: looks for the reply.
@@ -188,7 +183,7 @@ end
 function request.new(pages, verb, words, timeout, may_go_on)
   local id = make_id(timeout)
   return setmetatable({
-    pages = pages, id = id, timeout = timeout, deadline = core.now() + timeout, may_go_on = may_go_on,
+    pages = pages, id = id, deadline = core.now() + timeout, may_go_on = may_go_on,
     line = table.concat({ id, verb, table.unpack(words) }, " ") .. "\n",
   }, Request)
 end
@@ -202,7 +197,7 @@ function request.send(pages, verb, words, timeout, may_go_on)
     if result then
       return result, text
     end
-    core.await_change(pages, seen, math.max(0, math.min(LOOK_EVERY, order.deadline - core.now())))
+    change.await(pages, seen, math.max(0, math.min(LOOK_EVERY, order.deadline - core.now())))
   end
 end
 

@@ -35,14 +35,20 @@ local function signal(name, number)
   return process.main:kill(number)
 end
 
+local UNSURE = {} -- what an order gives of which this process does not know whether it will be done
+
+-- The engine answers what comes behind an order when it has read the order, unless it has just dismissed this process.
+local function tell_engine(kind, number)
+  core.order(kind, 0, 0, number)
+  return core.request(core.ORDER_STATS) and true or UNSURE
+end
+
 local function reload_script()
-  core.order(core.ORDER_RELOAD)
-  return true
+  return tell_engine(core.ORDER_RELOAD, 0)
 end
 
 local function shutdown(_, code)
-  core.order(core.ORDER_EXIT, 0, 0, code or -1)
-  return true
+  return tell_engine(core.ORDER_EXIT, code or -1)
 end
 
 -- Readers of what stands behind the verb: the function that does it, with its arguments behind the name that the event
@@ -95,7 +101,9 @@ end
 local function carry_out(id, verb, f, name, ...)
   core.show_reply(id, "accepted") -- before anything is done: from now on it may have been
   loop.run("order", function(ok, result, why, errno)
-    if ok and result then
+    if ok and result == UNSURE then
+      return -- it stays "accepted", so that nobody gives it again
+    elseif ok and result then
       end_order(id, verb, name, "done")
     elseif ok and process.is_replaced(errno) then
       core.show_reply(id, "") -- nothing was done: it is for the next script process
@@ -154,13 +162,16 @@ local before = "" -- the begin of a line whose end has not come
 local function take_bytes(bytes)
   local from = 1
   bytes, before = before .. bytes, ""
-  for line, next_one in bytes:gmatch "([^\n]*)\n()" do
-    from = next_one
-    if line ~= "" then
-      take_line(line)
+  while true do
+    local newline = bytes:find("\n", from, true)
+    if not newline then
+      before = bytes:sub(from, from + LINE_MAX)
+      return
+    elseif newline > from then
+      take_line(bytes:sub(from, newline - 1))
     end
+    from = newline + 1
   end
-  before = bytes:sub(from, from + LINE_MAX)
 end
 
 --- Takes the orders that are there. `fd` is the end of the pipe that this process reads from.
