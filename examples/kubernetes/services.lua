@@ -1,5 +1,4 @@
 -- Three services in one container of a pod: one writes a page, one serves it, one looks at it as a client does.
--- Why the container has ended is written where "kubectl describe pod" finds it.
 local restart = require "reaper.restart"
 local supervisor = require "reaper.supervisor"
 
@@ -23,24 +22,6 @@ supervisor.run {
     after = { "web" }, restart = restart.backoff { initial = 1, max = 30 } },
 }
 
-local why = "all services have finished"
-
 function on_service(name, state, detail)
   reaper.log("info", name .. " is " .. state, { detail = detail })
-  if state == "failed" then
-    why = ("%s failed: %s"):format(name, detail)
-  end
-end
-
-function on_signal(name)
-  why = "stopped by " .. name
-end
-
-function on_exit(code)
-  local file, message = io.open(os.getenv "TERMINATION_LOG" or "/dev/termination-log", "w")
-  if not file then
-    return reaper.log("error", "the reason is not written: " .. message)
-  end
-  file:write(("%s (exit code %d)\n"):format(why, code))
-  file:close()
 end

@@ -75,7 +75,7 @@ return function(engine, check)
     must(id, "alive")
     local code, output = ctl(id, "stop web -t 1")
     equal(4, code, output)
-    quick((engine:stop(id, 20)))
+    engine:stop(id, 20)
   end)
 
   check("reaperctl for two in one process namespace", function()
@@ -91,8 +91,8 @@ return function(engine, check)
     quick((engine:stop(first, 20)))
   end)
 
-  check("the porter, by a socket and by TCP", function()
-    local id = start(TIGHT .. "--tmpfs /run:mode=0700,uid=1000", "--control /run/reaper.sock --http 127.0.0.1:9110")
+  check("the porter by TCP, read-only, as a user without capabilities", function()
+    local id = start(TIGHT, "--http 127.0.0.1:9110")
     local function get(path)
       return engine(("exec %s wget -q -O - http://127.0.0.1:9110%s"):format(id, path))
     end
@@ -105,6 +105,16 @@ return function(engine, check)
     engine:must("kill -s USR1 " .. id)
     engine:expect(id, "blocks")
     equal(0, (get "/livez"))
+    engine:stop(id, 20)
+  end)
+
+  check("the porter on a socket, which is gone at the end", function()
+    local id = start("--volume /run/sockets:/sockets", "--control /sockets/reaper.sock")
+    shell.until_true("the socket", function()
+      local _, listing = shell.run "ls -l /run/sockets"
+      return listing:find "srw%-%-%-%-%-%-%- .* reaper%.sock\n", listing
+    end)
     quick((engine:stop(id, 20)))
+    equal("", (shell.must "ls /run/sockets"))
   end)
 end

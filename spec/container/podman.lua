@@ -58,13 +58,13 @@ return function(podman, check)
     podman:must "pod stop -t 20 page"
     expect.quick(shell.now() - begin)
     expect.equal("0", podman:inspect("page-services", "{{.State.ExitCode}}"))
-    expect.equal("stopped by SIGTERM (exit code 0)\n", why())
+    expect.equal("exit code 0\nthe stop began with SIGTERM\n", why())
   end)
 
   check_pod("kube play of the example, a service fails", function()
     play("OnFailure", "Never", "Hello", '""')
     podman:await("page-services", "{{.State.Status}} {{.State.ExitCode}}", "exited 78")
-    expect.has(why(), "^render failed: exit 78[^\n]* %(exit code 78%)\n")
+    expect.has(why(), "^exit code 78\n.*\nthe script: render: failed: exit 78")
   end)
 
   check_pod("kube play with a shared process namespace", function()
@@ -90,7 +90,7 @@ return function(podman, check)
     podman:expect("page-services", "web is backoff.*web is running")
     podman:await_no_zombie "page-services"
     podman:stop("page-services", 20) -- "pod stop" may end process 1 of the namespace first, and so all at once
-    expect.equal("stopped by SIGTERM (exit code 0)\n", why())
+    expect.equal("exit code 0\nthe stop began with SIGTERM\n", why())
   end)
 
   check_pod("-P as the pause container of a pod", function()

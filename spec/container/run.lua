@@ -56,7 +56,7 @@ local function mount_folders()
   for _, folder in ipairs { "/run", "/dev/shm", "/var/lib" } do
     shell.must("mount -t tmpfs -o mode=755 reaper-lua " .. folder)
   end
-  shell.must "mkdir -p /run/home"
+  shell.must "mkdir -p /run/home /run/sockets"
   shell.must("cp " .. shell.quote(binary) .. " /run/reaper-lua")
 end
 
