@@ -101,7 +101,7 @@ describe("the porter", function()
     assert.are.equal(200, http.get(socket, "/livez").status)
     answer = http.post(socket, "/v1/services/web/stop?wait=0.3")
     assert.are.equal(504, answer.status)
-    assert.is_truthy(answer.body:find '^{"error":"no answer within 0.3 s from script process %d+, which has been busy',
+    assert.is_truthy(answer.body:find '^{"error":"no answer in time from script process %d+, which has been busy',
       answer.body)
   end)
 
@@ -119,7 +119,7 @@ describe("the porter", function()
     assert.are.equal(200, http.get(socket, "/livez").status)
     local answer = http.post(socket, "/v1/services/web/stop?wait=0.2")
     assert.are.equal(503, answer.status, answer.text)
-    assert.is_truthy(answer.body:find '^{"error":"no script process took the order within 0.2 s: ', answer.body)
+    assert.is_truthy(answer.body:find '^{"error":"no script process took the order in time: ', answer.body)
   end)
 
   it("tells that there is no script which takes orders", function()
@@ -186,6 +186,34 @@ describe("the porter", function()
     c:kill "TERM"
     assert.are.equal(143, c:wait())
     assert.is_true(uv.hrtime() - begin < 8e9 * container.slow)
+  end)
+
+  it("does not keep a container without /proc", function()
+    local c = http.start { no_proc = true, command = { "sleep", "1000" } }
+    local socket = http.socket(c)
+    assert.are.equal(200, http.get(socket, "/readyz").status)
+    local begin = uv.hrtime()
+    c:kill "TERM"
+    assert.are.equal(143, c:wait())
+    assert.is_true(uv.hrtime() - begin < 4e9 * container.slow)
+    assert.is_nil(uv.fs_lstat(socket))
+  end)
+
+  it("does not wake up, nor the engine, while nobody asks", function()
+    local c = http.start { command = { "sleep", "1000" } }
+    local socket, porter = http.socket(c), http.porter(c)
+    http.expect(c, socket, "/readyz", 200)
+    local function switches()
+      local counts = {}
+      for i, pid in ipairs { c.pid, porter.pid } do
+        counts[i] = container.read_file(("/proc/%d/status"):format(pid)):match "\nvoluntary_ctxt_switches:\t(%d+)"
+      end
+      return counts
+    end
+    uv.sleep(1100) -- for the last second of the connection
+    local before = switches()
+    uv.sleep(1500)
+    assert.are.same(before, switches())
   end)
 
   it("keeps nothing of the engine's but what it needs", function()
