@@ -67,7 +67,8 @@ function document.status(taken, services)
   for i, row in ipairs(services) do
     list[i] = document.service(row, taken.now)
   end
-  return json.object("v", 1, "engine", engine_json(taken), "script", script_json(taken), "services", json.list(list))
+  return json.object("v", 1, "engine", engine_json(taken), "script", script_json(taken), "services", json.list(list),
+    "services_hidden", taken.hidden > 0 and taken.hidden or nil)
 end
 
 return document

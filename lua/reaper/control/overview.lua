@@ -1,5 +1,6 @@
 --- What status and top say of the engine, of the script process, and of a service.
 
+local snapshot = require "reaper.control.snapshot"
 local text = require "reaper.control.text"
 
 local overview = {}
@@ -38,6 +39,7 @@ function overview.script(taken)
   parts[#parts + 1] = script.unread and ("%d events unread for %s"):format(script.unread,
     text.duration(script.unread_for)) or nil
   return table.concat(parts, "  ") .. (script.is_stale and "; services as of then" or "")
+    .. snapshot.of_hidden("; %d more services are not shown", taken)
 end
 
 --- What is to be said of a service beside the rest.

@@ -7,6 +7,7 @@ local snapshot = {}
 
 local BLOCKED_AFTER = 1 -- seconds in one call of the script without a return to the loop
 local UNREAD_AFTER = 10 -- seconds after which the engine looks whether its events are read
+local MOST_SERVICES = 512 -- PAGE_SERVICES of src/common/pages.h
 
 -- Where process 1 is another one, as in a process namespace that containers share: the only reaper-lua that is to be
 -- seen. nil where there is none, or more than one, whose pids are given, too.
@@ -98,6 +99,7 @@ end
 --             services is from before; unread: so many events it has left unread, for unread_for seconds, where that is
 --             long; session: what core.script_report gives
 --   services  a list of what core.service_reports gives, with `recent`: restarts in ten minutes
+--   hidden    how many services more there are, for which the page has no room
 function snapshot.take(pages)
   local now = core.now()
   local engine, why = core.engine_report(pages)
@@ -110,10 +112,13 @@ function snapshot.take(pages)
     row.recent = recent_restarts(row, now)
   end
   local has_main = services[#services] and services[#services].is_main
+  local hidden = session and session.services - MOST_SERVICES or 0
   if engine.has_command and not has_main then
     services[#services + 1] = row_of_command(engine)
+    hidden = hidden - 1
   end
-  return { now = now, engine = engine, script = script_of(engine, session, now), services = services }
+  return { now = now, engine = engine, script = script_of(engine, session, now), services = services,
+    hidden = math.max(hidden, 0) }
 end
 
 --- How many zombies /proc shows, whosever children they are.
@@ -123,6 +128,11 @@ function snapshot.count_zombies()
     count = count + (process.state == "Z" and 1 or 0)
   end
   return count
+end
+
+--- A text with the number of services that are not shown, "" when there are none.
+function snapshot.of_hidden(format, taken)
+  return taken.hidden > 0 and format:format(taken.hidden) or ""
 end
 
 --- The service of that name in the list; it ends the command when there is none.
@@ -135,8 +145,8 @@ function snapshot.find(taken, name)
     names[#names + 1] = row.name
   end
   local nearest = core.nearest(name, names)
-  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s"):format(name,
-    nearest and ("; did you mean '%s'?"):format(nearest) or ""))
+  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s%s"):format(name,
+    nearest and ("; did you mean '%s'?"):format(nearest) or "", snapshot.of_hidden("; %d more are not shown", taken)))
 end
 
 return snapshot

@@ -75,7 +75,8 @@ function verdicts.ready(taken, names)
   end
   local as_of_then = taken.script and taken.script.is_stale and rows[1] and ", as of then: the script process is "
     .. text.plain(taken.script.state) or ""
-  return true, ("ready: %d service%s%s"):format(#rows, #rows == 1 and "" or "s", as_of_then)
+  return true, ("ready: %d service%s%s%s"):format(#rows, #rows == 1 and "" or "s", as_of_then,
+    names and names[1] and "" or snapshot.of_hidden("; %d more are not shown", taken))
 end
 
 return verdicts
