@@ -26,7 +26,7 @@ end
 
 --- A line that says what has gone wrong.
 function steering.complain(line)
-  io.stderr:write("reaperctl: ", line, "\n")
+  io.stderr:write("reaperctl: ", text.plain(line), "\n")
 end
 
 --- Gives an order: the exit code, and the result of request.send. What is not done is told.
@@ -36,8 +36,8 @@ function steering.order(pages, label, verb, words, deadline, may_go_on)
   local code = code_of[result]
   if code ~= 0 then
     local names_itself = label and why:sub(1, #label + 1) == label .. " " -- "web is running already"
-    steering.complain(("%s%s%s"):format(label and not names_itself and text.plain(label) .. ": " or "",
-      prefix_of[result] or "", text.plain(why)))
+    steering.complain(("%s%s%s"):format(label and not names_itself and label .. ": " or "",
+      prefix_of[result] or "", why))
   end
   return code, result
 end
@@ -97,9 +97,6 @@ end
 --- A command `verb NAME…`.
 function steering.command(verb, goal, done)
   return function(options, names)
-    if not names[1] then
-      failure.usage(("%s: which service? Usage: reaperctl %s NAME…"):format(verb, verb))
-    end
     return steering.run(options, names, verb, only_name, goal, done)
   end
 end

@@ -62,7 +62,9 @@ function Top:print(count)
       print(line.text)
     end
     io.stdout:write(i < count and "\n" or "")
-    io.stdout:flush()
+    if not io.stdout:flush() then
+      return -- nobody reads
+    end
   end
 end
 

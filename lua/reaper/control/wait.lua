@@ -14,14 +14,11 @@ local function check_goal(goal)
     end
   end
   local nearest = core.nearest(goal, goals.names)
-  failure.usage(("wait: --for %s: one of %s expected%s"):format(goal, table.concat(goals.names, ", "),
+  failure.usage(("--for %s: one of %s expected%s"):format(goal, table.concat(goals.names, ", "),
     nearest and ("; did you mean '%s'?"):format(nearest) or ""))
 end
 
 return function(options, names)
-  if not names[1] then
-    failure.usage "wait: for which service? Usage: reaperctl wait NAME…"
-  end
   local goal = check_goal(options["for"] or "ready")
   local pages = snapshot.open(options)
   local deadline = steering.deadline(options)
