@@ -165,6 +165,15 @@ describe("reaperctl metrics", function()
     expect_series(c, 'reaper_processes{state="zombie"}', 3)
   end)
 
+  it("has no processes of the machine when it is asked from outside", function()
+    local c = container.start { raw = { "--", "sleep", "1000" } }
+    c:until_true(function()
+      return control.run(c, "alive") == 0
+    end, nil, "the pages")
+    local _, out = control.run(c, "metrics")
+    assert.is_falsy(out:find "reaper_zombies" or out:find "reaper_processes")
+  end)
+
   it("says for how long a hook computes", function()
     local c = container.start { script = 'function on_signal() print "blocks" os.execute "sleep 1000" end' }
     local series = expect_series(c, "reaper_script_up{}", 1)

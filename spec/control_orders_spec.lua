@@ -41,7 +41,7 @@ describe("reaperctl", function()
     os.remove(c:file "good")
     assert.are.equal("web: restart is under way\n", says(c, 0, "restart", "--no-wait", "web"))
     local text = says(c, 4, "restart", "-t", "0.3", "web")
-    assert.matches("^reaperctl: web: %w+[^\n]*; it has not come further within 0.3 s\n$", text)
+    assert.matches("^reaperctl: web: %w+[^\n]*; not ready within 0.3 s\n$", text)
     local finish = control.begin(c, "restart", "web")
     c:until_true(function()
       return row(c, "web"):find "starting"

@@ -100,6 +100,17 @@ describe("reaperctl top", function()
     end)
   end)
 
+  it("leaves the columns in their places, whatever names there are", function()
+    local c = start(WEB .. services.sleeper("数据库") .. services.sleeper(("x"):rep(50)))
+    resize(c, 80, 24)
+    local line = see_line(c, "^ x+… running ")
+    assert.are.equal(20, utf8.len(line:match "^ (x+…)"))
+    line = see_line(c, "^ 数据库 +running ") -- three characters of two columns each
+    assert.are.equal(20 - 6 + 1, #line:match "^ 数据库( +)running")
+    c:write "?"
+    see_line(c, "^q quit .* %^Z suspend$")
+  end)
+
   it("gives the terminal back after Ctrl-C", function()
     local c = start(WEB)
     see_line(c, "^ web")

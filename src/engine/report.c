@@ -58,10 +58,10 @@ static void set_what_stays(struct engine *engine, struct engine_report *report)
     report->has_command = base->command != NULL;
     if (base->command)
         snprintf(report->command, sizeof report->command, "%s", last_part(base->command[0]));
-    if (base->script || base->eval)
-        snprintf(report->script, sizeof report->script, "%s", base->script ? base->script : "-x");
-    else if (base->restart)
+    if (base->restart) /* which is a script of ours */
         snprintf(report->script, sizeof report->script, "--restart");
+    else if (base->script || base->eval)
+        snprintf(report->script, sizeof report->script, "%s", base->script ? base->script : "-x");
 }
 
 void report_open(struct engine *engine)

@@ -121,10 +121,19 @@ function snapshot.take(pages)
     hidden = math.max(hidden, 0) }
 end
 
---- How many zombies /proc shows, whosever children they are.
-function snapshot.count_zombies()
+--- True where the processes of the reaper-lua are those of another PID namespace, which is but a part of what /proc
+-- shows here.
+function snapshot.is_outside(taken)
+  return taken.engine.pid ~= taken.engine.pid_here
+end
+
+--- How many zombies /proc shows, whosever children they are; or how many are in the list. nil from outside.
+function snapshot.count_zombies(taken, list)
+  if snapshot.is_outside(taken) then
+    return nil
+  end
   local count = 0
-  for _, process in ipairs(core.processes() or {}) do
+  for _, process in ipairs(list or core.processes() or {}) do
     count = count + (process.state == "Z" and 1 or 0)
   end
   return count

@@ -27,7 +27,8 @@ function verdicts.alive(taken)
       return false, "not alive: " .. describe(row)
     end
   end
-  return true, ("alive: %s for %s"):format(text.plain(engine.state), text.duration(engine.statistics.uptime))
+  return true, (engine.stop_reason == "" and "alive: %s for %s" or "alive: %s, up %s"):format(text.plain(engine.state),
+    text.duration(engine.statistics.uptime))
 end
 
 -- Why nothing can be ready yet, or any more.

@@ -70,10 +70,13 @@ local function words_of(verb, name, query)
   if verb ~= "signal" then
     return { name }
   end
-  local text = query.signal or ""
+  local text = query.signal
+  if not text then
+    return nil, "signal=NAME expected, such as signal=HUP"
+  end
   local number, signal = core.signal(math.tointeger(tonumber(text)) or text)
   if not number or number == 0 then
-    return nil, number and "0 is no signal" or "signal=NAME: " .. signal
+    return nil, "signal=NAME: " .. (number and "0 is not a signal" or signal)
   end
   return { signal, name }
 end
