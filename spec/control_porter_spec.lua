@@ -191,7 +191,7 @@ describe("the porter", function()
   it("does not keep a container without /proc", function()
     local c = http.start { no_proc = true, command = { "sleep", "1000" } }
     local socket = http.socket(c)
-    assert.are.equal(200, http.get(socket, "/readyz").status)
+    http.expect(c, socket, "/readyz", 200)
     local begin = uv.hrtime()
     c:kill "TERM"
     assert.are.equal(143, c:wait())

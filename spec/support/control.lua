@@ -65,6 +65,11 @@ local function enter(c, wrap, words)
   return run(c, all)
 end
 
+-- Runs any words in the container's namespaces.
+function control.enter(c, words)
+  return enter(c, {}, words)
+end
+
 -- Runs it in the container's namespaces, below `wrap` (words, such as those of setpriv), for the pid there.
 function control.inside(c, wrap, ...)
   return enter(c, wrap, { container.binary, "--ctl", "--pid", c.nspid, ... })
