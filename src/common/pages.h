@@ -206,6 +206,9 @@ _Static_assert(sizeof(struct script_session) % 8 == 0 && sizeof(struct script_bu
  */
 void *page_make(const char *name, size_t size, size_t ready, int *fd);
 
+/* Copies a text into an array of a page. One that has no room is cut between two characters, and ends with "…". */
+void page_text(char *into, size_t size, const char *text);
+
 /* Tells those who wait for a change of the script's page. */
 void page_announce(struct script_page *page);
 

@@ -57,11 +57,11 @@ static void set_what_stays(struct engine *engine, struct engine_report *report)
     report->is_program = engine->origin.start->program != NULL;
     report->has_command = base->command != NULL;
     if (base->command)
-        snprintf(report->command, sizeof report->command, "%s", last_part(base->command[0]));
+        page_text(report->command, sizeof report->command, last_part(base->command[0]));
     if (base->restart) /* which is a script of ours */
-        snprintf(report->script, sizeof report->script, "--restart");
+        page_text(report->script, sizeof report->script, "--restart");
     else if (base->script || base->eval)
-        snprintf(report->script, sizeof report->script, "%s", base->script ? base->script : "-x");
+        page_text(report->script, sizeof report->script, base->script ? base->script : "-x");
 }
 
 void report_open(struct engine *engine)
