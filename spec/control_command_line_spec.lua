@@ -2,12 +2,11 @@
 
 local container = require "spec.support.container"
 local control = require "spec.support.control"
+local services = require "spec.support.services"
 
 local function start(list)
-  local c = container.start { script = ('require "reaper.supervisor".run { %s }'):format(list) }
-  c:until_true(function()
-    return select(2, control.run(c, "status")):find "web +running"
-  end, nil, "the service to run")
+  local c = container.start { script = services.script(list) }
+  control.see(c, "web +running", "status")
   return c
 end
 
@@ -82,9 +81,7 @@ describe("reaperctl's output", function()
 
   it("that cannot be written is an error of each command", function()
     local c = start '{ name = "web", command = { "sh", "-c", "echo up; exec sleep 1000" }, log = true }'
-    c:until_true(function()
-      return select(2, control.run(c, "logs", "web")) == "up\n"
-    end, nil, "its line")
+    control.see(c, "^up\n$", "logs", "web")
     for _, words in ipairs(commands) do
       assert.are.same({ 1, "reaperctl: its output could not be written\n" },
         { run_shell(c, ">/dev/full", table.unpack(words)) }, words[1])
@@ -124,9 +121,7 @@ describe("reaperctl with very many services", function()
       end
       require "reaper.supervisor".run(list)
     ]]):format(MOST + 2) }
-    c:until_true(function()
-      return control.run(c, "ready", "s1") == 0
-    end, nil, "the services")
+    control.see(c, "^ready", "ready", "s1")
     local _, status = control.run(c, "status")
     assert.is_truthy(status:find "; 2 more services are not shown\n", status)
     assert.is_truthy(status:find "\ns512 ", status)

@@ -3,11 +3,7 @@
 local container = require "spec.support.container"
 local http = require "spec.support.http"
 
-local WEB = [[
-require "reaper.supervisor".run {
-  { name = "web", command = { "sleep", "1000" } }, { name = "work", command = { "sleep", "1000" } },
-}
-]]
+local WEB = http.TWO_SERVICES
 
 describe("orders to the porter", function()
   after_each(container.close_all)

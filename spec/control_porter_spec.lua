@@ -4,15 +4,7 @@ local uv = require "luv"
 local container = require "spec.support.container"
 local http = require "spec.support.http"
 
-local WEB = [[
-require "reaper.supervisor".run {
-  { name = "web", command = { "sleep", "1000" } }, { name = "work", command = { "sleep", "1000" } },
-}
-]]
-
-local function mode_of(path)
-  return ("%o"):format(uv.fs_stat(path).mode & tonumber("7777", 8))
-end
+local WEB = http.TWO_SERVICES
 
 describe("the porter", function()
   after_each(container.close_all)
@@ -31,7 +23,7 @@ describe("the porter", function()
     it("answers on its socket, and takes it away when the container ends", function()
       local c = http.start { mode = mode, script = WEB }
       local socket = http.socket(c)
-      assert.are.equal("600", mode_of(socket))
+      assert.are.equal("600", http.mode_of(socket))
       local answer = http.expect(c, socket, "/v1/status", '"name":"work","state":"running"')
       assert.is_truthy(answer.body:find('"pid":' .. c.nspid .. ",", 1, true), answer.body)
       answer = http.get(socket, "/v1/services/web")

@@ -11,12 +11,8 @@ local function status(c, ...)
 end
 
 -- Waits until status says so.
-local function expect_status(c, pattern, ...)
-  local words = { ... }
-  return c:until_true(function()
-    local code, out = control.run(c, "status", table.unpack(words))
-    return code == 0 and out:find(pattern) and out
-  end, nil, "status to say " .. pattern)
+local function expect_status(c, pattern)
+  return control.see(c, pattern, "status")
 end
 
 local SERVICES = [[

@@ -268,7 +268,7 @@ describe("reaperctl top", function()
 
   it("prints frames where there is no terminal", function()
     local c = start_services(WEB, { command = { "sleep", "100" } })
-    c:until_true(function() return select(2, control.run(c, "status")):find "web +running" end)
+    control.see(c, "web +running", "status")
     local code, out, err = control.inside(c, {}, "top", "-n", "2", "-d", "0.2")
     assert.same({ 0, "" }, { code, err })
     assert.equal(2, select(2, out:gsub("\n web +running +%d+ +%S+ +0 +0 +0%.0 +[%d.]+[KM] +1\n", "")))
@@ -285,7 +285,7 @@ describe("reaperctl top", function()
 
   it("ends with the reaper-lua", function()
     local c = start_services(WEB, { command = { "sleep", "100" } })
-    c:until_true(function() return (control.run(c, "status")) == 0 end)
+    control.see(c, "", "status")
     local pipe = assert(io.popen(("%s --ctl --pid %d top -n 1000 -d 0.1 2>&1 >%s; echo $?"):format(
       container.binary, c.pid, c:file "frames")))
     c:until_true(function() return (c:read "frames" or "") ~= "" end)

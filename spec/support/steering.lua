@@ -18,9 +18,7 @@ end
 -- Starts a container, which can be looked into.
 function steering.open(options)
   local c = container.start(options)
-  c:until_true(function()
-    return control.run(c, "status") == 0
-  end, nil, "the pages")
+  control.see(c, "", "status")
   return c
 end
 

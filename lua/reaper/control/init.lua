@@ -101,9 +101,7 @@ local function find(name)
     end
     names[#names + 1] = command.name
   end
-  local nearest = core.nearest(name, names)
-  failure.usage(("there is no command '%s'%s; --help lists them"):format(name,
-    nearest and ("; did you mean '%s'?"):format(nearest) or ""))
+  failure.usage(("there is no command '%s'%s; --help lists them"):format(name, text.meant(name, names)))
 end
 
 local function check_options(command, given)

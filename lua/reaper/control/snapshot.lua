@@ -2,6 +2,7 @@
 
 local core = require "reaper.core"
 local failure = require "reaper.control.failure"
+local text = require "reaper.control.text"
 
 local snapshot = {}
 
@@ -153,9 +154,16 @@ function snapshot.find(taken, name)
     end
     names[#names + 1] = row.name
   end
-  local nearest = core.nearest(name, names)
-  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s%s"):format(name,
-    nearest and ("; did you mean '%s'?"):format(nearest) or "", snapshot.of_hidden("; %d more are not shown", taken)))
+  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s%s"):format(name, text.meant(name, names),
+    snapshot.of_hidden("; %d more are not shown", taken)))
+end
+
+--- Ends the command where the service cannot be ordered to do that: COMMAND is none.
+function snapshot.check_order(verb, name)
+  if name == "main" and verb ~= "signal" then
+    failure.with(failure.NOT_FOUND, ("'main' is COMMAND, which takes no '%s'; it can be signalled, and waited for")
+      :format(verb))
+  end
 end
 
 return snapshot

@@ -44,18 +44,7 @@ function steering.order(pages, label, verb, words, deadline, may_go_on)
   return code, result
 end
 
--- COMMAND is no service.
-local function check_names(verb, names)
-  for _, name in ipairs(names) do
-    if name == "main" and verb ~= "signal" then
-      failure.with(failure.NOT_FOUND, ("'main' is COMMAND, which takes no '%s'; it can be signalled, and waited for")
-        :format(verb))
-    end
-  end
-end
-
---- Waits until the service has come to the goal, and prints how it is then. The exit code.
-function steering.wait_for(pages, options, name, goal, deadline)
+local function wait_for(pages, options, name, goal, deadline)
   local answer, line = following.goal(pages, name, goal, deadline)
   if answer == "yes" then
     print(line)
@@ -68,12 +57,23 @@ function steering.wait_for(pages, options, name, goal, deadline)
   return failure.NO_ANSWER
 end
 
+--- Waits until the services have come to the goal, and prints how they are then. The exit code: the highest of all.
+function steering.wait_for(pages, options, names, goal, deadline)
+  local worst = 0
+  for _, name in ipairs(names) do
+    worst = math.max(worst, wait_for(pages, options, name, goal, deadline))
+  end
+  return worst
+end
+
 --- Gives the order to each name, then waits for the goal of those that have taken it. Without a goal it is done with
 -- the order itself, and `done` is printed behind the name. The exit code: the highest of all.
 function steering.run(options, names, verb, words_of, goal, done)
   local pages = snapshot.open(options)
   local deadline = steering.deadline(options)
-  check_names(verb, names)
+  for _, name in ipairs(names) do
+    snapshot.check_order(verb, name)
+  end
   following.names(pages, names, deadline)
   local may_go_on = options["no-wait"] and not goal -- the others are soon at their end, and can be refused until then
   local worst, taken = 0, {}
@@ -86,10 +86,7 @@ function steering.run(options, names, verb, words_of, goal, done)
       print(("%s: %s"):format(text.plain(name), not goal and result == "done" and done or verb .. " is under way"))
     end
   end
-  for _, name in ipairs(taken) do
-    worst = math.max(worst, steering.wait_for(pages, options, name, goal, deadline))
-  end
-  return worst
+  return math.max(worst, steering.wait_for(pages, options, taken, goal, deadline))
 end
 
 local function only_name(name)

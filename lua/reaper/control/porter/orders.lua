@@ -7,6 +7,7 @@ local following = require "reaper.control.following"
 local json = require "reaper.control.json"
 local reloading = require "reaper.control.reloading"
 local request = require "reaper.control.request"
+local snapshot = require "reaper.control.snapshot"
 
 local orders = {}
 
@@ -97,9 +98,8 @@ function orders.service(verb)
     local words, why = words_of(verb, name, query)
     if not words then
       return refusal(400, why)
-    elseif name == "main" and verb ~= "signal" then
-      return refusal(404, ("'main' is COMMAND, which takes no '%s'; it can be signalled"):format(verb))
     end
+    snapshot.check_order(verb, name)
     following.names(porter.pages, { name }, core.now() + TAKEN_SECONDS)
     return order(porter, query, verb, words, goal_of[verb] and follow_service(porter, name, goal_of[verb]))
   end
