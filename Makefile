@@ -26,7 +26,7 @@ EMBEDDED = $(filter-out $(OF_PROGRAMS) $(TYPES),$(sort $(wildcard lua/reaper/*.l
 LIBRARY_ONLY = src/library.c
 BINARY_ONLY = src/main.c $(wildcard src/script/watchdog*.c) \
 	$(addprefix src/script/,script.c load.c pool.c lua_script.c lua_store.c lua_embed.c lua_inflate.c lua_pages.c control.c lua_control.c \
-	lua_orders.c lua_processes.c lua_rings.c lua_terminal.c)
+	lua_orders.c lua_processes.c lua_reports.c lua_rings.c lua_terminal.c)
 BINARY_ONLY += src/script/porter.c src/script/lua_listen.c
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(filter-out $(LIBRARY_ONLY),$(SOURCES))) $(BUILD)/lua_files.o
 LIBRARY = $(BUILD)/reaper/core.so

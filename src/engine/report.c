@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/slot.h"
@@ -31,14 +30,6 @@ static void *make(struct engine *engine, const char *name, size_t size, size_t r
     return page;
 }
 
-static int64_t wall_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 static const char *last_part(const char *path)
 {
     const char *const slash = strrchr(path, '/');
@@ -51,7 +42,7 @@ static void set_what_stays(struct engine *engine, struct engine_report *report)
     const struct options *const base = &engine->origin.base;
 
     report->started_at = engine->origin.started_at;
-    report->started_time = wall_clock();
+    report->started_time = clock_wall();
     report->pid = getpid();
     report->is_init = engine->origin.is_init;
     report->is_program = engine->origin.start->program != NULL;
@@ -70,6 +61,7 @@ void report_open(struct engine *engine)
 
     pages->engine = make(engine, ENGINE_PAGE_NAME, sizeof *pages->engine, sizeof *pages->engine, &pages->engine_fd);
     set_what_stays(engine, &pages->report);
+    report_write(engine);
 }
 
 void report_open_script_page(struct engine *engine)
@@ -122,7 +114,7 @@ static const state_name *script_state(const struct engine *engine)
 
     if (!engine_has_script(engine))
         return &script_none;
-    if (slot->pid == 0)
+    if (slot->pid == 0 && engine->life.state != ENGINE_LOADING)
         return engine->scripts.start_at == NEVER ? &script_gone : &script_down;
     return slot->state == SLOT_READY ? &script_works : &script_loading;
 }

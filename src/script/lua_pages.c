@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -187,14 +186,6 @@ int core_show_service(lua_State *L)
 
 /* ---- Events, replies. ---- */
 
-static int64_t wall_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 /* core.show_event(type, name, state, detail): the next event; strings, of which all but the type can be nil. */
 int core_show_event(lua_State *L)
 {
@@ -205,7 +196,7 @@ int core_show_event(lua_State *L)
         return 0;
     memset(&row, 0, sizeof row);
     row.number = atomic_load_explicit(&page->events, memory_order_relaxed) + 1;
-    row.time = wall_clock();
+    row.time = clock_wall();
     snprintf(row.type, sizeof row.type, "%s", luaL_checkstring(L, 1));
     snprintf(row.name, sizeof row.name, "%s", luaL_optstring(L, 2, ""));
     snprintf(row.state, sizeof row.state, "%s", luaL_optstring(L, 3, ""));

@@ -107,22 +107,21 @@ int core_time(lua_State *L)
     return 1;
 }
 
-enum { WORDS_MAX = 128 };
-
 /* core.nearest(word, list): the member of the list that was probably meant, or nil. */
 int core_nearest(lua_State *L)
 {
     const char *word = luaL_checkstring(L, 1);
-    const char *words[WORDS_MAX + 1] = { NULL };
+    const char **words;
     lua_Integer count;
 
     luaL_checktype(L, 2, LUA_TTABLE);
     count = luaL_len(L, 2);
-    luaL_argcheck(L, count <= WORDS_MAX, 2, "too long");
-    luaL_checkstack(L, (int)count + 1, NULL);
+    words = push_memory(L, (size_t)count + 1, sizeof *words);
     for (lua_Integer i = 0; i < count; i++) {
         lua_rawgeti(L, 2, i + 1);
-        words[i] = luaL_checkstring(L, -1);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 2, "not a list of strings");
+        words[i] = lua_tostring(L, -1); /* which the list holds */
+        lua_pop(L, 1);
     }
     lua_pushstring(L, text_nearest(word, words));
     return 1;

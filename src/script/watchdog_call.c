@@ -1,10 +1,8 @@
 /* A call of the script under the watch-dog: it runs until it yields or ends, and its failure is reported. */
 #include <lauxlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/clock.h"
-
 #include "script/watchdog.h"
 
 /* What the watch-dog knows of one call. A call may begin another one, such as that of a reader that it wakes. */
@@ -16,22 +14,13 @@ struct call {
 
 /* ---- What is seen of it from outside. ---- */
 
-/* In steps of some milliseconds, for a tenth of the price. */
-static int64_t coarse_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 static void show(struct watchdog *watchdog, const char *label)
 {
     struct script_busy *const busy = &watchdog->busy;
 
     if (!watchdog->page)
         return;
-    busy->since = coarse_now();
+    busy->since = clock_tick();
     strncpy(busy->label, label ? label : "?", sizeof busy->label - 1);
     LATCH_WRITE(&watchdog->page->busy, busy);
 }
