@@ -206,6 +206,18 @@ _Static_assert(sizeof(struct script_session) % 8 == 0 && sizeof(struct script_bu
  */
 void *page_make(const char *name, size_t size, size_t ready, int *fd);
 
+/*
+ * The address of the page, in memory that is wiped in a process which is forked from this one: that must not write,
+ * though it has the mapping. NULL with errno.
+ */
+struct script_page **page_take(struct script_page *page);
+
+/* The page, or NULL when it is not this process that writes it. */
+static inline struct script_page *page_to_write(struct script_page *const *taken)
+{
+    return taken ? *taken : NULL;
+}
+
 /* Tells those who wait for a change of the script's page. */
 void page_announce(struct script_page *page);
 

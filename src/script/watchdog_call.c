@@ -22,15 +22,14 @@ static void show(struct watchdog *watchdog, const char *label)
         return;
     busy->since = clock_tick();
     strncpy(busy->label, label ? label : "?", sizeof busy->label - 1);
-    LATCH_WRITE(&watchdog->page->busy, busy);
+    watchdog_show(watchdog);
 }
 
 /* The call that began the one that is over goes on. */
 static void show_again(struct watchdog *watchdog, const struct script_busy *outer)
 {
     watchdog->busy = *outer;
-    if (watchdog->page)
-        LATCH_WRITE(&watchdog->page->busy, outer);
+    watchdog_show(watchdog);
 }
 
 /* ---- The call. ---- */
