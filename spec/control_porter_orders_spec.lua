@@ -48,6 +48,17 @@ describe("orders to the porter", function()
     assert.are.equal(7, c:wait())
   end)
 
+  it("are answered, too, when what they lead to is the end at once", function()
+    for _ = 1, 4 do
+      local c = http.start { script = "" }
+      local socket = http.socket(c)
+      http.expect(c, socket, "/readyz", 200)
+      local answer = http.post(socket, "/v1/shutdown?code=3")
+      assert.are.equal(200, answer.status, answer.text)
+      assert.are.equal(3, c:wait())
+    end
+  end)
+
   it("do not keep others waiting", function()
     local c = http.start { script = [[
       require "reaper.supervisor".run { { name = "web", command = { "sleep", "1000" }, autostart = false,

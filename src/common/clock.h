@@ -29,6 +29,15 @@ static inline int64_t clock_tick(void)
     return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
 }
 
+/* The time of the wall clock: nanoseconds since 1970. */
+static inline int64_t clock_wall(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
+}
+
 /* The moment `delay` nanoseconds from now; NEVER when that lies beyond the clock's range. */
 static inline int64_t clock_after(int64_t delay)
 {

@@ -106,6 +106,20 @@ void page_text(char *into, size_t size, const char *text)
     memcpy(into + length, mark, sizeof mark);
 }
 
+/* ---- Who writes. ---- */
+
+struct script_page **page_take(struct script_page *page)
+{
+    struct script_page **const taken =
+        mmap(NULL, sizeof *taken, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (taken == MAP_FAILED)
+        return NULL;
+    madvise(taken, sizeof *taken, MADV_WIPEONFORK); /* a kernel that does not know it leaves it to the forked process */
+    *taken = page;
+    return taken;
+}
+
 /* ---- Changes. ---- */
 
 /* Of <linux/futex.h>, which musl does not bring. Without FUTEX_PRIVATE_FLAG, since others map the page, too. */

@@ -175,7 +175,6 @@ static void configure(struct engine *engine, struct delivery *delivery)
         setup_apply_options(engine);
 }
 
-/* The script process has checked it, too: what is wrong with it can be a want of memory only. */
 /* A successor that does not load is no reason for an end. */
 static void reason(struct engine *engine, struct delivery *delivery)
 {
@@ -189,6 +188,7 @@ static void reason(struct engine *engine, struct delivery *delivery)
     engine->life.script_reason[(size_t)order->number + length] = '\0';
 }
 
+/* The script process has checked it, too: what is wrong with it can be a want of memory only. */
 static void environment(struct engine *engine, struct delivery *delivery)
 {
     const struct order *const order = delivery->order;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/slot.h"
@@ -31,14 +30,6 @@ static void *make(struct engine *engine, const char *name, size_t size, size_t r
     return page;
 }
 
-static int64_t wall_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 static const char *last_part(const char *path)
 {
     const char *const slash = strrchr(path, '/');
@@ -51,7 +42,7 @@ static void set_what_stays(struct engine *engine, struct engine_report *report)
     const struct options *const base = &engine->origin.base;
 
     report->started_at = engine->origin.started_at;
-    report->started_time = wall_clock();
+    report->started_time = clock_wall();
     report->pid = getpid();
     report->is_init = engine->origin.is_init;
     report->is_program = engine->origin.start->program != NULL;
@@ -70,6 +61,7 @@ void report_open(struct engine *engine)
 
     pages->engine = make(engine, ENGINE_PAGE_NAME, sizeof *pages->engine, sizeof *pages->engine, &pages->engine_fd);
     set_what_stays(engine, &pages->report);
+    report_write(engine);
 }
 
 void report_open_script_page(struct engine *engine)
@@ -122,7 +114,7 @@ static const state_name *script_state(const struct engine *engine)
 
     if (!engine_has_script(engine))
         return &script_none;
-    if (slot->pid == 0)
+    if (slot->pid == 0 && engine->life.state != ENGINE_LOADING)
         return engine->scripts.start_at == NEVER ? &script_gone : &script_down;
     return slot->state == SLOT_READY ? &script_works : &script_loading;
 }
@@ -166,13 +158,69 @@ struct statistics report_statistics(const struct engine *engine)
     return statistics;
 }
 
+/* The facts from which the report follows. In a storm none of them changes from one turn to the next. */
+static void note_facts(const struct engine *engine, int64_t facts[REPORT_FACTS_MAX])
+{
+    const struct slot *const slot = engine->scripts.current;
+    const int64_t now[REPORT_FACTS_MAX] = {
+        engine->life.state,
+        engine->life.final_code,
+        engine->life.requested_code,
+        engine->life.stop_reason[0],
+        engine->main_child.pid,
+        engine->main_child.status,
+        engine->main_child.code,
+        slot->pid,
+        slot->state,
+        slot->look_at,
+        engine->scripts.start_at,
+        engine->scripts.failed_reloads,
+        engine->scripts.reload,
+        engine->scripts.wanted,
+        engine->questions.used,
+        engine->questions.last,
+        engine->porter.pid,
+        1, /* it was written */
+    };
+
+    memcpy(facts, now, sizeof now);
+}
+
+static int have_facts_changed(struct engine *engine)
+{
+    int64_t *const seen = engine->pages.seen;
+    int64_t facts[REPORT_FACTS_MAX];
+    int64_t difference = 0;
+
+    note_facts(engine, facts);
+    for (int i = 0; i < REPORT_FACTS_MAX; i++) {
+        difference |= facts[i] ^ seen[i];
+        seen[i] = facts[i];
+    }
+    return difference != 0;
+}
+
+static void write_counters(struct engine *engine)
+{
+    struct statistics *const last = &engine->pages.counters;
+    const struct statistics statistics = report_statistics(engine);
+
+    if (last->reaped == statistics.reaped && last->dropped == statistics.dropped
+        && last->script_restarts == statistics.script_restarts)
+        return; /* the others change with these only */
+    *last = statistics;
+    LATCH_WRITE(&engine->pages.engine->counters, last);
+}
+
 void report_write(struct engine *engine)
 {
     struct engine_report *const report = &engine->pages.report;
 
     if (!engine->pages.engine)
         return;
-    report->statistics = report_statistics(engine);
+    write_counters(engine);
+    if (!have_facts_changed(engine))
+        return;
     set_main_child(engine, report);
     set_script(engine, report);
     report->porter_pid = engine->porter.pid;

@@ -4,7 +4,8 @@
 
 #include "engine/engine.h"
 
-/* Makes the engine's page. Without memory or a descriptor for it nobody can look inside, which is said. */
+/* Makes the engine's page, and writes it for the first time. Without memory or a descriptor for it nobody can look
+ * inside, which is said. */
 void report_open(struct engine *engine);
 
 /* Makes the page that the script processes write. */

@@ -47,6 +47,7 @@ static int protected_run(lua_State *L)
     lua_pushlightuserdata(L, program->script);
     open_core(L); // core
     open_control_core(L);
+    open_reports_core(L);
     open_listen_core(L);
     open_orders_core(L);
     open_terminal_core(L);

@@ -4,6 +4,7 @@
  *
  *     control.c       its process: a Lua state with the files of lua/reaper/control/, and nothing of the user's
  *     lua_control.c   reaper.core, what only it has: the pages of another process
+ *     lua_reports.c   the same: what they say, as tables
  *     lua_orders.c    the same: its inbox, and the replies
  *     lua_terminal.c  the terminal of reaperctl top
  *     lua_rings.c     the last lines of its services
@@ -26,6 +27,7 @@ struct view {
     pid_t pid;
     const struct engine_page *engine;
     const struct script_page *script; /* NULL: there is none */
+    char version[sizeof(((struct page_head *)0)->program)];
 };
 
 /* True when the program was called as reaperctl, or as reaper-lua --ctl; *first is where the words of that begin. */
@@ -50,6 +52,7 @@ int control_call(const struct control_program *program);
 
 /* Add the functions that only reaperctl has to the table of reaper.core on top (lua_control.c and so on). */
 void open_control_core(lua_State *L);
+void open_reports_core(lua_State *L);
 void open_orders_core(lua_State *L);
 void open_terminal_core(lua_State *L);
 

@@ -1,34 +1,34 @@
 #define _GNU_SOURCE
 #include "script/lua_pages.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/text.h"
 #include "script/script.h"
 
-static struct script_page *page_of(lua_State *L)
+struct script_page *page_of(lua_State *L)
 {
     const struct script *const script = script_of(L);
 
-    return script->watchdog.page; /* while it is this process that writes */
+    return page_to_write(script->watchdog.page);
 }
 
 /* ---- Which script process writes. ---- */
 
 /* Writes who it is: with the services that are shown, or, where `services` is negative, those that were there before.
  */
-static void show_session(struct script *script, int services)
+static void show_session(const struct script *script, struct script_page *page, int services)
 {
     struct script_session session;
     struct stat inbox;
 
-    if (!LATCH_READ(&script->page->session, &session))
+    if (!LATCH_READ(&page->session, &session))
         memset(&session, 0, sizeof session);
     if (services >= 0)
         session.services = services;
@@ -36,16 +36,20 @@ static void show_session(struct script *script, int services)
     session.pid = getpid();
     session.inbox_fd = script->inbox[0];
     session.inbox_inode = script->inbox[0] >= 0 && fstat(script->inbox[0], &inbox) == 0 ? inbox.st_ino : 0;
-    LATCH_WRITE(&script->page->session, &session);
-    page_announce(script->page);
+    LATCH_WRITE(&page->session, &session);
+    page_announce(page);
 }
 
 void pages_begin(struct script *script)
 {
     if (!script->page)
         return;
-    script->watchdog.page = script->page;
-    show_session(script, -1);
+    script->watchdog.page = page_take(script->page);
+    if (script->watchdog.page)
+        show_session(script, script->page, -1);
+    else
+        log_line(&script->log, LOG_LEVEL_WARNING, "reaperctl is shown nothing of this script process: %s",
+                 strerror(errno));
 }
 
 /* core.take_page(): from now on this script process writes, after one that was there before it. */
@@ -61,10 +65,10 @@ int core_take_page(lua_State *L)
 /* core.show_services(count): there are so many services, COMMAND among them included. */
 int core_show_services(lua_State *L)
 {
-    struct script *const script = script_of(L);
+    struct script_page *const page = page_of(L);
 
-    if (page_of(L))
-        show_session(script, (int)luaL_checkinteger(L, 1));
+    if (page)
+        show_session(script_of(L), page, (int)luaL_checkinteger(L, 1));
     return 0;
 }
 
@@ -187,14 +191,6 @@ int core_show_service(lua_State *L)
 
 /* ---- Events, replies. ---- */
 
-static int64_t wall_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 /* core.show_event(type, name, state, detail): the next event; strings, of which all but the type can be nil. */
 int core_show_event(lua_State *L)
 {
@@ -205,7 +201,7 @@ int core_show_event(lua_State *L)
         return 0;
     memset(&row, 0, sizeof row);
     row.number = atomic_load_explicit(&page->events, memory_order_relaxed) + 1;
-    row.time = wall_clock();
+    row.time = clock_wall();
     page_text(row.type, sizeof row.type, luaL_checkstring(L, 1));
     page_text(row.name, sizeof row.name, luaL_optstring(L, 2, ""));
     page_text(row.state, sizeof row.state, luaL_optstring(L, 3, ""));

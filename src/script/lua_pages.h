@@ -9,6 +9,9 @@
 /* From now on this script process is the one that writes. */
 void pages_begin(struct script *script);
 
+/* The page, or NULL when it is not this process that writes it. */
+struct script_page *page_of(lua_State *L);
+
 int core_take_page(lua_State *L);
 int core_show_services(lua_State *L);
 int core_show_service(lua_State *L);

@@ -38,12 +38,6 @@ static int is_in_our_namespace(pid_t pid)
     return !read_namespace("self", ours) || !read_namespace(name, its) || strcmp(ours, its) == 0;
 }
 
-static void set_integer(lua_State *L, const char *key, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, key);
-}
-
 static void set_seconds(lua_State *L, const char *key, lua_Number value)
 {
     lua_pushnumber(L, value);

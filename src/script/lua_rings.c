@@ -9,7 +9,6 @@
 #include "common/clock.h"
 #include "script/control.h"
 #include "script/lua_pages.h"
-#include "script/script.h"
 
 static int is_owned_by(const struct log_ring *ring, const char *name, struct ring_owner *owner)
 {
@@ -49,7 +48,7 @@ static int find_place(lua_State *L, const struct script_page *page, const char *
  */
 int core_open_ring(lua_State *L)
 {
-    struct script_page *const page = script_of(L)->watchdog.page; /* while it is this process that writes */
+    struct script_page *const page = page_of(L);
     const char *const name = luaL_checkstring(L, 1);
     struct ring_owner owner;
     int place;
@@ -101,7 +100,7 @@ static void write_line(struct log_ring *ring, const char *line, size_t length)
 /* core.show_line(ring, line): a line, without its newline, for a ring of core.open_ring. */
 int core_show_line(lua_State *L)
 {
-    struct script_page *const page = script_of(L)->watchdog.page;
+    struct script_page *const page = page_of(L);
     const lua_Integer index = luaL_checkinteger(L, 1);
     size_t length;
     const char *const line = luaL_checklstring(L, 2, &length);

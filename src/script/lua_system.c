@@ -110,7 +110,7 @@ int core_time(lua_State *L)
 /* core.nearest(word, list): the member of the list that was probably meant, or nil. */
 int core_nearest(lua_State *L)
 {
-    const char *const word = luaL_checkstring(L, 1);
+    const char *word = luaL_checkstring(L, 1);
     const char **words;
     lua_Integer count;
 
@@ -119,8 +119,8 @@ int core_nearest(lua_State *L)
     words = push_memory(L, (size_t)count + 1, sizeof *words);
     for (lua_Integer i = 0; i < count; i++) {
         lua_rawgeti(L, 2, i + 1);
-        luaL_checktype(L, -1, LUA_TSTRING);
-        words[i] = lua_tostring(L, -1); /* which the list keeps */
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 2, "not a list of strings");
+        words[i] = lua_tostring(L, -1); /* which the list holds */
         lua_pop(L, 1);
     }
     lua_pushstring(L, text_nearest(word, words));

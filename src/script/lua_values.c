@@ -10,13 +10,13 @@
 
 static const char status_type[] = "reaper.status";
 
-static void set_integer(lua_State *L, const char *key, int64_t value)
+void set_integer(lua_State *L, const char *key, lua_Integer value)
 {
     lua_pushinteger(L, value);
     lua_setfield(L, -2, key);
 }
 
-static void set_boolean(lua_State *L, const char *key, int value)
+void set_boolean(lua_State *L, const char *key, int value)
 {
     lua_pushboolean(L, value);
     lua_setfield(L, -2, key);

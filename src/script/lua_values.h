@@ -32,6 +32,10 @@ int push_failure(lua_State *L, int error, const char *what);
 /* The same with a ready message. */
 int push_reason(lua_State *L, int error, const char *message);
 
+/* Sets a field of the table on top. */
+void set_integer(lua_State *L, const char *key, lua_Integer value);
+void set_boolean(lua_State *L, const char *key, int value);
+
 /* Pushes zeroed memory, which is freed even where something raises. */
 void *push_memory(lua_State *L, size_t count, size_t size);
 

@@ -8,6 +8,7 @@
 
 #include "common/descriptors.h"
 #include "script/control.h"
+#include "script/lua_values.h"
 #include "script/script.h"
 
 /*
@@ -23,12 +24,6 @@ static void become_porter_process(const struct porter_start *start)
     setpgid(0, 0);
     umask(S_IXUSR | S_IRWXG | S_IRWXO);
     close_all_but(kept, sizeof kept / sizeof *kept);
-}
-
-static void set_integer(lua_State *L, const char *key, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, key);
 }
 
 static void push_start(lua_State *L, const void *context)

@@ -36,12 +36,12 @@ struct watchdog {
     int timer;                   /* as the kernel counts them */
     int has_timer;
     struct pool pool;
-    size_t used;              /* bytes that the Lua state has allocated */
-    size_t limit;             /* of `used`; 0: none */
-    int limited;              /* the limit is in force: code of the script is running */
-    int full;                 /* nearly all of the limit is in use for good */
-    struct script_page *page; /* where it says what runs (common/pages.h), or NULL */
-    struct script_busy busy;  /* what it says there */
+    size_t used;               /* bytes that the Lua state has allocated */
+    size_t limit;              /* of `used`; 0: none */
+    int limited;               /* the limit is in force: code of the script is running */
+    int full;                  /* nearly all of the limit is in use for good */
+    struct script_page **page; /* where it says what runs (page_take), or NULL */
+    struct script_busy busy;   /* what it says there */
 };
 
 /* An allocator (lua_Alloc) that enforces the limit. `context` is the struct watchdog. */
@@ -63,13 +63,22 @@ struct watchdog *watchdog_of(lua_State *L);
 /* Registers the watch-dog, and replaces coroutine.resume, wrap and close by functions that it can follow. */
 void watchdog_install(lua_State *L, struct watchdog *watchdog);
 
+/* Shows what runs, as `busy` has it. */
+static inline void watchdog_show(const struct watchdog *watchdog)
+{
+    struct script_page *const page = page_to_write(watchdog->page);
+
+    if (page)
+        LATCH_WRITE(&page->busy, &watchdog->busy);
+}
+
 /* The script process is about to wait: nothing of the script runs. */
 static inline void watchdog_rest(struct watchdog *watchdog)
 {
-    if (!watchdog->page || watchdog->busy.since == 0)
+    if (watchdog->busy.since == 0)
         return;
     watchdog->busy.since = 0;
-    LATCH_WRITE(&watchdog->page->busy, &watchdog->busy);
+    watchdog_show(watchdog);
 }
 
 /*

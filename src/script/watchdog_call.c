@@ -1,10 +1,8 @@
 /* A call of the script under the watch-dog: it runs until it yields or ends, and its failure is reported. */
 #include <lauxlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/clock.h"
-
 #include "script/watchdog.h"
 
 /* What the watch-dog knows of one call. A call may begin another one, such as that of a reader that it wakes. */
@@ -16,32 +14,24 @@ struct call {
 
 /* ---- What is seen of it from outside. ---- */
 
-/* In steps of some milliseconds, for a tenth of the price. */
-static int64_t coarse_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
+/* In a storm many calls of one hook begin within a step of the clock: they are shown as one. */
 static void show(struct watchdog *watchdog, const char *label)
 {
     struct script_busy *const busy = &watchdog->busy;
+    const int64_t now = clock_tick();
 
-    if (!watchdog->page)
+    if (!watchdog->page || (busy->since == now && strcmp(busy->label, label) == 0))
         return;
-    busy->since = coarse_now();
-    strncpy(busy->label, label ? label : "?", sizeof busy->label - 1);
-    LATCH_WRITE(&watchdog->page->busy, busy);
+    busy->since = now;
+    strncpy(busy->label, label, sizeof busy->label - 1);
+    watchdog_show(watchdog);
 }
 
 /* The call that began the one that is over goes on. */
 static void show_again(struct watchdog *watchdog, const struct script_busy *outer)
 {
     watchdog->busy = *outer;
-    if (watchdog->page)
-        LATCH_WRITE(&watchdog->page->busy, outer);
+    watchdog_show(watchdog);
 }
 
 /* ---- The call. ---- */
@@ -132,7 +122,7 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
 {
     lua_State *co = lua_tothread(L, 1);
     const int arguments = lua_gettop(L) - 2;
-    const struct script_busy before = watchdog->running ? watchdog->busy : (struct script_busy){ 0 };
+    struct script_busy before;
     struct call outer;
     lua_Debug frame;
     int results = 0;
@@ -145,7 +135,9 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
         return luaL_error(L, "what the script keeps needs nearly all of --hook-memory");
     luaL_checkstack(co, arguments, "too many arguments");
     lua_xmove(L, co, arguments);
-    show(watchdog, lua_tostring(L, 2)); // co label
+    if (watchdog->running)
+        before = watchdog->busy;
+    show(watchdog, lua_isstring(L, 2) ? lua_tostring(L, 2) : "?"); // co label
     outer = enter(watchdog, co);
     status = lua_resume(co, L, arguments, &results);
     leave(watchdog, &outer);

@@ -81,13 +81,16 @@ end
 local function follow(self)
   local gone = is_gone(self) -- before the look, since a reply may just be written
   local state, text, oldest = core.reply(self.pages, self.id)
-  if not oldest then
+  local is_late = core.now() >= self.deadline
+  if not oldest and not is_late then
     return nil -- it cannot be read at this moment
+  elseif not oldest then
+    return overdue(self)
   elseif state == "done" or state == "refused" or (state == "accepted" and self.may_go_on) then
     return finish(self, state, text)
   elseif gone then
     return after_loss(self, state, oldest)
-  elseif core.now() >= self.deadline then
+  elseif is_late then
     return overdue(self, state)
   end
 end
@@ -137,14 +140,17 @@ end
 -- It is on its way to nobody: nothing was done.
 local function try(self)
   local engine = core.engine_report(self.pages)
-  if not engine then
+  local is_late = core.now() >= self.deadline
+  if not engine and not is_late then
     return nil
+  elseif not engine then
+    return "not done", why_not_sent(self, "the engine's page cannot be read")
   elseif engine.script_state == "none" then
     return "no script", engine.is_program and "a program that has loaded the library takes no orders"
       or "there is no script, and so nobody who takes orders"
   elseif engine.script_state == "gone" or not core.is_engine_alive(self.pages) then
     return "not done", "the container stops, and has no script process any more"
-  elseif core.now() >= self.deadline then
+  elseif is_late then
     return "not done", why_not_sent(self, engine.script_state)
   end
   return send(self, engine)
