@@ -72,8 +72,10 @@ function following.names(pages, names, deadline)
   check_names(last, names)
 end
 
---- Waits until the service has come to the goal: "yes", "no" or "late", and a line. A row that is missing for a moment,
--- while a script is loaded, is waited for.
+local words_of_goal = { started = "ready", stopped = "down" }
+
+--- Waits until the service has come to the goal: "yes", "no" or "late", and a line, which ends with "not ready" or the
+-- like when it is late. A row that is missing for a moment, while a script is loaded, is waited for.
 function following.goal(pages, name, goal, deadline)
   local label = text.plain(name)
   local last = label .. ": it is not shown"
@@ -91,7 +93,7 @@ function following.goal(pages, name, goal, deadline)
   if answer == nil and line == "ended" then
     return goal == "down" and "yes" or "no", label .. ": reaper-lua has ended"
   elseif answer == nil then
-    return "late", last
+    return "late", ("%s; not %s"):format(last, words_of_goal[goal] or goal)
   end
   return answer and "yes" or "no", line
 end

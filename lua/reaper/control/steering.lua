@@ -19,8 +19,6 @@ local code_of = {
 
 local prefix_of = { ["not done"] = "not done: ", unknown = "not known: " }
 
-local words_of_goal = { started = "ready", stopped = "down" }
-
 --- The time by which a command has to be over.
 function steering.deadline(options)
   return core.now() + (options.timeout or TIMEOUT)
@@ -53,7 +51,7 @@ local function wait_for(pages, options, name, goal, deadline)
     steering.complain(line)
     return failure.NO
   end
-  steering.complain(("%s; not %s within %g s"):format(line, words_of_goal[goal] or goal, options.timeout or TIMEOUT))
+  steering.complain(("%s within %g s"):format(line, options.timeout or TIMEOUT))
   return failure.NO_ANSWER
 end
 

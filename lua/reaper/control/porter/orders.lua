@@ -88,7 +88,7 @@ local function follow_service(porter, name, goal)
     if answer == "yes" then
       return done("done", line)
     end
-    return refusal(answer == "no" and 409 or 504, line)
+    return answer == "no" and refusal(409, line) or refusal(504, line .. " in time")
   end
 end
 
