@@ -212,7 +212,8 @@ test:
 	REAPER=$(REAPER) $(BUSTED) $(SPECS)
 
 # What is Lua, the library or a tool is the same for every binary, and the faults have a run of their own (make nightly).
-STATIC_SPECS = bad_input bad_script command conventions embedded faults hooks hooks_errors hooks_reap hostile install log \
+STATIC_SPECS = bad_input bad_script command control_http control_porter control_porter_orders control_porter_socket \
+	conventions embedded faults hooks hooks_errors hooks_reap hostile install log \
 	members messages on_signal options options_precedence process process_main process_streams promises readme real reload \
 	reload_race remains restart_option sandbox schedule script senders settings signals signals_rewrite spawn \
 	spawn_errors spawn_streams start stop stop_exit storm supervisor_adopt supervisor_real supervisor_stop terminal terminal_cases \

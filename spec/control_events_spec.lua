@@ -240,4 +240,20 @@ describe("reaperctl events", function()
       assert.are.equal("reaperctl: there is no script process, which tells of events\n", err)
     end
   end)
+
+  it("are cut between two characters where their text has no room", function()
+    local c = container.start { script = [[
+      for i = 1, 3 do
+        require "reaper.core".show_event("service", "web", "x", ("y"):rep(i) .. ("\u{6570}"):rep(100))
+      end
+    ]] }
+    local out = expect_events(c, "script %- start") and events(c)
+    local count = 0
+    for detail in out:gmatch '"detail":"(y.-)"' do
+      count = count + 1
+      assert.is_truthy(detail:find "^y+[\u{6570}]+…$" and not detail:find "\u{fffd}", detail)
+      assert.is_true(#detail > 180, detail)
+    end
+    assert.are.equal(3, count)
+  end)
 end)

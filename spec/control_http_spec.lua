@@ -43,6 +43,7 @@ local CASES = {
   { "GET /v1/events?since=1&since=1 HTTP/1.1|Host: a||", 400 },
   { "GET /v1/events?since=x HTTP/1.1|Host: a||", 400 },
   { "GET /livez?a=b HTTP/1.1|Host: a||", 400 },
+  { "GET /v1/events?follow=yes HTTP/1.1|Host: a||", 400 },
   { "GET /livez HTTP/1.1||", 400 },
   { "GET /livez HTTP/1.1|Host: a|Host: a||", 400 },
   { "GET /livez HTTP/1.1|Host: a b||", 400 },

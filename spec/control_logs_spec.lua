@@ -177,7 +177,7 @@ describe("reaperctl logs", function()
     local c = start(shell("plain", "exec sleep 100") .. shell("null", "exec sleep 100", 'stdout = "null"')
       .. shell("path", "exec sleep 100", 'stdout = "/dev/null"')
       .. shell("read", "exec sleep 100", 'stdout = print'), { command = { "sleep", "100" } })
-    c:until_true(function() return select(2, control.run(c, "status")):find "read +running" end)
+    control.see(c, "read +running", "status")
     local hint = "; log = true in the script keeps its last lines\n"
     for name, where in pairs {
       plain = "to reaper-lua's own output" .. hint, null = "nowhere" .. hint, path = "to /dev/null" .. hint,

@@ -36,9 +36,7 @@ local function start(mode, options)
   options.mode = mode
   options.script = not options.raw and WEB or nil
   local c = container.start(options)
-  c:until_true(function()
-    return select(2, control.run(c, "status")):find "web +running"
-  end, nil, "the service to run")
+  control.see(c, "web +running", "status")
   return c
 end
 

@@ -3,11 +3,7 @@
 local container = require "spec.support.container"
 local http = require "spec.support.http"
 
-local WEB = [[
-require "reaper.supervisor".run {
-  { name = "web", command = { "sleep", "1000" } }, { name = "work", command = { "sleep", "1000" } },
-}
-]]
+local WEB = http.TWO_SERVICES
 
 describe("orders to the porter", function()
   after_each(container.close_all)
@@ -37,7 +33,8 @@ describe("orders to the porter", function()
     check(200, '"detail":"web 1: running %(pid %d+%)"', "/v1/services/web%201/restart?wait=10")
     check(200, '"result":"', "/v1/services/web%201/signal?signal=HUP")
     check(400, "did you mean XFSZ", "/v1/services/keep/signal?signal=XYZ")
-    check(400, "signal=NAME", "/v1/services/keep/signal")
+    check(400, "signal=NAME expected, such as signal=HUP", "/v1/services/keep/signal")
+    check(400, "signal=NAME: 0 is not a signal", "/v1/services/keep/signal?signal=0")
     check(200, '"result":"', "/v1/services/keep/reload?wait=10")
     check(409, "web 1 has no key 'reload'", "/v1/services/web%201/reload?wait=10")
     check(409, '^{"error":"bad: failed', "/v1/services/bad/start?wait=10")
@@ -49,6 +46,17 @@ describe("orders to the porter", function()
     check(400, "from 0 to 255", "/v1/shutdown?code=256")
     check(200, '^{"result":"', "/v1/shutdown?code=7")
     assert.are.equal(7, c:wait())
+  end)
+
+  it("are answered, too, when what they lead to is the end at once", function()
+    for _ = 1, 4 do
+      local c = http.start { script = "" }
+      local socket = http.socket(c)
+      http.expect(c, socket, "/readyz", 200)
+      local answer = http.post(socket, "/v1/shutdown?code=3")
+      assert.are.equal(200, answer.status, answer.text)
+      assert.are.equal(3, c:wait())
+    end
   end)
 
   it("do not keep others waiting", function()
@@ -63,7 +71,9 @@ describe("orders to the porter", function()
     http.expect(c, socket, "/v1/services/web", '"state":"pre_start"')
     assert.are.equal(200, http.get(socket, "/livez").status)
     assert.are.equal("", client.received)
-    assert.are.equal(504, http.post(socket, "/v1/services/web/restart?wait=0.2").status)
+    local late = http.post(socket, "/v1/services/web/restart?wait=0.2")
+    assert.are.equal(504, late.status)
+    assert.is_truthy(late.body:find '^{"error":"web: %l+.*; not ready in time"}', late.body)
     io.open(c:file "go", "w"):close()
     assert.are.equal(200, client:answer().status)
   end)

@@ -4,10 +4,6 @@ local uv = require "luv"
 local container = require "spec.support.container"
 local http = require "spec.support.http"
 
-local function mode_of(path)
-  return ("%o"):format(uv.fs_stat(path).mode & tonumber("7777", 8))
-end
-
 -- Something listens at the path; a function that ends it.
 local function listen(path)
   local server = uv.new_pipe()
@@ -98,7 +94,7 @@ describe("the socket of --control", function()
       client:close()
       return not client.failure
     end)
-    assert.are.equal("600", mode_of(folder .. "/control"))
+    assert.are.equal("600", http.mode_of(folder .. "/control"))
     -- One that has been put in its place is not ours to take away.
     os.remove(folder .. "/control")
     local server = listen(folder .. "/control")

@@ -2,6 +2,7 @@
 
 local container = require "spec.support.container"
 local control = require "spec.support.control"
+local script_of = require("spec.support.services").script
 
 local function probe(c, ...)
   local code, out, err, took = control.run(c, ...)
@@ -13,15 +14,12 @@ end
 -- Waits until the probe says so; its other answer is the opposite, never a failure.
 local function expect_probe(c, code, pattern, ...)
   local words = { ... }
+  control.see(c, "", "status")
   return c:until_true(function()
     local seen, reason = probe(c, table.unpack(words))
     assert.is_true(seen == 0 or seen == 1, reason)
     return seen == code and reason:find(pattern) and reason
   end, nil, table.concat(words, " ") .. " to say " .. pattern)
-end
-
-local function services(list)
-  return ('require "reaper.supervisor".run { %s }\n'):format(list)
 end
 
 -- It does not hear TERM, from the moment on at which it is ready.
@@ -48,7 +46,7 @@ describe("reaperctl alive", function()
 
   it("says no once a service has failed for good, and why", function()
     local c = container.start {
-      script = services(DEAF
+      script = script_of(DEAF
         .. '{ name = "bad", command = { "sh", "-c", "exit 3" }, restart = "never", after = { "web" } }'),
     }
     expect_probe(c, 1, "^not alive: bad is failed %(exit 3: .*%)$", "alive")
@@ -57,7 +55,7 @@ describe("reaperctl alive", function()
 
   it("takes no offence at a failure that the script lives with", function()
     local c = container.start {
-      script = services(WEB .. '{ name = "bad", command = { "false" }, restart = "never", when_failed = "ignore" }'),
+      script = script_of(WEB .. '{ name = "bad", command = { "false" }, restart = "never", when_failed = "ignore" }'),
     }
     expect_probe(c, 1, "^not ready: bad is failed %(exit 1: ", "ready")
     assert.are.equal(0, (probe(c, "alive")))
@@ -65,7 +63,7 @@ describe("reaperctl alive", function()
 
   it("says yes while the script process is blocked, and when it is lost", function()
     local c = container.start {
-      script = services(WEB) .. 'function on_signal() print "blocks" os.execute "sleep 1000" end',
+      script = script_of(WEB) .. 'function on_signal() print "blocks" os.execute "sleep 1000" end',
     }
     expect_probe(c, 0, "^ready: 1 service$", "ready")
     c:kill "USR1"
@@ -87,7 +85,7 @@ describe("reaperctl alive", function()
     c:kill "TERM"
     assert.are.equal(0, (probe(c, "alive")))
     assert.are.equal(0, (probe(c, "ready"))) -- COMMAND decides what its TERM means
-    c = container.start { script = services(DEAF) }
+    c = container.start { script = script_of(DEAF) }
     expect_probe(c, 0, "^ready", "ready")
     c:kill "TERM"
     expect_probe(c, 1, "^not ready: the container is stopping %(SIGTERM%)$", "ready")
@@ -116,7 +114,7 @@ describe("reaperctl ready", function()
 
   it("waits for all services that start by themselves", function()
     local c = container.start {
-      script = services([[
+      script = script_of([[
         { name = "web", command = { "sleep", "1000" },
           ready = { exec = { "test", "-e", "{folder}/go" }, interval = 0.05 } },
         { name = "once", command = { "sh", "-c", "until test -e {folder}/done; do sleep 0.05; done" }, oneshot = true },
@@ -136,7 +134,7 @@ describe("reaperctl ready", function()
   end)
 
   it("names what it does not know", function()
-    local c = container.start { script = services(WEB) }
+    local c = container.start { script = script_of(WEB) }
     expect_probe(c, 0, "^ready", "ready")
     local code, _, err = control.run(c, "ready", "wbe")
     assert.are.equal(3, code)
@@ -145,7 +143,7 @@ describe("reaperctl ready", function()
 
   it("waits for COMMAND beside services", function()
     local c = container.start {
-      script = services [[ {
+      script = script_of [[ {
         name = "db", command = { "sleep", "1000" },
         ready = { exec = { "test", "-e", "{folder}/go" }, interval = 0.05 },
       } ]],

@@ -139,7 +139,7 @@ describe("reaperctl ps", function()
   it("has to be called inside of the container", function()
     local c = container.start{ command = { "sleep", "103" } }
     local code, out, err
-    c:until_true(function() return (control.run(c, "status")) == 0 end)
+    control.see(c, "", "status")
     code, out, err = control.run(c, "ps")
     assert.equal(3, code)
     assert.equal("", out)

@@ -100,6 +100,17 @@ describe("reaperctl top", function()
     end)
   end)
 
+  it("leaves the columns in their places, whatever names there are", function()
+    local c = start(WEB .. services.sleeper("数据库") .. services.sleeper(("x"):rep(50)))
+    resize(c, 80, 24)
+    local line = see_line(c, "^ x+… running ")
+    assert.are.equal(20, utf8.len(line:match "^ (x+…)"))
+    line = see_line(c, "^ 数据库 +running ") -- three characters of two columns each
+    assert.are.equal(20 - 6 + 1, #line:match "^ 数据库( +)running")
+    c:write "?"
+    see_line(c, "^q quit .* %^Z suspend$")
+  end)
+
   it("gives the terminal back after Ctrl-C", function()
     local c = start(WEB)
     see_line(c, "^ web")
@@ -257,7 +268,7 @@ describe("reaperctl top", function()
 
   it("prints frames where there is no terminal", function()
     local c = start_services(WEB, { command = { "sleep", "100" } })
-    c:until_true(function() return select(2, control.run(c, "status")):find "web +running" end)
+    control.see(c, "web +running", "status")
     local code, out, err = control.inside(c, {}, "top", "-n", "2", "-d", "0.2")
     assert.same({ 0, "" }, { code, err })
     assert.equal(2, select(2, out:gsub("\n web +running +%d+ +%S+ +0 +0 +0%.0 +[%d.]+[KM] +1\n", "")))
@@ -274,7 +285,7 @@ describe("reaperctl top", function()
 
   it("ends with the reaper-lua", function()
     local c = start_services(WEB, { command = { "sleep", "100" } })
-    c:until_true(function() return (control.run(c, "status")) == 0 end)
+    control.see(c, "", "status")
     local pipe = assert(io.popen(("%s --ctl --pid %d top -n 1000 -d 0.1 2>&1 >%s; echo $?"):format(
       container.binary, c.pid, c:file "frames")))
     c:until_true(function() return (c:read "frames" or "") ~= "" end)

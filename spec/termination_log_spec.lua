@@ -2,6 +2,7 @@
 
 local uv = require "luv"
 local container = require "spec.support.container"
+local script_of = require("spec.support.services").script
 
 local ARGS = { "--termination-log", "{folder}/end" }
 
@@ -13,10 +14,6 @@ local function ended(options)
   local code = c:wait()
   local stat = uv.fs_stat(c:file "end") -- to read a FIFO would not end
   return stat and stat.type == "file" and c:read "end", code, c:err(), c
-end
-
-local function services(list)
-  return ('require "reaper.supervisor".run { %s }\n'):format(list)
 end
 
 describe("the termination log", function()
@@ -52,7 +49,7 @@ describe("the termination log", function()
 
   it("has the service that failed for good, and why", function()
     local text, code = ended {
-      script = services '{ name = "web", command = { "sh", "-c", "exit 4" }, restart = "never" }',
+      script = script_of '{ name = "web", command = { "sh", "-c", "exit 4" }, restart = "never" }',
     }
     assert.are.equal(4, code)
     assert.matches("^exit code 4\nthe stop was asked for by the script\n"

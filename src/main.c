@@ -160,7 +160,9 @@ int main(int argc, char **argv)
     int first;
 
     signals_take(&signals);
-    if (control_is_meant(argc, argv, &first))
+    if (control_is_meant(argc, argv, &first)) {
+        engine_fill_standard_descriptors(); /* so that what it opens is not taken for its output */
         return control_run(argc - first, argv + first, &signals);
+    }
     return run(argc, argv, parent, &signals);
 }

@@ -34,6 +34,15 @@ function control.run(c, ...)
   return run(c, { container.binary, "--ctl", "--pid", c.pid, ... })
 end
 
+-- Waits until reaperctl with these words says so, with code 0. What it has said.
+function control.see(c, pattern, ...)
+  local words = { ... }
+  return c:until_true(function()
+    local code, out = control.run(c, table.unpack(words))
+    return code == 0 and out:find(pattern) and out
+  end, nil, table.concat(words, " ") .. " to say " .. pattern)
+end
+
 local SAY_PID = { "sh", "-c", 'echo $$ >"$0"; exec "$@"' }
 
 -- Begins reaperctl for the container from outside. Gives a function that waits for its end, and gives what run gives;
@@ -63,6 +72,11 @@ local function enter(c, wrap, words)
   table.move(wrap, 1, #wrap, #all + 1, all)
   table.move(words, 1, #words, #all + 1, all)
   return run(c, all)
+end
+
+-- Runs any words in the container's namespaces.
+function control.enter(c, words)
+  return enter(c, {}, words)
 end
 
 -- Runs it in the container's namespaces, below `wrap` (words, such as those of setpriv), for the pid there.

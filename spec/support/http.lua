@@ -8,6 +8,13 @@ local http = {}
 local Client = {}
 Client.__index = Client
 
+-- A script with services.
+http.TWO_SERVICES = [[
+require "reaper.supervisor".run {
+  { name = "web", command = { "sleep", "1000" } }, { name = "work", command = { "sleep", "1000" } },
+}
+]]
+
 local PATIENCE = 20 * container.company * container.slow -- seconds
 
 -- Lets the loop run until the condition holds. False when it does not within so many seconds.
@@ -156,6 +163,11 @@ function http.expect(c, target, path, wanted)
     local answer = http.get(target, path)
     return (type(wanted) == "number" and answer.status == wanted or answer.body:find(wanted)) and answer
   end, nil, ("%s to be answered with %s"):format(path, wanted))
+end
+
+-- The mode of a file, in octal digits.
+function http.mode_of(path)
+  return ("%o"):format(uv.fs_stat(path).mode & tonumber("7777", 8))
 end
 
 -- A port that nobody uses now.

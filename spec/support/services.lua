@@ -10,6 +10,11 @@ local supervisor = require "reaper.supervisor"
 function on_service(name, state) print(name .. " " .. state) end
 ]]
 
+-- A whole script that supervises the services of the list.
+function services.script(list)
+  return ('require "reaper.supervisor".run { %s }\n'):format(list)
+end
+
 -- A service that lives until it is told to end. `more`: further keys.
 function services.sleeper(name, more)
   return ('{ name = "%s", command = { "sleep", "100" }, %s },\n'):format(name, more or "")

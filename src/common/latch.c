@@ -1,6 +1,6 @@
 #include "common/latch.h"
 
-enum { LOOKS = 1000 }; /* a record that is written on and on by a liar holds nobody up */
+enum { LOOKS = 100000 }; /* a record that is written on and on by a liar holds nobody up */
 
 /* A plain copy would be a data race: each word is a load or a store of its own, and the fences put them in order. */
 static void store_words(void *to, const void *from, size_t size)

@@ -82,6 +82,30 @@ void *page_make(const char *name, size_t size, size_t ready, int *fd)
     return page;
 }
 
+/* ---- Texts. ---- */
+
+/* The bytes behind the first of a character in UTF-8. */
+static int continues(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+void page_text(char *into, size_t size, const char *text)
+{
+    static const char mark[] = "…";
+    size_t length = strlen(text);
+
+    if (length < size) {
+        memcpy(into, text, length + 1);
+        return;
+    }
+    length = size - sizeof mark;
+    while (length > 0 && continues(text[length]))
+        length--;
+    memcpy(into, text, length);
+    memcpy(into + length, mark, sizeof mark);
+}
+
 /* ---- Who writes. ---- */
 
 struct script_page **page_take(struct script_page *page)

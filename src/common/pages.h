@@ -64,7 +64,6 @@ struct engine_report {
     int64_t failed_reloads;
     int64_t unread;       /* events that the script process has not read yet */
     int64_t unread_since; /* since when it has read none of them */
-    struct statistics statistics;
     int32_t pid;
     int32_t main_pid;    /* 0: it does not live */
     int32_t main_status; /* wait status of its last end; -1: there was none */
@@ -88,6 +87,8 @@ _Static_assert(sizeof(struct engine_report) % 8 == 0, "it is copied in words");
 
 struct engine_page {
     struct page_head head;
+    LATCHED(struct statistics)
+    counters; /* apart, since they change most often; uptime_ns is for the reader to fill in */
     LATCHED(struct engine_report) report;
 };
 
@@ -205,6 +206,9 @@ _Static_assert(sizeof(struct script_session) % 8 == 0 && sizeof(struct script_bu
  * `ready` bytes are made sure of, so that writing them never fails for want of memory.
  */
 void *page_make(const char *name, size_t size, size_t ready, int *fd);
+
+/* Copies a text into an array of a page. One that has no room is cut between two characters, and ends with "…". */
+void page_text(char *into, size_t size, const char *text);
 
 /*
  * The address of the page, in memory that is wiped in a process which is forked from this one: that must not write,

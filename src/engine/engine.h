@@ -279,12 +279,16 @@ struct remains {
     struct hidden hidden;
 };
 
+enum { REPORT_FACTS_MAX = 18 };
+
 /* What reaperctl reads (common/pages.h). */
 struct pages {
     struct engine_page *engine; /* NULL: there is none */
     struct script_page *script; /* the engine keeps it for the script processes, and may not even read it */
     int engine_fd, script_fd;
-    struct engine_report report; /* as it was written last */
+    struct engine_report report;    /* as it was written last */
+    struct statistics counters;     /* the same */
+    int64_t seen[REPORT_FACTS_MAX]; /* what it follows from (report.c), as it was then */
 };
 
 struct engine {

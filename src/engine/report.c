@@ -48,11 +48,11 @@ static void set_what_stays(struct engine *engine, struct engine_report *report)
     report->is_program = engine->origin.start->program != NULL;
     report->has_command = base->command != NULL;
     if (base->command)
-        snprintf(report->command, sizeof report->command, "%s", last_part(base->command[0]));
-    if (base->script || base->eval)
-        snprintf(report->script, sizeof report->script, "%s", base->script ? base->script : "-x");
-    else if (base->restart)
-        snprintf(report->script, sizeof report->script, "--restart");
+        page_text(report->command, sizeof report->command, last_part(base->command[0]));
+    if (base->restart) /* which is a script of ours */
+        page_text(report->script, sizeof report->script, "--restart");
+    else if (base->script || base->eval)
+        page_text(report->script, sizeof report->script, base->script ? base->script : "-x");
 }
 
 void report_open(struct engine *engine)
@@ -158,13 +158,69 @@ struct statistics report_statistics(const struct engine *engine)
     return statistics;
 }
 
+/* The facts from which the report follows. In a storm none of them changes from one turn to the next. */
+static void note_facts(const struct engine *engine, int64_t facts[REPORT_FACTS_MAX])
+{
+    const struct slot *const slot = engine->scripts.current;
+    const int64_t now[REPORT_FACTS_MAX] = {
+        engine->life.state,
+        engine->life.final_code,
+        engine->life.requested_code,
+        engine->life.stop_reason[0],
+        engine->main_child.pid,
+        engine->main_child.status,
+        engine->main_child.code,
+        slot->pid,
+        slot->state,
+        slot->look_at,
+        engine->scripts.start_at,
+        engine->scripts.failed_reloads,
+        engine->scripts.reload,
+        engine->scripts.wanted,
+        engine->questions.used,
+        engine->questions.last,
+        engine->porter.pid,
+        1, /* it was written */
+    };
+
+    memcpy(facts, now, sizeof now);
+}
+
+static int have_facts_changed(struct engine *engine)
+{
+    int64_t *const seen = engine->pages.seen;
+    int64_t facts[REPORT_FACTS_MAX];
+    int64_t difference = 0;
+
+    note_facts(engine, facts);
+    for (int i = 0; i < REPORT_FACTS_MAX; i++) {
+        difference |= facts[i] ^ seen[i];
+        seen[i] = facts[i];
+    }
+    return difference != 0;
+}
+
+static void write_counters(struct engine *engine)
+{
+    struct statistics *const last = &engine->pages.counters;
+    const struct statistics statistics = report_statistics(engine);
+
+    if (last->reaped == statistics.reaped && last->dropped == statistics.dropped
+        && last->script_restarts == statistics.script_restarts)
+        return; /* the others change with these only */
+    *last = statistics;
+    LATCH_WRITE(&engine->pages.engine->counters, last);
+}
+
 void report_write(struct engine *engine)
 {
     struct engine_report *const report = &engine->pages.report;
 
     if (!engine->pages.engine)
         return;
-    report->statistics = report_statistics(engine);
+    write_counters(engine);
+    if (!have_facts_changed(engine))
+        return;
     set_main_child(engine, report);
     set_script(engine, report);
     report->porter_pid = engine->porter.pid;

@@ -18,7 +18,7 @@ enum {
     SHARE = 100, /* a turn that looks at them takes a hundredth of the time */
 };
 
-static const int64_t first_after = NANOSECONDS;
+static const int64_t first_after = 5 * NANOSECONDS; /* not while much begins */
 static const int64_t look_every = 60 * NANOSECONDS;
 
 /* ---- The limit of the cgroup. ---- */

@@ -31,7 +31,8 @@ struct warnings {
     struct zombie_count zombies;
 };
 
-/* Only process 1 sees no zombies but those of its container: `sees_all`. Looks a second after `now` for the first time.
+/* Only process 1 sees no zombies but those of its container: `sees_all`. Looks five seconds after `now` for the first
+ * time.
  */
 void warnings_begin(struct warnings *warnings, struct log *log, int sees_all, int64_t now);
 

@@ -12,7 +12,7 @@
 #include "script/porter.h"
 #include "script/script.h"
 
-enum { CONTROL_FAILED = 2 };
+enum { CONTROL_UNWRITTEN = 1, CONTROL_FAILED = 2 };
 
 int control_is_meant(int argc, char **argv, int *first)
 {
@@ -104,6 +104,15 @@ static void push_words(lua_State *L, const void *context)
     }
 }
 
+/* The exit code, which is not that of success when what was printed has not reached its file. */
+static int check_output(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fputs("reaperctl: its output could not be written\n", stderr);
+    return code ? code : CONTROL_UNWRITTEN;
+}
+
 int control_run(int argc, char **argv, const struct inherited_signals *signals)
 {
     const struct options options = options_default();
@@ -115,5 +124,5 @@ int control_run(int argc, char **argv, const struct inherited_signals *signals)
     script.argv = argv;
     signals_restore(signals);
     prctl(PR_SET_NAME, "reaperctl");
-    return control_call(&program);
+    return check_output(control_call(&program));
 }

@@ -110,7 +110,7 @@ static int64_t moment_field(lua_State *L, const char *key)
 static void string_field(lua_State *L, const char *key, char *into, size_t size)
 {
     lua_getfield(L, 2, key);
-    snprintf(into, size, "%s", luaL_optstring(L, -1, ""));
+    page_text(into, size, luaL_optstring(L, -1, ""));
     lua_pop(L, 1);
 }
 
@@ -202,10 +202,10 @@ int core_show_event(lua_State *L)
     memset(&row, 0, sizeof row);
     row.number = atomic_load_explicit(&page->events, memory_order_relaxed) + 1;
     row.time = clock_wall();
-    snprintf(row.type, sizeof row.type, "%s", luaL_checkstring(L, 1));
-    snprintf(row.name, sizeof row.name, "%s", luaL_optstring(L, 2, ""));
-    snprintf(row.state, sizeof row.state, "%s", luaL_optstring(L, 3, ""));
-    snprintf(row.detail, sizeof row.detail, "%s", luaL_optstring(L, 4, ""));
+    page_text(row.type, sizeof row.type, luaL_checkstring(L, 1));
+    page_text(row.name, sizeof row.name, luaL_optstring(L, 2, ""));
+    page_text(row.state, sizeof row.state, luaL_optstring(L, 3, ""));
+    page_text(row.detail, sizeof row.detail, luaL_optstring(L, 4, ""));
     LATCH_WRITE(&page->event[row.number % PAGE_EVENTS], &row);
     atomic_store_explicit(&page->events, row.number, memory_order_release);
     page_announce(page);
@@ -246,7 +246,7 @@ int core_show_reply(lua_State *L)
     row.pid = getpid();
     snprintf(row.id, sizeof row.id, "%s", luaL_checkstring(L, 1));
     row.state = luaL_checkoption(L, 2, NULL, states);
-    snprintf(row.text, sizeof row.text, "%s", luaL_optstring(L, 3, ""));
+    page_text(row.text, sizeof row.text, luaL_optstring(L, 3, ""));
     LATCH_WRITE(&page->reply[reply_place(page, row.id)], &row);
     page_announce(page);
     return 0;

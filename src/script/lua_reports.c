@@ -45,10 +45,12 @@ static int core_engine_report(lua_State *L)
 {
     const struct view *const view = view_of(L);
     struct engine_report report;
+    struct statistics counters;
 
-    if (!LATCH_READ(&view->engine->report, &report) || report.started_at <= 0 || report.started_time <= 0)
+    if (!LATCH_READ(&view->engine->counters, &counters) || !LATCH_READ(&view->engine->report, &report)
+        || report.started_at <= 0 || report.started_time <= 0)
         return push_failure(L, EAGAIN, "the engine's page"); /* nothing has been written yet, or all the time */
-    report.statistics.uptime_ns = clock_now() - report.started_at;
+    counters.uptime_ns = clock_now() - report.started_at;
     lua_createtable(L, 0, 30);
     lua_pushstring(L, view->version);
     lua_setfield(L, -2, "version");
@@ -61,7 +63,7 @@ static int core_engine_report(lua_State *L)
     set_integer(L, "main_starts", report.main_starts);
     set_integer(L, "unread", report.unread);
     set_integer(L, "failed_reloads", report.failed_reloads);
-    push_statistics(L, &report.statistics);
+    push_statistics(L, &counters);
     lua_setfield(L, -2, "statistics");
     set_integer(L, "pid", report.pid);
     set_integer(L, "pid_here", view->pid); /* which is another number where this process is in another PID namespace */

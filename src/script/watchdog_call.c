@@ -14,14 +14,16 @@ struct call {
 
 /* ---- What is seen of it from outside. ---- */
 
+/* In a storm many calls of one hook begin within a step of the clock: they are shown as one. */
 static void show(struct watchdog *watchdog, const char *label)
 {
     struct script_busy *const busy = &watchdog->busy;
+    const int64_t now = clock_tick();
 
-    if (!watchdog->page)
+    if (!watchdog->page || (busy->since == now && strcmp(busy->label, label) == 0))
         return;
-    busy->since = clock_tick();
-    strncpy(busy->label, label ? label : "?", sizeof busy->label - 1);
+    busy->since = now;
+    strncpy(busy->label, label, sizeof busy->label - 1);
     watchdog_show(watchdog);
 }
 
@@ -120,7 +122,7 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
 {
     lua_State *co = lua_tothread(L, 1);
     const int arguments = lua_gettop(L) - 2;
-    const struct script_busy before = watchdog->running ? watchdog->busy : (struct script_busy){ 0 };
+    struct script_busy before;
     struct call outer;
     lua_Debug frame;
     int results = 0;
@@ -133,7 +135,9 @@ int watchdog_resume(lua_State *L, struct watchdog *watchdog)
         return luaL_error(L, "what the script keeps needs nearly all of --hook-memory");
     luaL_checkstack(co, arguments, "too many arguments");
     lua_xmove(L, co, arguments);
-    show(watchdog, lua_tostring(L, 2)); // co label
+    if (watchdog->running)
+        before = watchdog->busy;
+    show(watchdog, lua_isstring(L, 2) ? lua_tostring(L, 2) : "?"); // co label
     outer = enter(watchdog, co);
     status = lua_resume(co, L, arguments, &results);
     leave(watchdog, &outer);

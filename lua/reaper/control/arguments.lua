@@ -66,14 +66,7 @@ local function take(options, given, name, value, rest)
   if not value then
     failure.usage(("--%s needs a value: %s"):format(name, option.value))
   end
-  local parsed, expected = value, nil
-  if option.parse then
-    parsed, expected = option.parse(value)
-  end
-  if parsed == nil then
-    failure.usage(("--%s %s: %s expected"):format(name, value, expected))
-  end
-  given[name] = parsed
+  given[name] = value
 end
 
 -- "-jp7" is -j and -p 7.
@@ -90,7 +83,7 @@ end
 
 --- Reads the words. `options` has, by name: letter (or none), value (what it is called in messages; none: a flag) and
 -- parse.
--- @return the values by name, and the list of the words that are no options
+-- @return the values by name, as they were written, and the list of the words that are no options
 function arguments.read(words, options)
   local given, others, rest = {}, {}, table.move(words, 1, #words, 1, {})
   while rest[1] do
@@ -109,6 +102,20 @@ function arguments.read(words, options)
     end
   end
   return given, others
+end
+
+--- Parses the values, in their place.
+function arguments.parse(given, options)
+  for name, value in pairs(given) do
+    local parse = options[name].parse
+    if parse then
+      local parsed, expected = parse(value)
+      if parsed == nil then
+        failure.usage(("--%s %s: %s expected"):format(name, value, expected))
+      end
+      given[name] = parsed
+    end
+  end
 end
 
 return arguments

@@ -6,10 +6,10 @@ local snapshot = require "reaper.control.snapshot"
 local document = {}
 
 local function status_json(status)
-  if type(status) ~= "table" then
-    return status
+  if status == "unknown" then
+    return json.object("kind", status)
   end
-  return json.object("kind", status.kind, "code", status.code, "signal", status.signal, "core", status.core,
+  return status and json.object("kind", status.kind, "code", status.code, "signal", status.signal, "core", status.core,
     "exit_code", status.exit_code)
 end
 
@@ -17,9 +17,9 @@ local function known(value)
   return value ~= "" and value ~= 0 and value or nil
 end
 
---- One service.
-function document.service(row, now)
-  return json.object("name", row.name, "state", row.state, "ready", row.ready, "main", row.is_main, "pid",
+--- One service. `version`: 1 for a document of its own.
+function document.service(row, now, version)
+  return json.object("v", version, "name", row.name, "state", row.state, "ready", row.ready, "main", row.is_main, "pid",
     known(row.pid), "for", row.since and now - row.since, "restarts", row.restarts, "restarts_10min", row.recent,
     "last_end", status_json(row.status), "detail", known(row.detail), "again_in",
     row.due_at and math.max(row.due_at - now, 0), "next_run", row.next_run and json.time(row.next_run))
@@ -45,8 +45,8 @@ local function engine_json(taken)
   local engine, counts = taken.engine, taken.engine.statistics
   return json.object("version", engine.version, "pid", engine.pid, "init", engine.is_init, "state", engine.state,
     "stop_reason", known(engine.stop_reason), "started", json.time(engine.started_time), "uptime", counts.uptime,
-    "reaped", counts.reaped, "orphans", counts.orphans, "dropped", counts.dropped, "zombies", snapshot.count_zombies(),
-    "zombies_peak", counts.zombies_peak, "script_restarts", counts.script_restarts,
+    "reaped", counts.reaped, "orphans", counts.orphans, "dropped", counts.dropped, "zombies",
+    snapshot.count_zombies(taken), "zombies_peak", counts.zombies_peak, "script_restarts", counts.script_restarts,
     "questions", engine.open_questions)
 end
 
@@ -67,7 +67,8 @@ function document.status(taken, services)
   for i, row in ipairs(services) do
     list[i] = document.service(row, taken.now)
   end
-  return json.object("v", 1, "engine", engine_json(taken), "script", script_json(taken), "services", json.list(list))
+  return json.object("v", 1, "engine", engine_json(taken), "script", script_json(taken), "services", json.list(list),
+    "services_hidden", taken.hidden > 0 and taken.hidden or nil)
 end
 
 return document

@@ -47,10 +47,7 @@ local function follow(pages, engine, after)
   until over or not after
 end
 
-return function(options, words)
-  if words[1] then
-    failure.usage(("'events' takes no names, such as '%s'"):format(words[1]))
-  end
+return function(options)
   local pages = snapshot.open(options)
   local taken = snapshot.take(pages)
   if not taken.script or not core.page_changes(pages) then

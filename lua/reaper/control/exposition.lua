@@ -4,6 +4,7 @@ local core = require "reaper.core"
 local cgroup = require "reaper.control.cgroup"
 local fields = require "reaper.runtime.log_fields"
 local processes = require "reaper.control.processes"
+local snapshot = require "reaper.control.snapshot"
 
 local exposition = {}
 
@@ -79,6 +80,9 @@ local function processes_by_state(taken)
     local state = process_states[process.state] or "other"
     counts[state] = (counts[state] or 0) + 1
   end
+  if snapshot.is_outside(taken) then
+    return samples
+  end
   for _, state in ipairs { "running", "sleeping", "uninterruptible", "stopped", "zombie", "idle", "other" } do
     samples[#samples + 1] = { { "state", state }, counts[state] or 0 }
   end
@@ -86,11 +90,7 @@ local function processes_by_state(taken)
 end
 
 local function zombies(taken)
-  local count = 0
-  for _, process in ipairs(taken.processes) do
-    count = count + (process.state == "Z" and 1 or 0)
-  end
-  return single(count)
+  return single(snapshot.count_zombies(taken, taken.processes))
 end
 
 local function script_up(taken)

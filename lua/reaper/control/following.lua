@@ -31,11 +31,11 @@ end
 
 -- A script that is being loaded, or has just been, may still tell of more services.
 local function may_show_more(taken)
-  local script = taken.script
-  if not script or script.state == "gone" then
+  local script, state = taken.script, taken.engine.script_state -- which says of one that is blocked what it does
+  if not script or state == "gone" then
     return false
   end
-  return script.state == "loading" or script.state == "down" or taken.now - (script.since or taken.now) < BEGIN
+  return state == "loading" or state == "down" or taken.now - (script.since or taken.now) < BEGIN
 end
 
 local function has(taken, name)
@@ -51,7 +51,7 @@ local function check_names(taken, names)
   for _, name in ipairs(names) do
     if not has(taken, name) and may_show_more(taken) then
       failure.with(failure.NO_ANSWER, ("%s: no script process has shown its services yet; that of now is %s"):format(
-        text.plain(name), taken.script.state))
+        name, taken.script.state))
     end
     snapshot.find(taken, name)
   end
@@ -72,8 +72,10 @@ function following.names(pages, names, deadline)
   check_names(last, names)
 end
 
---- Waits until the service has come to the goal: "yes", "no" or "late", and a line. A row that is missing for a moment,
--- while a script is loaded, is waited for.
+local words_of_goal = { started = "ready", stopped = "down" }
+
+--- Waits until the service has come to the goal: "yes", "no" or "late", and a line, which ends with "not ready" or the
+-- like when it is late. A row that is missing for a moment, while a script is loaded, is waited for.
 function following.goal(pages, name, goal, deadline)
   local label = text.plain(name)
   local last = label .. ": it is not shown"
@@ -91,7 +93,7 @@ function following.goal(pages, name, goal, deadline)
   if answer == nil and line == "ended" then
     return goal == "down" and "yes" or "no", label .. ": reaper-lua has ended"
   elseif answer == nil then
-    return "late", last
+    return "late", ("%s; not %s"):format(last, words_of_goal[goal] or goal)
   end
   return answer and "yes" or "no", line
 end

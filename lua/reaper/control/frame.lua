@@ -2,11 +2,12 @@
 
 local core = require "reaper.core"
 local overview = require "reaper.control.overview"
+local snapshot = require "reaper.control.snapshot"
 local text = require "reaper.control.text"
 
 local frame = {}
 
-local HELP = "q quit  s < > sort by  j k select  r restart  x stop  p processes  ^L redraw  ^Z suspend"
+local HELP = "q quit  s < > sort  j k select  r restart  x stop  p processes  ^Z suspend"
 
 -- ---- Columns. ----
 
@@ -48,19 +49,19 @@ local function last_end(status)
   return status and tostring(status):gsub("^signal ", "") or ""
 end
 
--- What has been said of the end already is not said again, and a date has no room.
+-- A date has no room.
 local function detail_of(row, now)
   if row.next_run and not row.due_at then
     return "in " .. text.duration(row.next_run - core.time())
   end
-  local detail = overview.detail(row, now)
-  return detail ~= tostring(row.status) and detail or ""
+  return overview.detail(row, now)
 end
 
 local function cells_of(view, row)
   local total, percent, now = view.totals[row.name], view.percents[row.name], view.taken.now
   return {
-    text.plain(row.name), text.plain(row.state), row.pid ~= 0 and tostring(row.pid) or "-",
+    text.shorten(text.plain(row.name), view.name_width), text.plain(row.state),
+    row.pid ~= 0 and tostring(row.pid) or "-",
     text.duration(row.since and now - row.since), tostring(row.restarts), tostring(row.recent),
     percent and ("%.1f"):format(percent) or "-", total and text.size(total.memory) or "-",
     total and tostring(total.count) or "-", last_end(row.status), detail_of(row, now),
@@ -138,21 +139,13 @@ local function add_processes(lines, view, room)
   end
 end
 
-local function count_zombies(list)
-  local count = 0
-  for _, process in ipairs(list or {}) do
-    count = count + (process.state == "Z" and 1 or 0)
-  end
-  return count
-end
-
 --- All lines: tables of text and style ("heading", "selected", "bad", "warning" or nil).
 -- @param view taken, list, totals, percents (by name), sort (an index of frame.sorts), selected (a name or nil),
--- shows_processes, message (for the last line, or nil), shows_help
+-- shows_processes, message (for the last line, or nil), shows_help, name_width (columns that a name may have)
 -- @param rows how many lines there is room for; nil: for all
 function frame.lines(view, rows)
   local lines, list = {}, frame.sorted(view)
-  add(lines, overview.engine(view.taken, count_zombies(view.list)))
+  add(lines, overview.engine(view.taken, snapshot.count_zombies(view.taken, view.list)))
   add(lines, overview.script(view.taken), view.taken.script and view.taken.script.is_stale and "warning" or nil)
   local room = rows and math.max(rows - 4, 1) or #list
   local for_services = view.shows_processes and room > 3 and room // 2 or room
@@ -169,12 +162,6 @@ function frame.lines(view, rows)
     add(lines, last_line, view.message and "heading" or nil)
   end
   return lines
-end
-
---- The beginning of a line that has so many columns at most.
-function frame.cut(line, columns)
-  local at = utf8.offset(line, columns + 1)
-  return at and line:sub(1, at - 1) or line
 end
 
 return frame

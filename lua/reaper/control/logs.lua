@@ -16,13 +16,9 @@ local function plain(lines)
   return (lines:gsub("[^\t\n]+", text.plain))
 end
 
+-- False when they cannot be written.
 local function show(lines)
-  if lines ~= "" then
-    io.stdout:write(core.terminal_size(1) and plain(lines) or lines)
-    if not io.stdout:flush() then
-      failure.with(failure.NO, "logs: its lines cannot be written")
-    end
-  end
+  return io.stdout:write(core.terminal_size(1) and plain(lines) or lines) and io.stdout:flush()
 end
 
 local function tell_loss(bytes)
@@ -35,14 +31,16 @@ local function pause(pages, seconds)
   core.await_change(pages, core.page_changes(pages), seconds)
 end
 
--- Goes on until the reaper-lua has ended.
+-- Goes on until the reaper-lua has ended, or nobody reads.
 local function follow(pages, name, position)
   local nap, looked_at = SHORTEST_NAP, core.now()
   while true do
     local lines, next, lost = rings.read(pages, name, position)
     if lines and next ~= position then
       tell_loss(lost)
-      show(lines)
+      if not show(lines) then
+        return
+      end
       position, nap = next, SHORTEST_NAP
     else
       nap = math.min(2 * nap, LONGEST_NAP)
@@ -58,17 +56,12 @@ local function follow(pages, name, position)
 end
 
 return function(options, words)
-  local name = words[1]
-  if not name or words[2] then
-    failure.usage "logs: the name of one service expected"
-  end
-  local pages = snapshot.open(options)
+  local name, pages = words[1], snapshot.open(options)
   local lines, position = rings.read(pages, name)
   if not lines then
-    failure.with(failure.NO, text.plain(rings.elsewhere(snapshot.find(snapshot.take(pages), name))))
+    failure.with(failure.NO, rings.elsewhere(snapshot.find(snapshot.take(pages), name)))
   end
-  show(options.count and rings.last(lines, options.count) or lines)
-  if options.follow then
+  if show(options.count and rings.last(lines, options.count) or lines) and options.follow then
     follow(pages, name, position)
   end
   return 0

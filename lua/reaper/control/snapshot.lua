@@ -2,11 +2,13 @@
 
 local core = require "reaper.core"
 local failure = require "reaper.control.failure"
+local text = require "reaper.control.text"
 
 local snapshot = {}
 
 local BLOCKED_AFTER = 1 -- seconds in one call of the script without a return to the loop
 local UNREAD_AFTER = 10 -- seconds after which the engine looks whether its events are read
+local MOST_SERVICES = 512 -- PAGE_SERVICES of src/common/pages.h
 
 -- Where process 1 is another one, as in a process namespace that containers share: the only reaper-lua that is to be
 -- seen. nil where there is none, or more than one, whose pids are given, too.
@@ -98,6 +100,7 @@ end
 --             services is from before; unread: so many events it has left unread, for unread_for seconds, where that is
 --             long; session: what core.script_report gives
 --   services  a list of what core.service_reports gives, with `recent`: restarts in ten minutes
+--   hidden    how many services more there are, for which the page has no room
 function snapshot.take(pages)
   local now = core.now()
   local engine, why = core.engine_report(pages)
@@ -110,19 +113,36 @@ function snapshot.take(pages)
     row.recent = recent_restarts(row, now)
   end
   local has_main = services[#services] and services[#services].is_main
+  local hidden = session and session.services - MOST_SERVICES or 0
   if engine.has_command and not has_main then
     services[#services + 1] = row_of_command(engine)
+    hidden = hidden - 1
   end
-  return { now = now, engine = engine, script = script_of(engine, session, now), services = services }
+  return { now = now, engine = engine, script = script_of(engine, session, now), services = services,
+    hidden = math.max(hidden, 0) }
 end
 
---- How many zombies /proc shows, whosever children they are.
-function snapshot.count_zombies()
+--- True where the processes of the reaper-lua are those of another PID namespace, which is but a part of what /proc
+-- shows here.
+function snapshot.is_outside(taken)
+  return taken.engine.pid ~= taken.engine.pid_here
+end
+
+--- How many zombies /proc shows, whosever children they are; or how many are in the list. nil from outside.
+function snapshot.count_zombies(taken, list)
+  if snapshot.is_outside(taken) then
+    return nil
+  end
   local count = 0
-  for _, process in ipairs(core.processes() or {}) do
+  for _, process in ipairs(list or core.processes() or {}) do
     count = count + (process.state == "Z" and 1 or 0)
   end
   return count
+end
+
+--- A text with the number of services that are not shown, "" when there are none.
+function snapshot.of_hidden(format, taken)
+  return taken.hidden > 0 and format:format(taken.hidden) or ""
 end
 
 --- The service of that name in the list; it ends the command when there is none.
@@ -134,9 +154,16 @@ function snapshot.find(taken, name)
     end
     names[#names + 1] = row.name
   end
-  local nearest = core.nearest(name, names)
-  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s"):format(name,
-    nearest and ("; did you mean '%s'?"):format(nearest) or ""))
+  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s%s"):format(name, text.meant(name, names),
+    snapshot.of_hidden("; %d more are not shown", taken)))
+end
+
+--- Ends the command where the service cannot be ordered to do that: COMMAND is none.
+function snapshot.check_order(verb, name)
+  if name == "main" and verb ~= "signal" then
+    failure.with(failure.NOT_FOUND, ("'main' is COMMAND, which takes no '%s'; it can be signalled, and waited for")
+      :format(verb))
+  end
 end
 
 return snapshot

@@ -18,7 +18,7 @@ local function row_of(row, now)
 end
 
 local function print_text(taken, services)
-  print(overview.engine(taken, snapshot.count_zombies()))
+  print(overview.engine(taken, snapshot.count_zombies(taken)))
   print(overview.script(taken))
   local rows = { headings }
   for i, row in ipairs(services) do

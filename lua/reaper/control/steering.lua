@@ -26,7 +26,7 @@ end
 
 --- A line that says what has gone wrong.
 function steering.complain(line)
-  io.stderr:write("reaperctl: ", line, "\n")
+  io.stderr:write("reaperctl: ", text.plain(line), "\n")
 end
 
 --- Gives an order: the exit code, and the result of request.send. What is not done is told.
@@ -36,24 +36,13 @@ function steering.order(pages, label, verb, words, deadline, may_go_on)
   local code = code_of[result]
   if code ~= 0 then
     local names_itself = label and why:sub(1, #label + 1) == label .. " " -- "web is running already"
-    steering.complain(("%s%s%s"):format(label and not names_itself and text.plain(label) .. ": " or "",
-      prefix_of[result] or "", text.plain(why)))
+    steering.complain(("%s%s%s"):format(label and not names_itself and label .. ": " or "",
+      prefix_of[result] or "", why))
   end
   return code, result
 end
 
--- COMMAND is no service.
-local function check_names(verb, names)
-  for _, name in ipairs(names) do
-    if name == "main" and verb ~= "signal" then
-      failure.with(failure.NOT_FOUND, ("'main' is COMMAND, which takes no '%s'; it can be signalled, and waited for")
-        :format(verb))
-    end
-  end
-end
-
---- Waits until the service has come to the goal, and prints how it is then. The exit code.
-function steering.wait_for(pages, options, name, goal, deadline)
+local function wait_for(pages, options, name, goal, deadline)
   local answer, line = following.goal(pages, name, goal, deadline)
   if answer == "yes" then
     print(line)
@@ -62,8 +51,17 @@ function steering.wait_for(pages, options, name, goal, deadline)
     steering.complain(line)
     return failure.NO
   end
-  steering.complain(("%s; it has not come further within %g s"):format(line, options.timeout or TIMEOUT))
+  steering.complain(("%s within %g s"):format(line, options.timeout or TIMEOUT))
   return failure.NO_ANSWER
+end
+
+--- Waits until the services have come to the goal, and prints how they are then. The exit code: the highest of all.
+function steering.wait_for(pages, options, names, goal, deadline)
+  local worst = 0
+  for _, name in ipairs(names) do
+    worst = math.max(worst, wait_for(pages, options, name, goal, deadline))
+  end
+  return worst
 end
 
 --- Gives the order to each name, then waits for the goal of those that have taken it. Without a goal it is done with
@@ -71,7 +69,9 @@ end
 function steering.run(options, names, verb, words_of, goal, done)
   local pages = snapshot.open(options)
   local deadline = steering.deadline(options)
-  check_names(verb, names)
+  for _, name in ipairs(names) do
+    snapshot.check_order(verb, name)
+  end
   following.names(pages, names, deadline)
   local may_go_on = options["no-wait"] and not goal -- the others are soon at their end, and can be refused until then
   local worst, taken = 0, {}
@@ -84,10 +84,7 @@ function steering.run(options, names, verb, words_of, goal, done)
       print(("%s: %s"):format(text.plain(name), not goal and result == "done" and done or verb .. " is under way"))
     end
   end
-  for _, name in ipairs(taken) do
-    worst = math.max(worst, steering.wait_for(pages, options, name, goal, deadline))
-  end
-  return worst
+  return math.max(worst, steering.wait_for(pages, options, taken, goal, deadline))
 end
 
 local function only_name(name)
@@ -97,9 +94,6 @@ end
 --- A command `verb NAME…`.
 function steering.command(verb, goal, done)
   return function(options, names)
-    if not names[1] then
-      failure.usage(("%s: which service? Usage: reaperctl %s NAME…"):format(verb, verb))
-    end
     return steering.run(options, names, verb, only_name, goal, done)
   end
 end

@@ -1,8 +1,15 @@
 --- Text that people read: times, and tables whose columns stand below each other.
 
+local core = require "reaper.core"
 local fields = require "reaper.runtime.log_fields"
 
 local text = {}
+
+--- "; did you mean 'x'?" where a word of the list was probably meant, else "".
+function text.meant(word, words)
+  local nearest = core.nearest(word, words)
+  return nearest and ("; did you mean '%s'?"):format(nearest) or ""
+end
 
 --- Seconds as "0.4s", "12s", "3m02s", "2h13m" or "4d07h".
 function text.duration(seconds)
@@ -43,8 +50,45 @@ function text.plain(value)
   return fields.escape(tostring(value))
 end
 
+-- Characters that have two columns on a terminal, and those that have none: from, to. Others have one.
+local WIDE = {
+  { 0x1100, 0x115f }, { 0x2e80, 0xa4cf }, { 0xac00, 0xd7a3 }, { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f },
+  { 0xff00, 0xff60 }, { 0xffe0, 0xffe6 }, { 0x1f300, 0x1faff }, { 0x20000, 0x3fffd },
+}
+local NARROW = { { 0x300, 0x36f }, { 0x200b, 0x200f }, { 0xfe00, 0xfe0f } }
+
+local function is_among(ranges, code)
+  for _, range in ipairs(ranges) do
+    if code >= range[1] and code <= range[2] then
+      return true
+    end
+  end
+  return false
+end
+
+--- The beginning of a line that has so many columns at most, and how many it has.
+function text.cut(line, columns)
+  if not line:find "[\x80-\xff]" or not utf8.len(line) then
+    return line:sub(1, columns), math.min(#line, columns)
+  end
+  local used = 0
+  for at, code in utf8.codes(line) do
+    local width = is_among(WIDE, code) and 2 or is_among(NARROW, code) and 0 or 1
+    if used + width > columns then
+      return line:sub(1, at - 1), used
+    end
+    used = used + width
+  end
+  return line, used
+end
+
 local function width_of(value)
-  return utf8.len(value) or #value
+  return (select(2, text.cut(value, math.maxinteger)))
+end
+
+--- The text, or its beginning and "…" where it has more columns than that.
+function text.shorten(value, columns)
+  return width_of(value) > columns and text.cut(value, columns - 1) .. "…" or value
 end
 
 --- The lines of a table: rows of strings, the first of which has the headings. `right` says which columns stand on the

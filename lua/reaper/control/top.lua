@@ -12,6 +12,7 @@ local DELAY, SHORTEST_DELAY = 2, 0.1 -- seconds between two looks
 local FIRST_DELAY = 0.5 -- the second look follows soon, since it is the first that can say what is computed just now
 local LOOK_EVERY = 0.1 -- seconds, while an order is on its way
 local TIMEOUT = 10 -- seconds for an order
+local MIN_NAME = 8 -- columns that the name of a service has at least
 
 local Top = {}
 Top.__index = Top
@@ -62,7 +63,9 @@ function Top:print(count)
       print(line.text)
     end
     io.stdout:write(i < count and "\n" or "")
-    io.stdout:flush()
+    if not io.stdout:flush() then
+      return -- nobody reads
+    end
   end
 end
 
@@ -75,12 +78,13 @@ function Top:draw()
   if not columns then
     return
   end
+  self.name_width = math.max(columns // 4, MIN_NAME)
   local parts = { "\27[H" }
   for i, line in ipairs(frame.lines(self, rows)) do
     local colour = self.has_colours and colours[line.style]
     if i <= rows then
       parts[#parts + 1] = ("%s%s%s%s\27[K"):format(i > 1 and "\r\n" or "", colour or "",
-        frame.cut(line.text, columns), colour and "\27[0m" or "")
+        (text.cut(line.text, columns)), colour and "\27[0m" or "")
     end
   end
   parts[#parts + 1] = "\27[J"
@@ -219,6 +223,7 @@ return function(options)
   local self = setmetatable({
     pages = snapshot.open(options), delay = math.max(options.delay or DELAY, SHORTEST_DELAY), sort = 1,
     has_colours = not (no_color and no_color ~= ""), totals = {}, percents = {},
+    name_width = math.maxinteger,
   }, Top)
   local count = options.count or options.once and 1
   if count then

@@ -27,7 +27,8 @@ function verdicts.alive(taken)
       return false, "not alive: " .. describe(row)
     end
   end
-  return true, ("alive: %s for %s"):format(text.plain(engine.state), text.duration(engine.statistics.uptime))
+  return true, (engine.stop_reason == "" and "alive: %s for %s" or "alive: %s, up %s"):format(text.plain(engine.state),
+    text.duration(engine.statistics.uptime))
 end
 
 -- Why nothing can be ready yet, or any more.
@@ -75,7 +76,8 @@ function verdicts.ready(taken, names)
   end
   local as_of_then = taken.script and taken.script.is_stale and rows[1] and ", as of then: the script process is "
     .. text.plain(taken.script.state) or ""
-  return true, ("ready: %d service%s%s"):format(#rows, #rows == 1 and "" or "s", as_of_then)
+  return true, ("ready: %d service%s%s%s"):format(#rows, #rows == 1 and "" or "s", as_of_then,
+    names and names[1] and "" or snapshot.of_hidden("; %d more are not shown", taken))
 end
 
 return verdicts

@@ -69,10 +69,10 @@ local function settle(co, ok, first, ...)
   return true
 end
 
-local function continue(co, ...)
+local function continue(co, label, ...)
   local outer = current
   current = co
-  local ended = settle(co, resume(co, labels[co], ...))
+  local ended = settle(co, resume(co, label, ...))
   current = outer
   return ended
 end
@@ -84,7 +84,7 @@ end
 function loop.run(label, done, f, ...)
   local co = table.remove(pool) or create(work)
   finished[co], labels[co] = done, label
-  return continue(co, f, ...)
+  return continue(co, label, f, ...)
 end
 
 --- The name of what runs now, or nil.
@@ -158,7 +158,7 @@ function loop.wake(co, ...)
     co.values = table.pack(...)
     return true
   end
-  return continue(co, ...)
+  return continue(co, labels[co], ...)
 end
 
 --- Adds a function to be called when the run of `co` ends, after those that are there.

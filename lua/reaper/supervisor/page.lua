@@ -12,7 +12,7 @@ local show_services = core.show_services or function() end
 local show_event = core.show_event or function() end
 local open_ring = core.open_ring or function() end
 
-local MOST_RINGS = 64 -- PAGE_RINGS of src/common/pages.h
+local MOST_SERVICES, MOST_RINGS = 512, 64 -- PAGE_SERVICES and PAGE_RINGS of src/common/pages.h
 local UNKNOWN = -2 -- PAGE_STATUS_UNKNOWN of src/common/pages.h
 
 local function raw_status(status)
@@ -96,9 +96,19 @@ local function open_rings(group)
   end
 end
 
+-- Those for which the page has no room are told of once.
+local function tell_of_hidden(group)
+  if #group > MOST_SERVICES and not group.has_told_of_hidden then
+    group.has_told_of_hidden = true
+    log("warning", ("%d services at most are shown to reaperctl, which takes no orders for the other %d"):format(
+      MOST_SERVICES, #group - MOST_SERVICES))
+  end
+end
+
 --- All are shown.
 function page.show_all(group)
   open_rings(group)
+  tell_of_hidden(group)
   show_services(#group + (group.main and 1 or 0))
   for _, service in ipairs(group) do
     page.show(group, service)

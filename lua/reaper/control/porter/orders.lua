@@ -7,6 +7,7 @@ local following = require "reaper.control.following"
 local json = require "reaper.control.json"
 local reloading = require "reaper.control.reloading"
 local request = require "reaper.control.request"
+local snapshot = require "reaper.control.snapshot"
 
 local orders = {}
 
@@ -70,10 +71,13 @@ local function words_of(verb, name, query)
   if verb ~= "signal" then
     return { name }
   end
-  local text = query.signal or ""
+  local text = query.signal
+  if not text then
+    return nil, "signal=NAME expected, such as signal=HUP"
+  end
   local number, signal = core.signal(math.tointeger(tonumber(text)) or text)
   if not number or number == 0 then
-    return nil, number and "0 is no signal" or "signal=NAME: " .. signal
+    return nil, "signal=NAME: " .. (number and "0 is not a signal" or signal)
   end
   return { signal, name }
 end
@@ -84,7 +88,7 @@ local function follow_service(porter, name, goal)
     if answer == "yes" then
       return done("done", line)
     end
-    return refusal(answer == "no" and 409 or 504, line)
+    return answer == "no" and refusal(409, line) or refusal(504, line .. " in time")
   end
 end
 
@@ -94,9 +98,8 @@ function orders.service(verb)
     local words, why = words_of(verb, name, query)
     if not words then
       return refusal(400, why)
-    elseif name == "main" and verb ~= "signal" then
-      return refusal(404, ("'main' is COMMAND, which takes no '%s'; it can be signalled"):format(verb))
     end
+    snapshot.check_order(verb, name)
     following.names(porter.pages, { name }, core.now() + TAKEN_SECONDS)
     return order(porter, query, verb, words, goal_of[verb] and follow_service(porter, name, goal_of[verb]))
   end

@@ -54,7 +54,7 @@ end
 
 local function service(porter, name)
   local taken = snapshot.take(porter.pages)
-  return json_answer(document.service(snapshot.find(taken, name), taken.now))
+  return json_answer(document.service(snapshot.find(taken, name), taken.now, 1))
 end
 
 local function list_processes(porter)
@@ -96,7 +96,7 @@ local function events(porter, _, query)
     return lines_text(lines)
   end
   local kind, first = "application/x-ndjson", next_text()
-  return query.follow == "1" and follow(kind, first, next_text) or answer(200, kind, first)
+  return query.follow and follow(kind, first, next_text) or answer(200, kind, first)
 end
 
 local function logs(porter, name, query)
@@ -108,7 +108,7 @@ local function logs(porter, name, query)
     return refusal(404, rings.elsewhere(snapshot.find(snapshot.take(porter.pages), name)))
   end
   text = query.n and rings.last(text, count) or text
-  if query.follow ~= "1" then
+  if not query.follow then
     return text_answer(200, text)
   end
   return follow(text_answer(200).type, text, function()
@@ -177,6 +177,9 @@ for method in ("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH"):gmatch "%
 end
 
 local function check_query(route, query)
+  if query.follow and query.follow ~= "1" then
+    return refusal(400, "follow=1 expected")
+  end
   for key in pairs(query) do
     if not (route.query and route.query[key]) then
       return refusal(400, ("nothing is known of '%s' in the query"):format(key))
