@@ -57,6 +57,19 @@ describe("the porter", function()
     end)
   end)
 
+  it("does not delay the end when it is stopped, and takes its socket away", function()
+    local c = http.start { command = { "sleep", "1000" } }
+    local socket = http.socket(c)
+    local porter = http.porter(c)
+    c:kill("STOP", porter.pid)
+    c:until_true(function()
+      return c:find "reaper-porter".state == "T"
+    end)
+    c:kill "TERM"
+    assert.are.equal(143, c:wait())
+    assert.is_nil(uv.fs_lstat(socket))
+  end)
+
   it("ends with an engine that is killed, and takes its socket away", function()
     local c = container.start { raw = {}, program = { "sh", "-c",
       container.binary .. " --control {folder}/control -- sleep 1000 & wait; exec sleep 1000" } }
