@@ -45,11 +45,13 @@ void pages_begin(struct script *script)
     if (!script->page)
         return;
     script->watchdog.page = page_take(script->page);
-    if (script->watchdog.page)
-        show_session(script, script->page, -1);
-    else
+    if (!script->watchdog.page) {
         log_line(&script->log, LOG_LEVEL_WARNING, "reaperctl is shown nothing of this script process: %s",
                  strerror(errno));
+        return;
+    }
+    watchdog_show(&script->watchdog); /* the hook in which an earlier one was lost runs no more */
+    show_session(script, script->page, -1);
 }
 
 /* core.take_page(): from now on this script process writes, after one that was there before it. */
