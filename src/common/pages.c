@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -102,8 +103,7 @@ void page_text(char *into, size_t size, const char *text)
     length = size - sizeof mark;
     while (length > 0 && continues(text[length]))
         length--;
-    memcpy(into, text, length);
-    memcpy(into + length, mark, sizeof mark);
+    snprintf(into, size, "%.*s%s", (int)length, text, mark);
 }
 
 /* ---- Who writes. ---- */
