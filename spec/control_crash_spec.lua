@@ -3,6 +3,7 @@
 
 local uv = require "luv"
 local container = require "spec.support.container"
+local control = require "spec.support.control"
 
 local KILLS = 100
 local CLIENTS = 10
@@ -123,6 +124,7 @@ describe("orders of ten clients", function()
     c:until_true(function()
       return (c:read "signals" or ""):find "ready"
     end, nil, "the services")
+    control.see(c, "^ready", "ready")
     local finish = start_clients(c)
     assert.is_true(kill_again_and_again(c, deadline) >= KILLS)
     uv.sleep(200)
@@ -142,6 +144,7 @@ describe("orders of ten clients", function()
         all[what] = all[what] + number
       end
     end
-    assert.is_true(all.done > 100, "only " .. all.done .. " orders were done")
+    local enough = container.sanitized and 20 or 100 -- clients that are sanitized take long to start
+    assert.is_true(all.done > enough, "only " .. all.done .. " orders were done")
   end)
 end)

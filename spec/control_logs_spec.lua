@@ -141,7 +141,7 @@ describe("reaperctl logs", function()
   end)
 
   it("sees when a writer overtakes it while it reads", function()
-    local c = start(shell("fast", "echo 1; exec sleep 100", "log = true"), nil, [[
+    local c = start(shell("fast", "echo 1; exec sleep 100", "log = true"), { args = { "--hook-timeout", "100" } }, [[
       local core = require "reaper.core"
       function on_signal()
         for i = 2, 1000000 do core.show_line(0, ("%d"):format(i)) end

@@ -57,6 +57,19 @@ describe("the porter", function()
     end)
   end)
 
+  it("does not delay the end when it is stopped, and takes its socket away", function()
+    local c = http.start { command = { "sleep", "1000" } }
+    local socket = http.socket(c)
+    local porter = http.porter(c)
+    c:kill("STOP", porter.pid)
+    c:until_true(function()
+      return c:find "reaper-porter".state == "T"
+    end)
+    c:kill "TERM"
+    assert.are.equal(143, c:wait())
+    assert.is_nil(uv.fs_lstat(socket))
+  end)
+
   it("ends with an engine that is killed, and takes its socket away", function()
     local c = container.start { raw = {}, program = { "sh", "-c",
       container.binary .. " --control {folder}/control -- sleep 1000 & wait; exec sleep 1000" } }
@@ -110,8 +123,10 @@ describe("the porter", function()
     http.expect(c, socket, "/v1/status", '"state":"down"')
     assert.are.equal(200, http.get(socket, "/livez").status)
     local answer = http.post(socket, "/v1/services/web/stop?wait=0.2")
-    assert.are.equal(503, answer.status, answer.text)
-    assert.is_truthy(answer.body:find '^{"error":"no script process took the order in time: ', answer.body)
+    -- One that is just being loaded may get the order, and end before it has read it.
+    local is_taken = answer.body:find '^{"error":"no answer in time from script process '
+    assert.are.equal(is_taken and 504 or 503, answer.status, answer.text)
+    assert.is_truthy(is_taken or answer.body:find '^{"error":"no script process took the order in time: ', answer.body)
   end)
 
   it("tells that there is no script which takes orders", function()
@@ -181,6 +196,9 @@ describe("the porter", function()
   end)
 
   it("does not keep a container without /proc", function()
+    if container.sanitized then
+      return pending "the sanitizers need /proc"
+    end
     local c = http.start { no_proc = true, command = { "sleep", "1000" } }
     local socket = http.socket(c)
     http.expect(c, socket, "/readyz", 200)

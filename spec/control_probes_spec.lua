@@ -40,7 +40,7 @@ describe("reaperctl alive", function()
       for _ = 1, 10 do
         fastest = math.min(fastest, (select(3, probe(c, "alive"))))
       end
-      assert.is_true(fastest < 10 * container.slow, fastest .. " ms")
+      assert.is_true(container.sanitized or fastest < 10 * container.slow, fastest .. " ms")
     end)
   end)
 

@@ -72,7 +72,7 @@ describe("the Lua files in the binary", function()
       end
       collectgarbage()
       print(refused > 0, (pcall(require, "reaper.supervisor")))
-    ]], { args = { "--hook-memory", "4M" } })
+    ]], { args = { "--hook-memory", "4M", "--hook-timeout", "100" } })
     assert.equal("true\ttrue\n", out)
   end)
 

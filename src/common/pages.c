@@ -110,12 +110,12 @@ void page_text(char *into, size_t size, const char *text)
 
 struct script_page **page_take(struct script_page *page)
 {
-    struct script_page **const taken =
-        mmap(NULL, sizeof *taken, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    static const size_t size = sizeof(void *);
+    struct script_page **const taken = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (taken == MAP_FAILED)
         return NULL;
-    madvise(taken, sizeof *taken, MADV_WIPEONFORK); /* a kernel that does not know it leaves it to the forked process */
+    madvise(taken, size, MADV_WIPEONFORK); /* a kernel that does not know it leaves it to the forked process */
     *taken = page;
     return taken;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -98,6 +99,7 @@ void porter_dismiss(struct engine *engine)
     porter->is_dismissed = 1;
     if (porter->pid == 0)
         return;
+    kill(porter->pid, SIGCONT); /* one that was stopped ends by itself, too */
     dismissed_add(&engine->dismissed, porter->pid, &porter->pidfd, patience);
     forget(porter);
 }
