@@ -90,7 +90,7 @@ describe("reaperctl's output", function()
 
   it("may be closed, and is nothing else then", function()
     local c = start(WEB)
-    for _, words in ipairs { { "status" }, { "signal", "CONT", "web" }, { "restart", "web" }, { "reload" } } do
+    for _, words in ipairs { { "status" }, { "signal", "CONT", "web" }, { "restart", "web" } } do
       assert.are.same({ 0, "" }, { run_shell(c, "<&- >&-", table.unpack(words)) }, words[1])
     end
     assert.is_falsy(c:err():find "inbox")

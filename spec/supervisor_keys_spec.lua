@@ -34,6 +34,7 @@ describe("pre_start", function()
       local c = start(shell("a", "echo a at work; exec sleep 100", 'pre_start = { "echo", "before", "it" }'),
         { mode = mode }, RESTART)
       c:expect "before it\n.*a at work\n"
+      c:expect "a running"
       c:kill "USR1"
       c:expect "a at work\n.*before it\n.*a at work\n"
       c:expect "a waiting.*a running"
