@@ -100,10 +100,10 @@ function timers.after(seconds, f)
   end
 end
 
---- Fires all that are due. Gives their number.
+--- Fires all that are due, but not those that are added meanwhile: events come before these. Gives their number.
 function timers.fire()
-  local now, count = core.now(), 0
-  while heap[1] and heap[1].at <= now do
+  local now, last, count = core.now(), serial, 0
+  while heap[1] and heap[1].at <= now and heap[1].serial <= last do
     local timer = heap[1]
     timers.remove(timer)
     timer.f()
