@@ -12,7 +12,8 @@ local function reload_script(options)
   local pages = snapshot.open(options)
   local deadline = steering.deadline(options)
   local before = reloading.begin(pages)
-  local code = steering.order(pages, nil, "reload", {}, deadline)
+  -- The old script process may end before it can say more than that it has begun.
+  local code = steering.order(pages, nil, "reload", {}, deadline, true)
   if code ~= 0 or options["no-wait"] then
     return code
   end

@@ -50,15 +50,16 @@ local function give(porter, verb, words, timeout, may_go_on)
   return refusal(status_of(porter, result), why)
 end
 
--- An order, and the wait for its end where one is asked for: `follow` gives the answer then.
-local function order(porter, query, verb, words, follow)
+-- An order, and the wait for its end where one is asked for: `follow` gives the answer then. With `begin_is_enough`
+-- that wait begins when the order does.
+local function order(porter, query, verb, words, follow, begin_is_enough)
   local seconds = wait_of(query)
   if seconds == false then
     return refusal(400, ("wait=SECONDS expected, at most %d"):format(WAIT_MAX))
   end
   local timeout = seconds or TAKEN_SECONDS
   local moment = core.now() + timeout
-  local answer, result, detail = give(porter, verb, words, timeout, seconds == nil)
+  local answer, result, detail = give(porter, verb, words, timeout, seconds == nil or begin_is_enough)
   if answer or not seconds or not follow then
     return answer or done(result, detail)
   end
@@ -114,7 +115,7 @@ function orders.reload(porter, _, query)
       return done("done", ("script process %d works"):format(pid))
     end
     return refusal(found and 409 or 504, reloading.texts[found or "late"])
-  end)
+  end, true)
 end
 
 --- POST /v1/shutdown
