@@ -3,7 +3,7 @@
  * how many sizes of pieces follow, these, and the request. The most that a request may have is made small, so that
  * inputs come there.
  */
-#include "lua_state.h"
+#include "lua_script.h"
 
 static const char script[] =
     "local parser = require 'reaper.control.porter.parser'\n"
@@ -59,37 +59,7 @@ static int run_script(lua_State *L)
     return 0;
 }
 
-/* One state for all inputs, with the script on top: nothing that is run here leaves anything behind. */
-static lua_State *state(void)
-{
-    static struct lua_run run;
-    static lua_State *L;
-
-    if (L)
-        return L;
-    lua_prepare(&run);
-    lua_begin(&run, "", 0);
-    L = new_state(&run.script.watchdog);
-    open_libraries(L, &run.script);
-    lua_settop(L, 0);
-    EXPECT(luaL_loadbufferx(L, script, sizeof script - 1, "=fuzz", "t") == LUA_OK);
-    return L;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    struct input input = { bytes, bytes + size };
-    lua_State *L = state();
-
-    world_begin();
-    lua_pushcfunction(L, with_traceback);
-    lua_pushvalue(L, 1);
-    lua_pushcclosure(L, run_script, 1); // script handler run
-    lua_pushlightuserdata(L, &input);
-    if (lua_pcall(L, 1, 0, 2) != LUA_OK)
-        world_wrong(__FILE__, __LINE__, lua_tostring(L, -1));
-    lua_settop(L, 1);
-    lua_gc(L, LUA_GCCOLLECT);
-    world_end();
-    return 0;
+    return run_input(script, run_script, bytes, size);
 }
