@@ -279,7 +279,7 @@ struct remains {
     struct hidden hidden;
 };
 
-enum { REPORT_FACTS_MAX = 18 };
+enum { REPORT_FACTS_MAX = 17 };
 
 /* What reaperctl reads (common/pages.h). */
 struct pages {

@@ -119,6 +119,15 @@ static const state_name *script_state(const struct engine *engine)
     return slot->state == SLOT_READY ? &script_works : &script_loading;
 }
 
+static int open_questions(const struct engine *engine)
+{
+    int count = 0;
+
+    for (int i = 0; i < engine->questions.used; i++)
+        count += engine->questions.list[i].kind != QUESTION_NONE;
+    return count;
+}
+
 static void set_script(const struct engine *engine, struct engine_report *report)
 {
     const struct slot *const slot = engine->scripts.current;
@@ -134,9 +143,7 @@ static void set_script(const struct engine *engine, struct engine_report *report
     report->unread_since = slot->look_at == NEVER || report->unread == 0 ? 0 : slot->unread_since;
     report->failed_reloads = engine->scripts.failed_reloads;
     report->is_reloading = engine->scripts.reload != RELOAD_IDLE || engine->scripts.wanted;
-    report->open_questions = 0;
-    for (int i = 0; i < engine->questions.used; i++)
-        report->open_questions += engine->questions.list[i].kind != QUESTION_NONE;
+    report->open_questions = open_questions(engine);
 }
 
 static void set_main_child(const struct engine *engine, struct engine_report *report)
@@ -177,8 +184,7 @@ static void note_facts(const struct engine *engine, int64_t facts[REPORT_FACTS_M
         engine->scripts.failed_reloads,
         engine->scripts.reload,
         engine->scripts.wanted,
-        engine->questions.used,
-        engine->questions.last,
+        open_questions(engine),
         engine->porter.pid,
         1, /* it was written */
     };
