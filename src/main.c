@@ -105,6 +105,18 @@ static void warn_of_idle_options(const struct options *options)
         log_line(&log, LOG_LEVEL_WARNING, "%s", why);
 }
 
+/* The command line is applied again over what a script configures, so all else in it is no part of the base. */
+static void set_what_to_run(struct options *base, const struct options *options)
+{
+    base->script = options->script;
+    base->eval = options->eval;
+    base->restart = options->restart;
+    base->command = options->command;
+    base->pause = options->pause;
+    base->control = options->control;
+    base->http = options->http;
+}
+
 static int run(int argc, char **argv, pid_t parent, const struct inherited_signals *signals)
 {
     const struct engine_start start = {
@@ -140,14 +152,7 @@ static int run(int argc, char **argv, pid_t parent, const struct inherited_signa
         break;
     }
     warn_of_idle_options(&options);
-    /* The command line is applied again over what a script configures, so it is not part of the base. */
-    base.script = options.script;
-    base.eval = options.eval;
-    base.restart = options.restart;
-    base.command = options.command;
-    base.pause = options.pause;
-    base.control = options.control;
-    base.http = options.http;
+    set_what_to_run(&base, &options);
     if (options.check)
         return check(argc, argv, &base, signals);
     return engine_run(&start, &base, signals);

@@ -2,6 +2,7 @@
 
 local core = require "reaper.core"
 local arguments = require "reaper.control.arguments"
+local check = require "reaper.runtime.check"
 local failure = require "reaper.control.failure"
 local text = require "reaper.control.text"
 
@@ -106,7 +107,7 @@ local function find(name)
     end
     names[#names + 1] = command.name
   end
-  failure.usage(("there is no command '%s'%s; --help lists them"):format(name, text.meant(name, names)))
+  failure.usage(("there is no command '%s'%s; --help lists them"):format(name, check.hint(name, names)))
 end
 
 local function check_options(command, given)

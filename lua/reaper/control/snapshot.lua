@@ -1,8 +1,8 @@
 --- How a reaper-lua is at this moment, as its pages say: what every command of reaperctl begins with.
 
 local core = require "reaper.core"
+local check = require "reaper.runtime.check"
 local failure = require "reaper.control.failure"
-local text = require "reaper.control.text"
 
 local snapshot = {}
 
@@ -154,7 +154,7 @@ function snapshot.find(taken, name)
     end
     names[#names + 1] = row.name
   end
-  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s%s"):format(name, text.meant(name, names),
+  failure.with(failure.NOT_FOUND, ("there is no service '%s'%s%s"):format(name, check.hint(name, names),
     snapshot.of_hidden("; %d more are not shown", taken)))
 end
 

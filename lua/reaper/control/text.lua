@@ -1,15 +1,8 @@
 --- Text that people read: times, and tables whose columns stand below each other.
 
-local core = require "reaper.core"
 local fields = require "reaper.runtime.log_fields"
 
 local text = {}
-
---- "; did you mean 'x'?" where a word of the list was probably meant, else "".
-function text.meant(word, words)
-  local nearest = core.nearest(word, words)
-  return nearest and ("; did you mean '%s'?"):format(nearest) or ""
-end
 
 --- Seconds as "0.4s", "12s", "3m02s", "2h13m" or "4d07h".
 function text.duration(seconds)

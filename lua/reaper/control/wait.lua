@@ -1,11 +1,11 @@
 --- reaperctl wait NAME… [--for GOAL]: waits until services have come to a state.
 
+local check = require "reaper.runtime.check"
 local failure = require "reaper.control.failure"
 local following = require "reaper.control.following"
 local goals = require "reaper.control.goals"
 local snapshot = require "reaper.control.snapshot"
 local steering = require "reaper.control.steering"
-local text = require "reaper.control.text"
 
 local function check_goal(goal)
   for _, name in ipairs(goals.names) do
@@ -14,7 +14,7 @@ local function check_goal(goal)
     end
   end
   failure.usage(("--for %s: one of %s expected%s"):format(goal, table.concat(goals.names, ", "),
-    text.meant(goal, goals.names)))
+    check.hint(goal, goals.names)))
 end
 
 return function(options, names)
