@@ -98,38 +98,33 @@ describe("the pages", function()
     assert.is_truthy(out:find("pid " .. c.nspid, 1, true), out)
   end)
 
-  it("of another version are not read", function()
+  -- What status says of a program that shows pages of its own; `make` is its Python.
+  local function refused(make)
     local c = container.start {
-      program = { "/usr/bin/python3", "-c", [[
-import fcntl, os, struct, sys, time
-fd = os.memfd_create("reaper-engine", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-os.ftruncate(fd, 4096)
-os.pwrite(fd, b"reaperP\n" + struct.pack("<II", 99, 4096) + b"9.9.9", 0)
-fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
-print("there", flush=True)
-time.sleep(60)]] },
+      program = { "/usr/bin/python3", "-c", "import fcntl, os, struct, time\n" .. make
+        .. '\nprint("there", flush=True)\ntime.sleep(60)' },
       raw = {},
     }
     c:expect "there"
     local code, _, err = control.run(c, "status")
     assert.are.equal(3, code)
+    return err
+  end
+
+  it("of another version are not read", function()
+    local err = refused [[
+fd = os.memfd_create("reaper-engine", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+os.ftruncate(fd, 4096)
+os.pwrite(fd, b"reaperP\n" + struct.pack("<II", 99, 4096) + b"9.9.9", 0)
+fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)]]
     assert.is_truthy(err:find("reaper-lua 9.9.9, which shows itself in version 99 of the pages", 1, true), err)
   end)
 
   it("of a size that somebody can change are not read", function()
-    local c = container.start {
-      program = { "/usr/bin/python3", "-c", [[
-import os, struct, time
+    local err = refused [[
 fd = os.memfd_create("reaper-engine", os.MFD_CLOEXEC)
 os.ftruncate(fd, 1 << 20)
-os.pwrite(fd, b"reaperP\n" + struct.pack("<II", 1, 1 << 20) + b"9.9.9", 0)
-print("there", flush=True)
-time.sleep(60)]] },
-      raw = {},
-    }
-    c:expect "there"
-    local code, _, err = control.run(c, "status")
-    assert.are.equal(3, code)
+os.pwrite(fd, b"reaperP\n" + struct.pack("<II", 1, 1 << 20) + b"9.9.9", 0)]]
     assert.is_truthy(err:find("is no reaper-lua that can be looked into", 1, true), err)
   end)
 end)
